@@ -1,0 +1,52 @@
+# Every target sets itself up: a virtual environment in .venv, the dependencies, the generated code.
+# Needs Python 3.11 or newer and nothing else; choose another interpreter with `make PYTHON=python3.12 ...`.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+GENERATED := convergence/v1/__init__.py
+PROTOS := $(wildcard protos/convergence/v1/*.proto)
+
+.PHONY: help setup proto run demo test lint format clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(INSTALLED) $(GENERATED) ## make the virtual environment, install everything, generate code
+
+$(INSTALLED): pyproject.toml hatch_build.py
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found on the PATH"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing dependencies into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[server,dev]'
+	@touch $@
+
+proto: $(GENERATED) ## generate convergence/v1 from protos/
+
+$(GENERATED): $(PROTOS) hatch_build.py | $(INSTALLED)
+	@$(BIN)/python hatch_build.py
+	@touch $@
+
+run: setup ## run the server with its worker, stores in var/
+	@CONVERGENCE_LOG_FORMAT=$${CONVERGENCE_LOG_FORMAT:-text} $(BIN)/python -m server
+
+demo: setup ## onboard a tenant, load a day of costs, show the rows; in a temporary folder
+	@$(BIN)/python examples/demo.py
+
+test: setup ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## format check, lint, strict types, lint of the protos
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python hatch_build.py --lint
+
+format: setup ## format the code and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove everything that was made, but not var/
+	@rm -rf $(VENV) convergence/v1 build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,81 @@
+"""Reads what people write on the command line. Whatever is wrong is told at once, with what would be right."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import grpc
+import typer
+
+from convergence.errors import Details, InvalidArgument, Violation
+from convergence.v1.run_pb2 import Run
+
+PipelinePath = Annotated[
+    str, typer.Argument(metavar="PIPELINE", help="provider/domain/name, such as gcp/cost/cost_billing")
+]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's pipeline_logging_id.")]
+TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's id.")]
+RequestId = Annotated[str, typer.Option(help="Repeating a command with the same id does nothing twice.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+
+
+def group(summary: str) -> typer.Typer:
+    """A group of commands."""
+    return typer.Typer(help=summary, no_args_is_help=True, rich_markup_mode=None)
+
+
+def refused(*violations: Violation) -> InvalidArgument:
+    """What is wrong with the command line, told as the server tells what is wrong with a request."""
+    message = "; ".join(f"{v.field}: {v.description}" for v in violations)
+    return InvalidArgument(grpc.StatusCode.INVALID_ARGUMENT, message, Details("INVALID_OPTION", violations))
+
+
+def split_path(path: str) -> tuple[str, str, str]:
+    """Provider, domain (may be '') and name of `provider/domain/name`; the server judges the parts.
+
+    Raises:
+        InvalidArgument: not two or three parts.
+    """
+    match path.split("/"):
+        case [provider, template_name]:
+            return provider, "", template_name
+        case [provider, domain, template_name]:
+            return provider, domain, template_name
+    right = "write provider/domain/name, such as gcp/cost/cost_billing, or provider/name"
+    raise refused(Violation("PIPELINE", f"{path!r} names no pipeline; {right}"))
+
+
+def parse_variables(pairs: Sequence[str]) -> dict[str, str]:
+    """The variables of `--var NAME=VALUE`; a value may contain `=` and may be empty.
+
+    Raises:
+        InvalidArgument: listing every pair that is none, and every name that comes twice.
+    """
+    variables, faults = dict[str, str](), list[Violation]()
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            right = "write NAME=VALUE, such as --var admin_email=ops@acme.example.com"
+            faults.append(Violation("--var", f"{pair!r} sets no variable; {right}"))
+        elif name in variables:
+            faults.append(Violation("--var", f"{name} is set twice; set it once"))
+        variables[name] = value
+    if faults:
+        raise refused(*faults)
+    return variables
+
+
+def parse_statuses(names: Sequence[str]) -> list[Run.Status.ValueType]:
+    """Run statuses by name, in any case.
+
+    Raises:
+        InvalidArgument: listing every name that is none.
+    """
+    known = {name: value for name, value in Run.Status.items() if value}
+    faults = [
+        Violation("--status", f"{name!r} is no status; write one of {', '.join(known)}")
+        for name in names
+        if name.upper() not in known
+    ]
+    if faults:
+        raise refused(*faults)
+    return [known[name.upper()] for name in names]

@@ -1,0 +1,307 @@
+"""The async client.
+
+    async with ConvergenceClient(api_key=key) as client:
+        run = await client.run_pipeline(
+            tenant_id="acme_corp", provider="gcp", domain="cost", template_name="cost_billing", date="2025-11-18"
+        )
+        async for event in client.watch(run.tenant_id, run.pipeline_logging_id):
+            print(event)
+
+Requests and answers are the messages of `convergence.v1`; the comments in their `.proto` files are the manual. Every
+method raises a `convergence.errors.ConvergenceError`. RPCs without a method of their own are called through the typed
+stubs `pipelines`, `tenants`, `schedules` and `system`, which raise `grpc.aio.AioRpcError`; `answer` translates that.
+"""
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypedDict, TypeVar, Unpack
+
+import grpc.aio
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from convergence.channel import open_channel
+from convergence.errors import translate
+from convergence.v1.pipeline_service_pb2 import (
+    CancelRunRequest,
+    GetPipelineRequest,
+    GetRunRequest,
+    GetRunStatusRequest,
+    ListPipelinesRequest,
+    ListPipelinesResponse,
+    ListRunsRequest,
+    ListRunsResponse,
+    Pipeline,
+    PipelineSummary,
+    RunPipelineRequest,
+)
+from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceStub
+from convergence.v1.run_pb2 import Run, RunEvent
+from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceStub
+from convergence.v1.system_service_pb2 import GetSystemInfoRequest, SystemInfo
+from convergence.v1.system_service_pb2_grpc import SystemServiceStub
+from convergence.v1.tenant_service_pb2 import (
+    GetTenantRequest,
+    ListTenantsRequest,
+    ListTenantsResponse,
+    OnboardTenantRequest,
+    OnboardTenantResponse,
+    Tenant,
+)
+from convergence.v1.tenant_service_pb2_grpc import TenantServiceStub
+from convergence.watching import EventCall, Patience, Watch
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
+_Page = TypeVar("_Page", ListRunsResponse, ListPipelinesResponse, ListTenantsResponse)
+
+
+class RunFilter(TypedDict, total=False):
+    """Which runs to list; what is left out holds for all."""
+
+    tenant_id: str
+    """Needed, unless the key is an operator's."""
+    pipeline: str
+    """Exact pipeline_id: `acme_corp-gcp-cost-billing`."""
+    provider: str
+    domain: str
+    template_name: str
+    statuses: Collection[Run.Status.ValueType]
+    """Any of these."""
+    created_after: datetime
+    """With a time zone, like `created_before`."""
+    created_before: datetime
+    page_size: int
+    """Runs a page, at most 500."""
+
+
+class ConvergenceClient:
+    """A connection to a server, for one event loop. It connects when it is first used.
+
+    Args:
+        target: `host:port`.
+        api_key: `cvg_...`; sent with every call.
+        root_certificates: PEM of the authorities to trust, for TLS; None for plain text.
+        timeout: seconds that a call may take, its retries included; a watch has no limit.
+        patience: when a watch takes the connection for lost, and when it gives up.
+
+    Raises:
+        ValueError: the key has characters that a key cannot have.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        api_key: str = "",
+        root_certificates: bytes | None = None,
+        timeout: float = 30,
+        patience: Patience | None = None,
+    ) -> None:
+        self._channel = open_channel(target, api_key=api_key, root_certificates=root_certificates)
+        self._timeout = timeout
+        self._patience = patience or Patience()
+        self.pipelines = PipelineServiceStub(self._channel)
+        self.tenants = TenantServiceStub(self._channel)
+        self.schedules = ScheduleServiceStub(self._channel)
+        self.system = SystemServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls under way are cancelled."""
+        await self._channel.close()
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    async def run_pipeline(
+        self,
+        *,
+        tenant_id: str,
+        provider: str,
+        domain: str = "",
+        template_name: str,
+        date: str = "",
+        variables: Mapping[str, str] | None = None,
+        request_id: str = "",
+    ) -> Run:
+        """Start a run and return it, PENDING. `date` is YYYY-MM-DD, today in UTC when empty.
+
+        Without a `request_id` it makes one, so that repeating the call after a lost connection starts nothing twice.
+        """
+        request = RunPipelineRequest(
+            tenant_id=tenant_id,
+            provider=provider,
+            domain=domain,
+            template_name=template_name,
+            date=date,
+            variables=variables,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        return await self._call(self.pipelines.RunPipeline, request)
+
+    async def get_run(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+        """The present state of a run, with its steps."""
+        request = GetRunRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
+        return await self._call(self.pipelines.GetRun, request)
+
+    async def cancel_run(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+        """Ask for a run to be stopped, and return it: CANCELLED or CANCELLING."""
+        request = CancelRunRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
+        return await self._call(self.pipelines.CancelRun, request)
+
+    async def list_runs(self, *, page_token: str = "", **wanted: Unpack[RunFilter]) -> ListRunsResponse:
+        """One page of runs, newest first, without their steps."""
+        request = ListRunsRequest(
+            tenant_id=wanted.get("tenant_id", ""),
+            pipeline=wanted.get("pipeline", ""),
+            provider=wanted.get("provider", ""),
+            domain=wanted.get("domain", ""),
+            template_name=wanted.get("template_name", ""),
+            statuses=wanted.get("statuses", ()),
+            created_after=_timestamp(wanted.get("created_after")),
+            created_before=_timestamp(wanted.get("created_before")),
+            page_size=wanted.get("page_size", 0),
+            page_token=page_token,
+        )
+        return await self._call(self.pipelines.ListRuns, request)
+
+    async def iter_runs(self, **wanted: Unpack[RunFilter]) -> AsyncIterator[Run]:
+        """All runs that `list_runs` would list, page by page as they are needed."""
+        async for page in _pages(lambda token: self.list_runs(page_token=token, **wanted)):
+            for run in page.runs:
+                yield run
+
+    def watch(
+        self, tenant_id: str, pipeline_logging_id: str, *, after_sequence: int = 0
+    ) -> AsyncGenerator[RunEvent, None]:
+        """The events of a run after `after_sequence`, each once and in order, to the one that ends it.
+
+        A lost connection is made again, also over a restart of the server; heartbeats are not shown.
+
+        Raises:
+            Unavailable: no connection could be made for a minute (see `Patience`).
+        """
+
+        def open_stream(after: int) -> EventCall:
+            request = GetRunStatusRequest(
+                tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id, after_sequence=after
+            )
+            return self.pipelines.GetRunStatus(request)
+
+        return Watch(open_stream, after_sequence, self._patience).events()
+
+    # -- pipelines -----------------------------------------------------------------------------------------------
+
+    async def list_pipelines(
+        self, *, provider: str = "", page_size: int = 0, page_token: str = ""
+    ) -> ListPipelinesResponse:
+        """One page of the pipelines that the server has files for, broken ones included."""
+        request = ListPipelinesRequest(provider=provider, page_size=page_size, page_token=page_token)
+        return await self._call(self.pipelines.ListPipelines, request)
+
+    async def iter_pipelines(self, *, provider: str = "") -> AsyncIterator[PipelineSummary]:
+        """All pipelines that `list_pipelines` would list."""
+        async for page in _pages(lambda token: self.list_pipelines(provider=provider, page_token=token)):
+            for pipeline in page.pipelines:
+                yield pipeline
+
+    async def get_pipeline(self, *, provider: str, domain: str = "", template_name: str) -> Pipeline:
+        """One pipeline with its variables, steps and text."""
+        request = GetPipelineRequest(provider=provider, domain=domain, template_name=template_name)
+        return await self._call(self.pipelines.GetPipeline, request)
+
+    # -- tenants -------------------------------------------------------------------------------------------------
+
+    async def onboard_tenant(
+        self,
+        tenant_id: str,
+        *,
+        display_name: str = "",
+        contact_emails: Sequence[str] = (),
+        location: str = "",
+        allowed_sources: Sequence[str] = (),
+        request_id: str = "",
+    ) -> OnboardTenantResponse:
+        """Make a tenant; its `run` sets it up, and `api_key_secret` is its first key, shown here only.
+
+        Without a `request_id` it makes one, so that repeating the call after a lost connection makes nothing twice. The
+        answer to a repeated request has no `api_key_secret`.
+        """
+        request = OnboardTenantRequest(
+            tenant_id=tenant_id,
+            display_name=display_name,
+            contact_emails=contact_emails,
+            location=location,
+            allowed_sources=allowed_sources,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        return await self._call(self.tenants.OnboardTenant, request)
+
+    async def get_tenant(self, tenant_id: str) -> Tenant:
+        """One tenant."""
+        request = GetTenantRequest(tenant_id=tenant_id)
+        return await self._call(self.tenants.GetTenant, request)
+
+    async def list_tenants(
+        self,
+        *,
+        states: Collection[Tenant.State.ValueType] = (),
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> ListTenantsResponse:
+        """One page of tenants, by id."""
+        request = ListTenantsRequest(states=states, page_size=page_size, page_token=page_token)
+        return await self._call(self.tenants.ListTenants, request)
+
+    async def iter_tenants(self, *, states: Collection[Tenant.State.ValueType] = ()) -> AsyncIterator[Tenant]:
+        """All tenants that `list_tenants` would list."""
+        async for page in _pages(lambda token: self.list_tenants(states=states, page_token=token)):
+            for tenant in page.tenants:
+                yield tenant
+
+    # -- the server ----------------------------------------------------------------------------------------------
+
+    async def get_system_info(self) -> SystemInfo:
+        """What is running there, and what the key may do."""
+        return await self._call(self.system.GetSystemInfo, GetSystemInfoRequest())
+
+    async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Answer], request: _Request) -> _Answer:
+        return await answer(method(request, timeout=self._timeout))
+
+
+async def answer(call: Awaitable[_Answer]) -> _Answer:
+    """Wait for a call's answer. Raises ConvergenceError."""
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise translate(error) from error
+
+
+async def _pages(fetch: Callable[[str], Awaitable[_Page]]) -> AsyncIterator[_Page]:
+    token = ""
+    while True:
+        page = await fetch(token)
+        yield page
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def _timestamp(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise ValueError("a time needs a zone: datetime(..., tzinfo=UTC)")
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp

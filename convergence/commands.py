@@ -1,0 +1,127 @@
+"""The commands about pipelines, tenants and the server."""
+
+from typing import Annotated
+
+import typer
+
+from convergence.arguments import PipelinePath, RequestId, group, split_path
+from convergence.client import ConvergenceClient
+from convergence.output import as_dict
+from convergence.session import current_session
+from convergence.tables import (
+    onboarded_facts,
+    pipeline_parts,
+    pipelines_parts,
+    system_facts,
+    tenant_facts,
+    tenants_table,
+)
+
+pipelines = group("Shows the pipelines that the server has.")
+tenants = group("Makes and shows tenants.")
+system = group("Shows what the server is.")
+
+
+@pipelines.command("list")
+def list_pipelines(
+    ctx: typer.Context, provider: Annotated[str, typer.Option(help="Only this provider's.")] = ""
+) -> None:
+    """List the pipelines, broken ones with what is wrong with them."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = [item async for item in client.iter_pipelines(provider=provider)]
+        session.show({"pipelines": [as_dict(item) for item in found]}, *pipelines_parts(found))
+        return 0
+
+    session.execute(work)
+
+
+@pipelines.command("show")
+def show_pipeline(ctx: typer.Context, pipeline: PipelinePath) -> None:
+    """Show a pipeline's variables, steps and text."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        provider, domain, template_name = split_path(pipeline)
+        found = await client.get_pipeline(provider=provider, domain=domain, template_name=template_name)
+        session.show(as_dict(found), *pipeline_parts(found))
+        return 0
+
+    session.execute(work)
+
+
+@tenants.command("onboard")
+def onboard_tenant(
+    ctx: typer.Context,
+    tenant_id: Annotated[str, typer.Argument(metavar="TENANT", help="Its id, which is also its dataset's name.")],
+    *,
+    display_name: Annotated[str, typer.Option(help="Its name for people.")] = "",
+    email: Annotated[list[str] | None, typer.Option(help="Whom to write to; repeatable.")] = None,
+    location: Annotated[str, typer.Option(help="BigQuery location of its dataset.")] = "",
+    allowed_source: Annotated[
+        list[str] | None, typer.Option(help="Table outside its dataset that it may name in variables; repeatable.")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not watch the run that sets it up.")] = False,
+    request_id: RequestId = "",
+) -> None:
+    """Make a tenant, print its first API key, and watch the run that sets it up.
+
+    With --json the first line is the answer, with the key; the run's events follow.
+    """
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        made = await client.onboard_tenant(
+            tenant_id,
+            display_name=display_name,
+            contact_emails=email or [],
+            location=location,
+            allowed_sources=allowed_source or [],
+            request_id=request_id,
+        )
+        session.show(as_dict(made), onboarded_facts(made))
+        return 0 if no_wait else await session.watch(client, made.run)
+
+    session.execute(work)
+
+
+@tenants.command("list")
+def list_tenants(ctx: typer.Context) -> None:
+    """List the tenants."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = [item async for item in client.iter_tenants()]
+        session.show({"tenants": [as_dict(item) for item in found]}, tenants_table(found))
+        return 0
+
+    session.execute(work)
+
+
+@tenants.command("show")
+def show_tenant(
+    ctx: typer.Context, tenant_id: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
+) -> None:
+    """Show a tenant."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await client.get_tenant(tenant_id)
+        session.show(as_dict(found), tenant_facts(found))
+        return 0
+
+    session.execute(work)
+
+
+@system.command("info")
+def system_info(ctx: typer.Context) -> None:
+    """Show the server's version and stores, and what the API key may do."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await client.get_system_info()
+        session.show(as_dict(found), system_facts(found))
+        return 0
+
+    session.execute(work)

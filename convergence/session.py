@@ -1,0 +1,158 @@
+"""One invocation of the command line: its global options, its connection, its exit code."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import grpc
+import typer
+from rich.console import RenderableType
+
+from convergence.arguments import refused
+from convergence.client import ConvergenceClient
+from convergence.errors import (
+    ConvergenceError,
+    DeadlineExceeded,
+    Details,
+    Internal,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+    Violation,
+)
+from convergence.live import follow
+from convergence.output import as_dict, clean, console, duration, print_error, print_json, status_text
+from convergence.v1.run_pb2 import Run
+
+EXIT_RUN_NOT_SUCCESSFUL = 1
+EXIT_REFUSED = 2
+EXIT_AUTHENTICATION = 3
+EXIT_NO_SERVER = 4
+EXIT_INTERRUPTED = 130
+
+Work = Callable[[ConvergenceClient], Awaitable[int]]
+
+
+@dataclass
+class Session:
+    """The global options, and the run that is being watched."""
+
+    target: str
+    api_key_file: Path | None
+    tls_ca: Path | None
+    as_json: bool
+    watched: Run | None = None
+
+    def execute(self, work: Work) -> NoReturn:
+        """Do the work with a client and end the program with the exit code that it answers, or that its error has."""
+        raise typer.Exit(self._exit_code(work))
+
+    def _exit_code(self, work: Work) -> int:
+        try:
+            return asyncio.run(self._with_client(work))
+        except ConvergenceError as error:
+            print_error(self._placed(error), as_json=self.as_json)
+            return exit_code(error)
+        except KeyboardInterrupt:
+            sys.stderr.write(self._farewell())
+            return EXIT_INTERRUPTED
+
+    def _placed(self, error: ConvergenceError) -> ConvergenceError:
+        """gRPC's own words for a server that is not there do not say what was tried."""
+        if not isinstance(error, Unavailable) or error.details.reason:
+            return error
+        return Unavailable(error.code, f"no server answers at {self.target} (see --target): {error.message}")
+
+    async def _with_client(self, work: Work) -> int:
+        async with self._client() as client:
+            return await work(client)
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[ConvergenceClient]:
+        root_certificates = _read(self.tls_ca, "--tls-ca") if self.tls_ca else None
+        try:
+            client = ConvergenceClient(self.target, api_key=self._api_key(), root_certificates=root_certificates)
+        except ValueError as error:
+            raise refused(Violation("API key", str(error))) from None
+        async with client:
+            yield client
+
+    def _api_key(self) -> str:
+        if self.api_key_file:
+            key = _read(self.api_key_file, "--api-key-file").decode("utf-8", "replace").strip()
+        else:
+            key = os.environ.get("CONVERGENCE_API_KEY", "").strip()
+        if not key:
+            message = "No API key: set CONVERGENCE_API_KEY, or name a file that holds one with --api-key-file."
+            raise Unauthenticated(grpc.StatusCode.UNAUTHENTICATED, message, Details("API_KEY_MISSING"))
+        return key
+
+    def _farewell(self) -> str:
+        run = self.watched
+        if run is None:
+            return "Interrupted.\n"
+        name = f"{clean(run.pipeline_logging_id)} --tenant {clean(run.tenant_id)}"
+        return (
+            f"Stopped watching; the run goes on. To watch it again or to cancel it:\n"
+            f"  convergence runs watch {name}\n  convergence runs cancel {name}\n"
+        )
+
+    async def watch(self, client: ConvergenceClient, run: Run) -> int:
+        """Show a run to its end; answers with the exit code."""
+        self.watched = run
+        events = client.watch(run.tenant_id, run.pipeline_logging_id)
+        ended = await follow(run, events, console(), as_json=self.as_json)
+        if not self.as_json:
+            console().print(_outcome(ended))
+        return 0 if ended.status == Run.SUCCESS else EXIT_RUN_NOT_SUCCESSFUL
+
+    def show(self, document: dict[str, object], *for_people: RenderableType) -> None:
+        """Print the document as JSON, or what people like better."""
+        if self.as_json:
+            print_json(document)
+            return
+        output = console()
+        for part in for_people:
+            output.print(part)
+
+    def show_accepted(self, run: Run) -> None:
+        """Print a run that has been accepted and is not watched."""
+        name = f"{clean(run.pipeline_logging_id)} --tenant {clean(run.tenant_id)}"
+        self.show(as_dict(run), _outcome(run), f"Watch it: convergence runs watch {name}")
+
+
+def current_session(ctx: typer.Context) -> Session:
+    """The session that the global options made."""
+    session = ctx.obj
+    assert isinstance(session, Session)  # noqa: S101 - every command runs after the global options
+    return session
+
+
+def exit_code(error: ConvergenceError) -> int:
+    """The exit code for a failed call."""
+    match error:
+        case Unauthenticated() | PermissionDenied():
+            return EXIT_AUTHENTICATION
+        case Unavailable() | DeadlineExceeded() | Internal():
+            return EXIT_NO_SERVER
+        case _:
+            return EXIT_REFUSED
+
+
+def _read(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise refused(Violation(option, f"cannot read {path}: {error.strerror}")) from None
+
+
+def _outcome(run: Run) -> RenderableType:
+    rows = f"{run.rows_processed:,} rows" if run.rows_processed else ""
+    took = f"in {took}" if (took := duration(run)) else ""
+    parts = [clean(run.pipeline_id), run.date, run.pipeline_logging_id, rows, took, clean(run.error_message)]
+    return status_text(Run.Status.Name(run.status)).append("  " + "  ".join(part for part in parts if part), "not bold")

@@ -1,0 +1,192 @@
+"""How runs, pipelines, tenants and the server look to people."""
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from convergence.output import duration, facts, fault_lines, moment, status_text, table
+from convergence.v1.pipeline_service_pb2 import Pipeline, PipelineSummary, VariableDeclaration
+from convergence.v1.run_pb2 import Fault, Run
+from convergence.v1.system_service_pb2 import SystemInfo
+from convergence.v1.tenant_service_pb2 import OnboardTenantResponse, Tenant
+
+
+def runs_table(runs: Sequence[Run]) -> RenderableType:
+    """One line a run."""
+    if not runs:
+        return "No runs."
+    rows = [
+        (
+            moment(run.created_at),
+            status_text(Run.Status.Name(run.status)),
+            run.tenant_id,
+            _path(run),
+            run.date,
+            f"{run.rows_processed:,}" if run.rows_processed else "",
+            duration(run),
+            run.pipeline_logging_id,
+        )
+        for run in runs
+    ]
+    columns = ("CREATED", "STATUS", "TENANT", "PIPELINE", "DATE", "ROWS", "TIME", "RUN")
+    return table(*columns, rows=rows, numbers=("ROWS", "TIME"))
+
+
+def run_facts(run: Run) -> RenderableType:
+    """Everything about a run but its steps."""
+    return facts(
+        {
+            "run": run.pipeline_logging_id,
+            "status": status_text(Run.Status.Name(run.status)),
+            "waits for": run.wait_reason,
+            "error": run.error_message,
+            "failed step": run.failed_step,
+            "tenant": run.tenant_id,
+            "pipeline": f"{_path(run)} ({run.pipeline_id})",
+            "date": run.date,
+            "variables": ", ".join(f"{name}={value}" for name, value in sorted(run.variables.items())),
+            "trigger": Run.Trigger.Name(run.trigger),
+            "retry of": run.retry_of,
+            "created": moment(run.created_at),
+            "started": moment(run.started_at),
+            "cancel asked": moment(run.cancel_requested_at),
+            "finished": moment(run.finished_at),
+            "took": duration(run),
+            "rows": f"{run.rows_processed:,}",
+            "config": run.config_hash,
+        }
+    )
+
+
+def pipelines_parts(pipelines: Sequence[PipelineSummary]) -> list[RenderableType]:
+    """One line a pipeline, then what is wrong with the broken ones."""
+    if not pipelines:
+        return ["No pipelines."]
+    rows = [(_path(item), str(item.step_count), _validity(item), item.description) for item in pipelines]
+    faults = [fault for item in pipelines for fault in item.faults]
+    return [table("PIPELINE", "STEPS", "VALID", "DESCRIPTION", rows=rows, numbers=("STEPS",)), *_faults(faults)]
+
+
+def pipeline_parts(pipeline: Pipeline) -> list[RenderableType]:
+    """A pipeline's variables, steps, faults and text."""
+    about = facts(
+        {
+            "pipeline": _path(pipeline),
+            "valid": _validity(pipeline),
+            "pipeline_id": pipeline.pipeline_id,
+            "description": pipeline.description,
+            "config": pipeline.config_hash,
+        }
+    )
+    variables = [(item.name, item.type, _default(item), _rules(item)) for item in pipeline.variables]
+    steps = [
+        (step.step_id, step.ps_type, step.trigger, f"{step.timeout_minutes:g} min", str(step.max_attempts))
+        for step in pipeline.steps
+    ]
+    parts: list[RenderableType] = [about]
+    if variables:
+        parts += ["", table("VARIABLE", "TYPE", "DEFAULT", "", rows=variables)]
+    if steps:
+        columns = ("STEP", "PS_TYPE", "TRIGGER", "TIMEOUT", "ATTEMPTS")
+        parts += ["", table(*columns, rows=steps, numbers=("TIMEOUT", "ATTEMPTS"))]
+    text = "\n".join(clean_line(line) for line in pipeline.yaml.splitlines())
+    return [*parts, *_faults(pipeline.faults), "", Text(text)]
+
+
+def clean_line(line: str) -> str:
+    """A line of a file with its indentation, and without control characters."""
+    indentation = len(line) - len(line.lstrip(" "))
+    return " " * indentation + "".join(c if c.isprintable() else "\ufffd" for c in line[indentation:])
+
+
+def tenants_table(tenants: Sequence[Tenant]) -> RenderableType:
+    """One line a tenant."""
+    if not tenants:
+        return "No tenants. Make one: convergence tenants onboard TENANT"
+    rows = [
+        (
+            tenant.tenant_id,
+            status_text(Tenant.State.Name(tenant.state)),
+            tenant.display_name,
+            tenant.location,
+            moment(tenant.created_at),
+        )
+        for tenant in tenants
+    ]
+    return table("TENANT", "STATE", "NAME", "LOCATION", "CREATED", rows=rows)
+
+
+def tenant_facts(tenant: Tenant) -> RenderableType:
+    """Everything about a tenant."""
+    return facts(
+        {
+            "tenant": tenant.tenant_id,
+            "name": tenant.display_name,
+            "state": status_text(Tenant.State.Name(tenant.state)),
+            "dataset": f"{tenant.dataset} in {tenant.location}",
+            "contacts": ", ".join(tenant.contact_emails),
+            "allowed sources": ", ".join(tenant.allowed_sources),
+            "plan": tenant.plan,
+            "created": moment(tenant.created_at),
+            "updated": moment(tenant.updated_at),
+            "onboarding run": tenant.onboarding_run,
+        }
+    )
+
+
+def onboarded_facts(made: OnboardTenantResponse) -> RenderableType:
+    """A new tenant and its first key, which is shown this once."""
+    key = made.api_key_secret or "(shown in the first answer to this request only)"
+    return facts(
+        {
+            "tenant": made.tenant.tenant_id,
+            "API key": key,
+            "": "Keep the key now: it cannot be shown again." if made.api_key_secret else "",
+            "scopes": ", ".join(made.api_key.scopes),
+            "onboarding run": made.run.pipeline_logging_id,
+        }
+    )
+
+
+def system_facts(info: SystemInfo) -> RenderableType:
+    """The server, and what the key may do."""
+    return facts(
+        {
+            "version": info.version,
+            "contract": info.contract,
+            "control store": info.control_store,
+            "warehouse": info.warehouse,
+            "project": info.project,
+            "started": moment(info.started_at),
+            "tenants": str(info.tenant_count) if info.tenant_count else "",
+            "your tenant": info.tenant_id,
+            "your scopes": ", ".join(info.scopes),
+        }
+    )
+
+
+def _path(item: Run | PipelineSummary | Pipeline) -> str:
+    return "/".join(part for part in (item.provider, item.domain, item.template_name) if part)
+
+
+def _validity(item: PipelineSummary | Pipeline) -> Text:
+    return Text("yes", style="green") if item.valid else Text("no", style="bold red")
+
+
+def _default(variable: VariableDeclaration) -> str:
+    return variable.default_value if variable.HasField("default_value") else ""
+
+
+def _rules(variable: VariableDeclaration) -> str:
+    parts = [
+        "required" if variable.required else "",
+        f"one of {', '.join(variable.allowed_values)}" if variable.allowed_values else "",
+        f"matches {variable.pattern}" if variable.pattern else "",
+        variable.description,
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _faults(faults: Sequence[Fault]) -> list[RenderableType]:
+    return ["", *(Text(line, style="red") for line in fault_lines(faults))] if faults else []

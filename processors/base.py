@@ -1,0 +1,111 @@
+"""The contract between a processor and the worker that runs it.
+
+A processor is a module under `processors/` with a factory `get_engine()`. Its engine has one method:
+
+    async def execute(self, step_config: dict, context: dict) -> dict
+
+`step_config` holds the step's settings, variables filled in, merged over the `config.yml` of the processor's ps_template.
+The answer is `{"status": "SUCCESS" | "FAILED" | "SKIPPED", "rows_processed": int, "details": dict}`; a FAILED answer
+says why in `details["error"]`. An engine may declare `Config`, a pydantic model with `extra="forbid"`: its
+steps are then checked before a run is accepted, and its validators find the ps_template under `info.context`.
+
+Settings called `query` or `sql` are BigQuery SQL: variables in them are escaped for the position they stand in.
+
+Nothing else is needed; the types below are for authors who like their editor to help.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from email.message import EmailMessage
+from typing import Any, Protocol, TypedDict
+
+
+class ProcessorError(Exception):
+    """A step failed, in a sentence that the tenant may read. The text of any other exception stays in the logs."""
+
+
+class StepWarehouse(Protocol):
+    """The tenant's own dataset: what a step may ask of the warehouse.
+
+    Every query passes the SQL guard; every write is done once per step, however often the step is tried.
+    """
+
+    project: str
+    dataset: str
+
+    async def write_query(
+        self,
+        sql: str,
+        table: str,
+        *,
+        write_mode: str = "append",
+        schema: Sequence[Mapping[str, Any]] = (),
+        table_config: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Write the rows of one SELECT to a table of the tenant's dataset.
+
+        `schema` is a list of BigQuery fields (`[]`: the query's own), `table_config` has `time_partitioning` and
+        `clustering_fields`; both are used when the table is created.
+        Returns job_id, rows_written, table_created, adopted (true when an earlier try had written already).
+        """
+        ...
+
+    async def query(self, sql: str, *, max_rows: int = 1_000) -> list[dict[str, Any]]:
+        """The rows of one SELECT, at most `max_rows`."""
+        ...
+
+    async def ensure_dataset(self, *, location: str, description: str = "") -> bool:
+        """Create the tenant's dataset unless it exists; True when it was created."""
+        ...
+
+    async def ensure_table(
+        self,
+        table: str,
+        schema: Sequence[Mapping[str, Any]],
+        *,
+        description: str = "",
+        table_config: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Create a table, or add the NULLABLE columns it lacks. Returns created, added_columns."""
+        ...
+
+
+class Progress(Protocol):
+    """Tells watchers of the run what the step is doing."""
+
+    def __call__(self, message: str, **fields: Any) -> None:
+        """Add a log line to the run's events: a sentence, and fields of plain values."""
+        ...
+
+
+class Mail(Protocol):
+    """Takes mail for delivery."""
+
+    async def send(self, message: EmailMessage, *, to: Sequence[str]) -> str:
+        """Hand over one message; answers with how it left, for the step's details."""
+        ...
+
+
+class PsTemplate(TypedDict):
+    """The ps_template of a processor: its defaults and its schemas."""
+
+    config: dict[str, Any]
+    schemas: dict[str, Any]
+
+
+class Context(TypedDict):
+    """What `execute` finds in `context`."""
+
+    tenant_id: str
+    pipeline_id: str
+    pipeline_logging_id: str
+    step_id: str
+    attempt: int
+    trigger: str | None
+    date: str
+    run_date: str
+    ps_template: PsTemplate
+    warehouse: StepWarehouse
+    progress: Progress
+    mail: Mail
+    logger: logging.LoggerAdapter[logging.Logger]

@@ -1,0 +1,1 @@
+"""Processors for Google Cloud."""

@@ -1,0 +1,127 @@
+"""gcp.bq_etl: run a SELECT and write its rows to a table of the tenant's dataset."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from processors.base import Context
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _in_project(value: str | None, info: ValidationInfo) -> str | None:
+    """Datasets of tenants live in one project: a step that names another would write to nobody's."""
+    project = (info.context or {}).get("project")
+    if value is not None and project is not None and value != project:
+        raise ValueError(
+            f"the tenants' datasets are in the project {project}; leave bq_project_id out, or name that one"
+        )
+    return value
+
+
+class Source(_Strict):
+    """Where the rows come from."""
+
+    query: Annotated[str, Field(min_length=1)]
+    """One SELECT in BigQuery SQL. Tables of other projects are named in full: `project.dataset.table`."""
+    bq_project_id: str | None = None
+
+    _project = field_validator("bq_project_id")(_in_project)
+
+
+class TimePartitioning(_Strict):
+    """Partitions by a DATE, TIMESTAMP or DATETIME column; without `field`, by the time of loading."""
+
+    type: Literal["DAY", "HOUR", "MONTH", "YEAR"] = "DAY"
+    field: str | None = None
+    expiration_days: Annotated[int, Field(gt=0)] | None = None
+
+
+class TableConfig(_Strict):
+    """How the destination is stored; used when it is created."""
+
+    time_partitioning: TimePartitioning | None = None
+    clustering_fields: Annotated[list[str], Field(max_length=4)] = []
+
+
+class Destination(_Strict):
+    """Where the rows go: always a table of the tenant's own dataset."""
+
+    table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,1024}$")]
+    write_mode: Literal["append", "overwrite"] = "append"
+    schema_template: str = "default"
+    """A name in ps_templates/gcp/bq_etl/schema_template.json."""
+    table_config: TableConfig = TableConfig()
+    bq_project_id: str | None = None
+    dataset_type: str | None = None
+    """Documents the layer that the table belongs to; a tenant has one dataset."""
+
+    _project = field_validator("bq_project_id")(_in_project)
+
+    @field_validator("table")
+    @classmethod
+    def _is_no_metadata(cls, value: str) -> str:
+        if value.lower().startswith("x_meta_"):
+            raise ValueError("tables named x_meta_* belong to the system; choose another name")
+        return value
+
+    @field_validator("schema_template")
+    @classmethod
+    def _exists(cls, value: str, info: ValidationInfo) -> str:
+        schemas = _schemas(info)
+        if schemas is not None and value not in schemas:
+            raise ValueError(f"there is no schema {value!r} in schema_template.json; there is {', '.join(schemas)}")
+        return value
+
+    @model_validator(mode="after")
+    def _columns_exist(self, info: ValidationInfo) -> "Destination":
+        """Partitioning and clustering name columns; with a schema at hand, a wrong one is found before the run."""
+        fields = ((_schemas(info) or {}).get(self.schema_template) or {}).get("fields") or []
+        known = {field["name"].lower() for field in fields}
+        partitioning = self.table_config.time_partitioning
+        named = [*self.table_config.clustering_fields, *([partitioning.field] if partitioning else [])]
+        missing = [name for name in named if name and name.lower() not in known]
+        if known and missing:
+            raise ValueError(
+                f"schema {self.schema_template} has no column {', '.join(missing)}, which table_config names"
+            )
+        return self
+
+
+def _schemas(info: ValidationInfo) -> dict[str, Any] | None:
+    template = (info.context or {}).get("ps_template")
+    return None if template is None else template["schemas"]
+
+
+class BigQueryETLEngine:
+    """BigQuery to BigQuery: query, optional transformation in SQL, load."""
+
+    class Config(_Strict):
+        """Settings of a step."""
+
+        source: Source
+        destination: Destination
+
+    async def execute(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Write the query's rows. Details: job_id, table, table_created, adopted (an earlier attempt had written)."""
+        config = self.Config.model_validate(step_config)
+        destination = config.destination
+        template = context["ps_template"]["schemas"].get(destination.schema_template, {})
+        context["progress"](f"Writing to {destination.table}", write_mode=destination.write_mode)
+        result = await context["warehouse"].write_query(
+            config.source.query,
+            destination.table,
+            write_mode=destination.write_mode,
+            schema=template.get("fields", []),
+            table_config=destination.table_config.model_dump(),
+        )
+        rows = result.pop("rows_written")
+        context["progress"](f"Wrote {rows} rows to {destination.table}", rows=rows)
+        return {"status": "SUCCESS", "rows_processed": rows, "details": result}
+
+
+def get_engine() -> BigQueryETLEngine:
+    """The factory that the registry calls."""
+    return BigQueryETLEngine()

@@ -1,0 +1,1 @@
+"""Processors that tell people about a run."""

@@ -1,0 +1,1 @@
+"""Processors that set up the system and its tenants."""

@@ -1,0 +1,1 @@
+"""Processors that set up a tenant."""

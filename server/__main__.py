@@ -1,0 +1,137 @@
+"""The composition root: builds the server of its parts, and takes it down in order.
+
+`python -m server` serves gRPC and supervises one worker process.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+
+from server import logs
+from server.api.app import Api, Servicers
+from server.api.interceptors import Authenticator
+from server.api.pipelines import PipelineServicer
+from server.api.schedules import ScheduleServicer
+from server.api.system import Stores, SystemServicer
+from server.api.tenants import TenantServicer
+from server.catalog import Catalog
+from server.domain.pipeline import PipelineName
+from server.domain.run import RunTrigger
+from server.domain.tenant import SYSTEM_TENANT, ApiKey, Scope
+from server.errors import ServiceError
+from server.preparation import Preparation, RunRequest
+from server.registry import Registry
+from server.runs import Caller, Runs
+from server.security.api_keys import KeyRing
+from server.settings import Settings
+from server.store.port import ControlStore
+from server.store.sqlite import SqliteStore
+from server.supervisor import Supervisor
+from server.tenants import Tenants
+
+_STOP_GRACE_SECONDS = 5.0
+_BOOTSTRAP = PipelineName("setup", "", "bootstrap_system")
+ADMIN_KEY_FILE = "admin_api_key"
+
+logger = logging.getLogger("server")
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    state_dir = settings.make_state_dir()
+    async with AsyncExitStack() as stack:
+        store = await SqliteStore.open(settings.control_store_path)
+        stack.push_async_callback(store.close)
+        keys = KeyRing.from_file(state_dir / "pepper")
+        await _make_first_key(store, keys, settings)
+        catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
+        runs = Runs(store, Preparation(catalog, Registry(), settings.project))
+        api = Api(_servicers(settings, store, keys, catalog, runs), Authenticator(store, keys))
+        port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}")
+        stack.push_async_callback(api.stop, _STOP_GRACE_SECONDS)
+        supervisor = _supervise(settings, store)
+        if supervisor is not None:
+            stack.push_async_callback(_end, supervisor)
+        await _bootstrap(runs)
+        _say(f"ready grpc={settings.grpc_host}:{port}")
+        await stopping.wait()
+        logger.info("Stopping")
+
+
+def _servicers(settings: Settings, store: ControlStore, keys: KeyRing, catalog: Catalog, runs: Runs) -> Servicers:
+    return Servicers(
+        pipelines=PipelineServicer(runs, catalog),
+        tenants=TenantServicer(Tenants(store, runs, keys), default_location=settings.bigquery_location),
+        schedules=ScheduleServicer(),
+        system=SystemServicer(store, Stores("sqlite", "duckdb", settings.project)),
+    )
+
+
+def _supervise(settings: Settings, store: ControlStore) -> "asyncio.Task[None] | None":
+    if not settings.workers:
+        return None
+    supervisor = Supervisor(store, lease_seconds=settings.lease_seconds, drain_seconds=settings.drain_seconds)
+    return asyncio.create_task(supervisor.run())
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _make_first_key(store: ControlStore, keys: KeyRing, settings: Settings) -> None:
+    """The first start makes the first operator's key: printed once, and kept for its owner in the state folder."""
+    secret = keys.make()
+    key = ApiKey(
+        key_id=secret.key_id,
+        tenant_id=None,
+        name="first operator key",
+        scopes=(Scope.ADMIN,),
+        digest=secret.digest,
+        created_at=datetime.now(UTC),
+    )
+    path = settings.state_dir / ADMIN_KEY_FILE
+    draft = path.with_suffix(f".{os.getpid()}")
+    # On the disk before it is valid, so that no crash can lose it; renamed only when it is the one that counts.
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secret.text + "\n")
+    if not await store.add_first_operator_key(key):
+        draft.unlink()
+        return
+    draft.replace(path)
+    _say(f"first operator key: {secret.text}")
+    _say(f"It is not shown again. Until you move it to a safe place it is also in {path}, readable by you only.")
+
+
+async def _bootstrap(runs: Runs) -> None:
+    """The first start makes the central dataset; the request id keeps later starts from doing it again."""
+    caller = Caller(SYSTEM_TENANT, trigger=RunTrigger.SYSTEM)
+    try:
+        await runs.start(caller, RunRequest(_BOOTSTRAP, None, {}), request_id="first-start")
+    except ServiceError as error:
+        logger.warning("The system was not bootstrapped: %s", error.message)
+
+
+def _say(line: str) -> None:
+    """To whoever started the server, on standard output; logs go to standard error."""
+    print(line, flush=True)  # noqa: T201
+
+
+def main() -> int:
+    """Run the server."""
+    settings = Settings()
+    logs.configure(settings, process="server")
+    asyncio.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""The gRPC server: services, interceptors, limits."""
+
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health_pb2
+from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from convergence.v1 import pipeline_service_pb2, schedule_service_pb2, system_service_pb2, tenant_service_pb2
+from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer, add_PipelineServiceServicer_to_server
+from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer, add_ScheduleServiceServicer_to_server
+from convergence.v1.system_service_pb2_grpc import SystemServiceServicer, add_SystemServiceServicer_to_server
+from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer, add_TenantServiceServicer_to_server
+from server.api.interceptors import Authenticator, Gate
+
+_OPTIONS = (
+    # Two servers on one port would share its calls silently.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.http2.ping_timeout_ms", 3_000),
+)
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (pipeline_service_pb2, "PipelineService"),
+        (tenant_service_pb2, "TenantService"),
+        (schedule_service_pb2, "ScheduleService"),
+        (system_service_pb2, "SystemService"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Servicers:
+    """The implementation of each service."""
+
+    pipelines: PipelineServiceServicer
+    tenants: TenantServiceServicer
+    schedules: ScheduleServiceServicer
+    system: SystemServiceServicer
+
+
+class Api:
+    """The server on its port."""
+
+    def __init__(self, servicers: Servicers, authenticator: Authenticator) -> None:
+        self._server = grpc.aio.server(interceptors=[Gate(authenticator)], options=_OPTIONS)
+        self._health = HealthServicer()
+        add_PipelineServiceServicer_to_server(servicers.pipelines, self._server)
+        add_TenantServiceServicer_to_server(servicers.tenants, self._server)
+        add_ScheduleServiceServicer_to_server(servicers.schedules, self._server)
+        add_SystemServiceServicer_to_server(servicers.system, self._server)
+        add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME, _HEALTH_NAME), self._server)
+
+    async def start(self, address: str) -> int:
+        """Bind and serve; answers the port. Raises RuntimeError when the address is taken."""
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Tell probes first, then let calls finish for `grace` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+
+_HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

@@ -1,0 +1,78 @@
+"""Which scope each method needs. A method that is not listed here is refused to everyone."""
+
+from contextvars import ContextVar
+
+from google.protobuf.message import Message
+
+from server.domain.tenant import Principal, Scope
+from server.errors import PermissionDenied, TenantNotFound
+
+_PIPELINES = "/convergence.v1.PipelineService/"
+_TENANTS = "/convergence.v1.TenantService/"
+_SCHEDULES = "/convergence.v1.ScheduleService/"
+_SYSTEM = "/convergence.v1.SystemService/"
+
+ANY_KEY = None
+"""The method needs a valid key and no particular scope."""
+
+SCOPES: dict[str, Scope | None] = {
+    _PIPELINES + "RunPipeline": Scope.RUNS_WRITE,
+    _PIPELINES + "GetRunStatus": Scope.RUNS_READ,
+    _PIPELINES + "GetRun": Scope.RUNS_READ,
+    _PIPELINES + "ListRuns": Scope.RUNS_READ,
+    _PIPELINES + "CancelRun": Scope.RUNS_WRITE,
+    _PIPELINES + "RetryRun": Scope.RUNS_WRITE,
+    _PIPELINES + "PlanPipeline": Scope.RUNS_WRITE,
+    _PIPELINES + "BackfillPipeline": Scope.RUNS_WRITE,
+    _PIPELINES + "ListPipelines": Scope.RUNS_READ,
+    _PIPELINES + "GetPipeline": Scope.RUNS_READ,
+    _PIPELINES + "ListDataQualityResults": Scope.RUNS_READ,
+    _TENANTS + "OnboardTenant": Scope.ADMIN,
+    _TENANTS + "GetTenant": Scope.RUNS_READ,
+    _TENANTS + "ListTenants": Scope.ADMIN,
+    _TENANTS + "UpdateTenant": Scope.TENANT_ADMIN,
+    _TENANTS + "OffboardTenant": Scope.ADMIN,
+    _TENANTS + "GetUsage": Scope.RUNS_READ,
+    _TENANTS + "CreateApiKey": Scope.TENANT_ADMIN,
+    _TENANTS + "ListApiKeys": Scope.TENANT_ADMIN,
+    _TENANTS + "RotateApiKey": Scope.TENANT_ADMIN,
+    _TENANTS + "RevokeApiKey": Scope.TENANT_ADMIN,
+    _TENANTS + "PutCredential": Scope.TENANT_ADMIN,
+    _TENANTS + "ListCredentials": Scope.TENANT_ADMIN,
+    _TENANTS + "CheckCredential": Scope.TENANT_ADMIN,
+    _TENANTS + "DeleteCredential": Scope.TENANT_ADMIN,
+    _SCHEDULES + "CreateSchedule": Scope.RUNS_WRITE,
+    _SCHEDULES + "GetSchedule": Scope.RUNS_READ,
+    _SCHEDULES + "ListSchedules": Scope.RUNS_READ,
+    _SCHEDULES + "UpdateSchedule": Scope.RUNS_WRITE,
+    _SCHEDULES + "DeleteSchedule": Scope.RUNS_WRITE,
+    _SCHEDULES + "PauseSchedule": Scope.RUNS_WRITE,
+    _SCHEDULES + "ResumeSchedule": Scope.RUNS_WRITE,
+    _SCHEDULES + "ListScheduledRuns": Scope.RUNS_READ,
+    _SYSTEM + "GetSystemInfo": ANY_KEY,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": ANY_KEY,
+}
+
+OPEN_PREFIX = "/grpc.health.v1.Health/"
+"""Probes come without a key and learn nothing but whether the server serves."""
+
+current_principal: ContextVar[Principal] = ContextVar("current_principal")
+"""Who makes the call that is being handled."""
+
+
+def authorize_method(principal: Principal, method: str) -> None:
+    """Whether the key may call the method at all. Raises PermissionDenied."""
+    if method not in SCOPES:
+        raise PermissionDenied
+    scope = SCOPES[method]
+    if scope is not ANY_KEY and not principal.may(scope):
+        raise PermissionDenied(f"This API key lacks the scope {scope}.")
+
+
+def authorize_request(principal: Principal, request: Message) -> None:
+    """A tenant's key speaks of its own tenant only; another one looks like none. Raises TenantNotFound."""
+    if principal.is_admin:
+        return
+    named = getattr(request, "tenant_id", "")
+    if named and named != principal.tenant_id:
+        raise TenantNotFound

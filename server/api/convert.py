@@ -1,0 +1,196 @@
+"""Records to messages."""
+
+from datetime import UTC, datetime
+
+from google.protobuf import struct_pb2, timestamp_pb2
+from google.protobuf.json_format import ParseDict
+
+from convergence.v1 import pipeline_service_pb2, run_pb2, tenant_service_pb2
+from server.catalog import Entry, Source
+from server.domain.faults import Fault
+from server.domain.pipeline import Step, Variable
+from server.domain.run import LogEntry, Run, RunEvent, StepRun
+from server.domain.tenant import ApiKey, Tenant
+
+
+def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
+    """A time that may be missing."""
+    if moment is None:
+        return None
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def moment(message: timestamp_pb2.Timestamp) -> datetime:
+    """A time in UTC."""
+    return message.ToDatetime(tzinfo=UTC)
+
+
+def struct(values: dict[str, object]) -> struct_pb2.Struct:
+    """Plain JSON values."""
+    return ParseDict(values, struct_pb2.Struct())
+
+
+def run(record: Run) -> run_pb2.Run:
+    """A run as clients see it."""
+    return run_pb2.Run(
+        pipeline_logging_id=record.pipeline_logging_id,
+        tenant_id=record.tenant_id,
+        pipeline_id=record.pipeline_id,
+        provider=record.name.provider,
+        domain=record.name.domain,
+        template_name=record.name.template_name,
+        status=run_pb2.Run.Status.Value(record.status.value),
+        date=record.date,
+        variables=record.variables,
+        created_at=timestamp(record.created_at),
+        started_at=timestamp(record.started_at),
+        finished_at=timestamp(record.finished_at),
+        cancel_requested_at=timestamp(record.cancel_requested_at),
+        error_message=record.error_message,
+        failed_step=record.failed_step,
+        steps=[step_run(step) for step in record.steps],
+        trigger=run_pb2.Run.Trigger.Value(record.trigger.value),
+        kind=run_pb2.Run.EXECUTE,
+        rows_processed=record.rows_processed,
+        config_hash=record.config_hash,
+        created_by=record.created_by,
+    )
+
+
+def step_run(record: StepRun) -> run_pb2.StepRun:
+    """A step of a run."""
+    return run_pb2.StepRun(
+        step_id=record.step_id,
+        name=record.name,
+        ps_type=record.ps_type,
+        status=run_pb2.StepRun.Status.Value(record.status.value),
+        attempt=record.attempt,
+        rows_processed=record.rows_processed,
+        started_at=timestamp(record.started_at),
+        finished_at=timestamp(record.finished_at),
+        error_message=record.error_message,
+        details=struct(record.details),
+    )
+
+
+def event(record: RunEvent | None) -> run_pb2.RunEvent:
+    """An event; None is a heartbeat."""
+    if record is None:
+        return run_pb2.RunEvent(heartbeat=run_pb2.Heartbeat())
+    message = run_pb2.RunEvent(sequence=record.sequence, time=timestamp(record.time))
+    if record.run is not None:
+        message.run.CopyFrom(run(record.run))
+    elif record.step is not None:
+        message.step.CopyFrom(step_run(record.step))
+    elif record.log is not None:
+        message.log.CopyFrom(_log(record.log))
+    return message
+
+
+def _log(record: LogEntry) -> run_pb2.LogEntry:
+    return run_pb2.LogEntry(
+        step_id=record.step_id,
+        level=run_pb2.LogEntry.Level.Value(record.level),
+        message=record.message,
+        fields=struct(record.fields),
+    )
+
+
+def fault(record: Fault) -> run_pb2.Fault:
+    """A fault with its place."""
+    return run_pb2.Fault(
+        reason=record.reason,
+        message=record.message,
+        field=record.field,
+        file=record.file,
+        line=record.line,
+        step_id=record.step,
+    )
+
+
+def pipeline_summary(entry: Entry) -> pipeline_service_pb2.PipelineSummary:
+    """A line of the catalogue; a broken file has faults in place of what it should say."""
+    summary = pipeline_service_pb2.PipelineSummary(
+        provider=entry.name.provider,
+        domain=entry.name.domain,
+        template_name=entry.name.template_name,
+        valid=entry.source is not None,
+        faults=[fault(record) for record in entry.faults],
+    )
+    if entry.source is not None:
+        summary.description = entry.source.pipeline.description
+        summary.pipeline_id = entry.source.pipeline.pipeline_id
+        summary.step_count = len(entry.source.pipeline.steps)
+    return summary
+
+
+def pipeline(source: Source) -> pipeline_service_pb2.Pipeline:
+    """A pipeline with everything a form needs."""
+    return pipeline_service_pb2.Pipeline(
+        provider=source.name.provider,
+        domain=source.name.domain,
+        template_name=source.name.template_name,
+        description=source.pipeline.description,
+        pipeline_id=source.pipeline.pipeline_id,
+        variables=[_variable(name, variable) for name, variable in source.pipeline.variables.items()],
+        steps=[_pipeline_step(step) for step in source.pipeline.steps],
+        yaml=source.text,
+        config_hash=source.config_hash,
+        valid=True,
+    )
+
+
+def _variable(name: str, variable: Variable) -> pipeline_service_pb2.VariableDeclaration:
+    return pipeline_service_pb2.VariableDeclaration(
+        name=name,
+        default_value=variable.default,
+        type=variable.type,
+        description=variable.description,
+        pattern=variable.pattern or "",
+        allowed_values=variable.allowed_values,
+        required=variable.required,
+    )
+
+
+def _pipeline_step(step: Step) -> pipeline_service_pb2.PipelineStep:
+    return pipeline_service_pb2.PipelineStep(
+        step_id=step.step_id,
+        name=step.name,
+        ps_type=step.ps_type,
+        trigger=step.trigger or "",
+        timeout_minutes=step.timeout_minutes,
+        max_attempts=step.retry.max_attempts,
+    )
+
+
+def tenant(record: Tenant) -> tenant_service_pb2.Tenant:
+    """A tenant as clients see it."""
+    return tenant_service_pb2.Tenant(
+        tenant_id=record.tenant_id,
+        display_name=record.display_name,
+        state=tenant_service_pb2.Tenant.State.Value(record.state.value),
+        dataset=record.tenant_id,
+        location=record.location,
+        contact_emails=record.contact_emails,
+        allowed_sources=record.allowed_sources,
+        created_at=timestamp(record.created_at),
+        updated_at=timestamp(record.updated_at),
+        onboarding_run=record.onboarding_run,
+    )
+
+
+def api_key(record: ApiKey) -> tenant_service_pb2.ApiKey:
+    """A key without its secret."""
+    return tenant_service_pb2.ApiKey(
+        key_id=record.key_id,
+        tenant_id=record.tenant_id or "",
+        name=record.name,
+        scopes=[scope.value for scope in record.scopes],
+        created_at=timestamp(record.created_at),
+        expires_at=timestamp(record.expires_at),
+        last_used_at=timestamp(record.last_used_at),
+        revoked_at=timestamp(record.revoked_at),
+        prefix=f"cvg_{record.key_id}",
+    )

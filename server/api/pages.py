@@ -1,0 +1,76 @@
+"""Page tokens: where the last page ended, opaque to clients."""
+
+import base64
+import binascii
+import hashlib
+import json
+from datetime import datetime
+
+from google.protobuf.message import Message
+
+from convergence.v1 import pipeline_service_pb2, tenant_service_pb2
+from server.domain.faults import Fault
+from server.errors import InvalidRequest
+
+ListRequest = (
+    pipeline_service_pb2.ListRunsRequest
+    | pipeline_service_pb2.ListPipelinesRequest
+    | tenant_service_pb2.ListTenantsRequest
+)
+
+MAX_PAGE_SIZE = 500
+DEFAULT_PAGE_SIZE = 50
+
+
+def page_size(asked: int) -> int:
+    """The size that a page gets. Raises InvalidRequest for a negative one."""
+    if asked < 0:
+        fault = Fault("INVALID_PAGE_SIZE", "page_size is 0 for the default, or 1 to 500", field="page_size")
+        raise InvalidRequest([fault])
+    return min(asked or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def page_token(request: ListRequest, *key: str) -> str:
+    """A token for the page behind the record with that key, good for the same filters only."""
+    return base64.urlsafe_b64encode(json.dumps([_digest(request), *key]).encode()).decode().rstrip("=")
+
+
+def page_key(request: ListRequest, *, parts: int) -> list[str] | None:
+    """The key in a request's token, None for the first page.
+
+    Raises:
+        InvalidRequest: INVALID_PAGE_TOKEN for a token that no list gave out for these filters.
+    """
+    token = request.page_token
+    if not token:
+        return None
+    try:
+        key = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        key = None
+    strings = isinstance(key, list) and len(key) == parts + 1 and all(isinstance(part, str) for part in key)
+    if strings and key[0] == _digest(request):
+        return list(key[1:])
+    raise _foreign_token()
+
+
+def page_moment(part: str) -> datetime:
+    """A time that is part of a key. Raises InvalidRequest: INVALID_PAGE_TOKEN."""
+    try:
+        return datetime.fromisoformat(part)
+    except ValueError:
+        raise _foreign_token() from None
+
+
+def _foreign_token() -> InvalidRequest:
+    message = "send the next_page_token of the page before, with the same filters"
+    return InvalidRequest([Fault("INVALID_PAGE_TOKEN", message, field="page_token")])
+
+
+def _digest(request: Message) -> str:
+    """What the filters are: the request without its page."""
+    filters = type(request)()
+    filters.CopyFrom(request)
+    filters.ClearField("page_token")
+    filters.ClearField("page_size")
+    return hashlib.sha256(filters.SerializeToString(deterministic=True)).hexdigest()[:16]

@@ -1,0 +1,138 @@
+"""PipelineService."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from convergence.v1 import pipeline_service_pb2 as pb
+from convergence.v1 import run_pb2
+from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
+from server.api import convert
+from server.api.authorization import current_principal
+from server.api.pages import page_key, page_moment, page_size, page_token
+from server.api.requests import checked_request_id, own_tenant, pipeline_name
+from server.catalog import Catalog, Entry, PipelineNotFound
+from server.domain.faults import Fault, Refused
+from server.domain.run import Run, RunStatus
+from server.domain.tenant import Scope
+from server.errors import InvalidRequest, PermissionDenied, PipelineMissing
+from server.preparation import RunRequest
+from server.runs import SETUP_PROVIDER, Caller, Runs
+from server.store.port import RunFilter, RunPosition
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class PipelineServicer(PipelineServiceServicer):
+    """Translates; the use cases decide."""
+
+    def __init__(self, runs: Runs, catalog: Catalog) -> None:
+        self._runs = runs
+        self._catalog = catalog
+
+    async def RunPipeline(self, request: pb.RunPipelineRequest, context: Context) -> run_pb2.Run:
+        """See the proto."""
+        principal = current_principal.get()
+        if request.provider == SETUP_PROVIDER and not principal.is_admin:
+            raise PermissionDenied(f"Pipelines of the provider {SETUP_PROVIDER} need the scope {Scope.ADMIN}.")
+        run = await self._runs.start(
+            Caller(own_tenant(request), principal.key_id),
+            RunRequest(pipeline_name(request), request.date or None, dict(request.variables)),
+            request_id=checked_request_id(request),
+        )
+        return convert.run(run)
+
+    async def GetRunStatus(self, request: pb.GetRunStatusRequest, context: Context) -> AsyncIterator[run_pb2.RunEvent]:
+        """See the proto."""
+        if request.after_sequence < 0:
+            message = "after_sequence is 0 for all events, or the sequence of the last one known"
+            raise InvalidRequest([Fault("INVALID_FIELD", message, field="after_sequence")])
+        events = self._runs.follow(own_tenant(request), request.pipeline_logging_id, after=request.after_sequence)
+        async for event in events:
+            yield convert.event(event)
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Context) -> run_pb2.Run:
+        """See the proto."""
+        return convert.run(await self._runs.get(own_tenant(request), request.pipeline_logging_id))
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
+        """See the proto."""
+        size, after = page_size(request.page_size), _position(request)
+        runs = await self._runs.list(_run_filter(request), after=after, limit=size + 1)
+        page = runs[:size]
+        return pb.ListRunsResponse(
+            runs=[convert.run(run) for run in page],
+            next_page_token=_token_behind(request, page[-1]) if len(runs) > size else "",
+        )
+
+    async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> run_pb2.Run:
+        """See the proto."""
+        return convert.run(await self._runs.cancel(own_tenant(request), request.pipeline_logging_id))
+
+    async def ListPipelines(self, request: pb.ListPipelinesRequest, context: Context) -> pb.ListPipelinesResponse:
+        """See the proto."""
+        size, key = page_size(request.page_size), page_key(request, parts=1)
+        entries = await asyncio.to_thread(self._catalog.entries)
+        wanted = [entry for entry in entries if _is_behind(entry, key) and _is_of(entry, request.provider)]
+        page = wanted[:size]
+        return pb.ListPipelinesResponse(
+            pipelines=[convert.pipeline_summary(entry) for entry in page],
+            next_page_token=page_token(request, str(page[-1].name)) if len(wanted) > size else "",
+        )
+
+    async def GetPipeline(self, request: pb.GetPipelineRequest, context: Context) -> pb.Pipeline:
+        """See the proto."""
+        name = pipeline_name(request)
+        try:
+            return convert.pipeline(await asyncio.to_thread(self._catalog.load, name))
+        except PipelineNotFound as missing:
+            raise PipelineMissing(str(missing)) from None
+        except Refused as refused:
+            return pb.Pipeline(
+                provider=name.provider,
+                domain=name.domain,
+                template_name=name.template_name,
+                yaml=await asyncio.to_thread(self._catalog.text, name),
+                faults=[convert.fault(fault) for fault in refused.faults],
+            )
+
+
+def _position(request: pb.ListRunsRequest) -> RunPosition | None:
+    key = page_key(request, parts=2)
+    return None if key is None else RunPosition(page_moment(key[0]), key[1])
+
+
+def _token_behind(request: pb.ListRunsRequest, run: Run) -> str:
+    return page_token(request, run.created_at.isoformat(), run.pipeline_logging_id)
+
+
+def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
+    principal = current_principal.get()
+    return RunFilter(
+        tenant_id=request.tenant_id or principal.tenant_id,
+        pipeline_id=request.pipeline,
+        provider=request.provider,
+        domain=request.domain,
+        template_name=request.template_name,
+        statuses=tuple(_status(number) for number in request.statuses),
+        created_after=convert.moment(request.created_after) if request.HasField("created_after") else None,
+        created_before=convert.moment(request.created_before) if request.HasField("created_before") else None,
+    )
+
+
+def _status(number: run_pb2.Run.Status.ValueType) -> RunStatus:
+    try:
+        return RunStatus(run_pb2.Run.Status.Name(number))
+    except ValueError:
+        known = ", ".join(status.value for status in RunStatus)
+        raise InvalidRequest([Fault("INVALID_FIELD", f"a status is one of {known}", field="statuses")]) from None
+
+
+def _is_behind(entry: Entry, key: list[str] | None) -> bool:
+    return key is None or str(entry.name) > key[0]
+
+
+def _is_of(entry: Entry, provider: str) -> bool:
+    return not provider or entry.name.provider == provider

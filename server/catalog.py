@@ -1,0 +1,278 @@
+"""The pipelines there are: `configs/{provider}/{domain}/{template_name}.yml`, read anew at each call."""
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from server.domain.faults import Fault, Refused
+from server.domain.pipeline import Pipeline, PipelineName, PsTemplateSnapshot, StepBase
+from server.domain.variables import LATE_NAMES, PROTECTED_NAMES
+from server.files import read_text
+from server.model_faults import model_faults, shown
+from server.places import Lines, Origin, Places
+from server.ps_templates import PsTemplate, PsTemplates
+from server.registry import is_ps_type
+from server.yaml_source import Data, Document, load_yaml
+from server.yaml_source import Path as YamlPath
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES = (".yml", ".yaml")
+# Folders of configs/ that hold other files than pipelines.
+_OTHER_FOLDERS = (("data_quality", "expectations"), ("notifications",), ("metadata",))
+_STEP_FIELDS = {*StepBase.model_fields, "variables"}
+_TEMPLATE_STEP_FIELDS = ("timeout_minutes", "retry")
+
+
+class PipelineNotFound(Exception):
+    """There is no pipeline of that name; `near` lists names like it."""
+
+    def __init__(self, name: PipelineName, near: tuple[str, ...]) -> None:
+        self.name = name
+        self.near = near
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        super().__init__(f"there is no pipeline {name}{hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A pipeline file that was read and found well-formed."""
+
+    name: PipelineName
+    file: str
+    """For people: `configs/gcp/cost/cost_billing.yml`."""
+    text: str
+    pipeline: Pipeline
+    config_hash: str
+    """SHA-256 of the text, in hex."""
+    places: Places
+    ps_templates: dict[str, PsTemplateSnapshot]
+    """ps_type -> what its steps' settings were merged over."""
+
+    @property
+    def lines(self) -> Lines:
+        """Path in the file -> 1-based line."""
+        return self.places.source.lines
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A pipeline of the listing: its source, or what is wrong with its file."""
+
+    name: PipelineName
+    source: Source | None
+    faults: tuple[Fault, ...] = ()
+
+
+class Catalog:
+    """The pipelines under one configs folder, with the ps_templates that their steps start from."""
+
+    def __init__(self, configs: Path, ps_templates: Path) -> None:
+        self._root = configs.resolve()
+        self._templates = PsTemplates(ps_templates)
+
+    def load(self, name: PipelineName) -> Source:
+        """Read one pipeline.
+
+        Raises:
+            PipelineNotFound: there is no such file.
+            Refused: every fault of the file: a YAML_ reason, UNKNOWN_FIELD, MISSING_FIELD, INVALID_FIELD,
+                DUPLICATE_STEP_ID, FIELD_GIVEN_TWICE, INVALID_PS_TEMPLATE, FILE_OUTSIDE_FOLDER,
+                AMBIGUOUS_PIPELINE_FILE.
+        """
+        path = self._find(name)
+        file = self._label(path)
+        text = read_text(path, root=self._root, file=file)
+        return _Draft(name, file, text, self._templates).source()
+
+    def text(self, name: PipelineName) -> str:
+        """The pipeline's file as it stands, also when `load` refuses it; '' when even that is not possible.
+
+        Raises:
+            PipelineNotFound: there is no such file.
+        """
+        try:
+            path = self._find(name)
+            return read_text(path, root=self._root, file=self._label(path))
+        except Refused:
+            return ""
+
+    def ps_template(self, ps_type: str) -> PsTemplateSnapshot:
+        """The ps_template of a well-formed ps_type. Raises Refused INVALID_PS_TEMPLATE."""
+        return self._templates.load(ps_type).snapshot
+
+    def entries(self) -> list[Entry]:
+        """All pipelines in the order of their names, broken ones included."""
+        return [self._entry(name) for name in sorted(set(self._names()))]
+
+    def _entry(self, name: PipelineName) -> Entry:
+        try:
+            return Entry(name, self.load(name))
+        except Refused as refusal:
+            return Entry(name, None, refusal.faults)
+        except PipelineNotFound:
+            # Deleted since the folder was listed.
+            return Entry(name, None, (Fault("FILE_NOT_READABLE", "the file is gone", file=str(name)),))
+
+    def _label(self, path: Path) -> str:
+        return f"{self._root.name}/{path.relative_to(self._root).as_posix()}"
+
+    def _find(self, name: PipelineName) -> Path:
+        stem = self._root / str(name)
+        found = [path for suffix in _SUFFIXES if (path := stem.with_suffix(suffix)).is_file()]
+        if not found or _holds_no_pipelines(found[0].relative_to(self._root)):
+            names = sorted(str(known) for known in self._names())
+            raise PipelineNotFound(name, tuple(difflib.get_close_matches(str(name), names, n=3)))
+        if len(found) > 1:
+            message = f"{found[0].name} and {found[1].name} both stand there; remove one"
+            raise Refused([Fault("AMBIGUOUS_PIPELINE_FILE", message, file=self._label(found[0]))])
+        return found[0]
+
+    def _names(self) -> Iterator[PipelineName]:
+        for path in self._root.rglob("*"):
+            inside = path.relative_to(self._root)
+            if path.suffix in _SUFFIXES and path.is_file() and not _holds_no_pipelines(inside):
+                try:
+                    yield PipelineName.parse(inside.with_suffix("").as_posix())
+                except Refused:
+                    logger.warning("%s cannot be run: its path is not a pipeline's name", inside)
+
+
+def _holds_no_pipelines(inside: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in inside.parts)
+    return is_hidden or any(inside.parts[: len(folder)] == folder for folder in _OTHER_FOLDERS)
+
+
+@lru_cache(maxsize=512)
+def _document(text: str, file: str) -> Document:
+    """Parsed once per content; nothing changes a document."""
+    return load_yaml(text, file=file)
+
+
+class _Draft:
+    """A pipeline file on its way to a Source: collects the faults of all its parts."""
+
+    def __init__(self, name: PipelineName, file: str, text: str, templates: PsTemplates) -> None:
+        self._name = name
+        self._file = file
+        self._text = text
+        self._load_template = templates.load
+        self._document = _document(text, file)
+        self._faults: list[Fault] = []
+        self._templates: dict[str, PsTemplate] = {}
+
+    def source(self) -> Source:
+        """The finished source. Raises Refused with everything that is wrong."""
+        data = self._document.data
+        if not isinstance(data, dict):
+            message = f"a pipeline file is a mapping with pipeline_id and steps, not {shown(data)}"
+            raise Refused([Fault("INVALID_FIELD", message, file=self._file, line=1)])
+        steps = data.get("steps")
+        items: list[Data] = steps if isinstance(steps, list) else []
+        places = self._places(items)
+        model = _without_empty(data, {"variables", "description"})
+        if isinstance(steps, list):
+            model["steps"] = [self._step(item, index, places) for index, item in enumerate(items)]
+        self._check_step_ids(places)
+        self._check_variable_names(data, ("variables",), places)
+        for index, item in enumerate(items):
+            self._check_variable_names(item, ("steps", index, "variables"), places)
+        pipeline = self._validate(model, places)
+        digest = hashlib.sha256(self._text.encode()).hexdigest()
+        snapshots = {ps_type: template.snapshot for ps_type, template in self._templates.items()}
+        return Source(self._name, self._file, self._text, pipeline, digest, places, snapshots)
+
+    def _validate(self, model: dict[str, Any], places: Places) -> Pipeline:
+        try:
+            pipeline = Pipeline.model_validate(model)
+        except ValidationError as error:
+            found = model_faults(error, Pipeline, model)
+            self._faults += [places.put(fault, path) for path, fault in found]
+        if self._faults:
+            raise Refused(self._faults)
+        return pipeline
+
+    def _places(self, items: list[Data]) -> Places:
+        step_ids = [_text(item, "step_id") for item in items]
+        origins = [self._template(_text(item, "ps_type")).origin for item in items]
+        return Places(Origin(self._file, self._document.lines), step_ids, origins)
+
+    def _template(self, ps_type: str) -> PsTemplate:
+        """The step's template; an empty one when it has none, or a faulty one."""
+        if ps_type not in self._templates:
+            self._templates[ps_type] = PsTemplate(PsTemplateSnapshot(), Origin("", {}))
+            if is_ps_type(ps_type):
+                try:
+                    self._templates[ps_type] = self._load_template(ps_type)
+                except Refused as refusal:
+                    self._faults += refusal.faults
+        return self._templates[ps_type]
+
+    def _step(self, item: Data, index: int, places: Places) -> Any:
+        """The step as the model wants it: its settings gathered and merged over its template's."""
+        if not isinstance(item, dict):
+            return item
+        template = self._templates[_text(item, "ps_type")].snapshot.config
+        own = _without_empty(item, {"variables", "name", "trigger", "retry", "timeout_minutes", "config"})
+        nested = own.pop("config", {})
+        if not isinstance(nested, dict):
+            fault = Fault("INVALID_FIELD", f"should be a mapping of settings, not {shown(nested)}")
+            self._faults.append(places.put(fault, ("steps", index, "config")))
+            nested = {}
+        settings = {key: value for key, value in own.items() if key not in _STEP_FIELDS}
+        self._check_given_once(settings, nested, index, places)
+        defaults = {key: value for key, value in template.items() if key not in _TEMPLATE_STEP_FIELDS}
+        step = {key: template[key] for key in _TEMPLATE_STEP_FIELDS if key in template}
+        step = _merged(step, {key: value for key, value in own.items() if key in _STEP_FIELDS})
+        return {**step, "settings": _merged(defaults, {**nested, **settings})}
+
+    def _check_given_once(self, settings: dict[str, Data], nested: dict[str, Data], index: int, places: Places) -> None:
+        for key in settings.keys() & nested.keys():
+            line = places.line(("steps", index, "config", key))
+            message = f"{key} stands on the step and, in line {line}, under config; keep one"
+            self._faults.append(places.put(Fault("FIELD_GIVEN_TWICE", message), ("steps", index, key)))
+
+    def _check_step_ids(self, places: Places) -> None:
+        first: dict[str, int] = {}
+        for index, step_id in enumerate(places.step_ids):
+            path = ("steps", index, "step_id")
+            if step_id in first:
+                message = f"the step_id {step_id!r} stands in line {first[step_id]} already; each step has its own"
+                self._faults.append(places.put(Fault("DUPLICATE_STEP_ID", message), path))
+            elif step_id:
+                first[step_id] = places.line(path)
+
+    def _check_variable_names(self, holder: Data, path: YamlPath, places: Places) -> None:
+        variables = holder.get("variables") if isinstance(holder, dict) else None
+        if isinstance(variables, dict):
+            for name in variables.keys() & (PROTECTED_NAMES | LATE_NAMES):
+                message = f"{name} belongs to the run itself; give the variable another name"
+                self._faults.append(places.put(Fault("PROTECTED_VARIABLE", message), (*path, name)))
+
+
+def _text(item: Data, key: str) -> str:
+    value = item.get(key) if isinstance(item, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _without_empty(data: dict[str, Data], optional: set[str]) -> dict[str, Any]:
+    """An optional key with nothing behind it counts as absent: people comment out what stood there."""
+    return {key: value for key, value in data.items() if value is not None or key not in optional}
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, mapping by mapping; lists and scalars replace."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = _merged(below, value)  # noqa: PLW2901 - the merged value takes the place of the one above
+        result[key] = value
+    return result

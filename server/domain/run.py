@@ -1,0 +1,129 @@
+"""A run and what happens to it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.domain.pipeline import PipelineName
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. The last four are terminal and never change."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run has ended."""
+        return self in {RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT}
+
+
+class StepStatus(StrEnum):
+    """Where a step of a run stands."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the step has ended."""
+        return self not in {StepStatus.PENDING, StepStatus.RUNNING}
+
+
+class RunTrigger(StrEnum):
+    """What started a run."""
+
+    API = "API"
+    SCHEDULE = "SCHEDULE"
+    BACKFILL = "BACKFILL"
+    RETRY = "RETRY"
+    SYSTEM = "SYSTEM"
+
+
+class Record(BaseModel):
+    """Base of what the control store keeps."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class StepRun(Record):
+    """One step of one run: its latest attempt."""
+
+    step_id: str
+    name: str = ""
+    ps_type: str
+    status: StepStatus = StepStatus.PENDING
+    attempt: int = 0
+    """1 for the first attempt; 0 before it."""
+    rows_processed: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error_message: str = ""
+    details: dict[str, Any] = Field(default_factory=dict)
+    """What the processor reports of its work: job_id, table, ..."""
+    warning: bool = False
+    """The step succeeded and has something to warn of."""
+
+
+class Run(Record):
+    """One execution of a pipeline for a tenant."""
+
+    pipeline_logging_id: str
+    tenant_id: str
+    pipeline_id: str
+    name: PipelineName
+    status: RunStatus
+    trigger: RunTrigger
+    date: str
+    """The day the run is about, YYYY-MM-DD."""
+    variables: dict[str, str]
+    config_hash: str
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    error_message: str = ""
+    failed_step: str = ""
+    """step_id of the step that decided a FAILED or TIMED_OUT run."""
+    rows_processed: int = 0
+    created_by: str = ""
+    """key_id of the API key that asked for the run; '' for the system's own."""
+    steps: tuple[StepRun, ...] = ()
+
+
+class LogEntry(Record):
+    """One line a step told the watchers."""
+
+    step_id: str = ""
+    level: str = "INFO"
+    message: str
+    fields: dict[str, Any] = Field(default_factory=dict)
+
+
+class RunEvent(Record):
+    """One thing that happened to a run; exactly one of run, step and log is set."""
+
+    sequence: int
+    """1..n within the run, without gap."""
+    time: datetime
+    run: Run | None = None
+    step: StepRun | None = None
+    log: LogEntry | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing will follow."""
+        return self.run is not None and self.run.status.is_terminal

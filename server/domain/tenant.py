@@ -1,0 +1,122 @@
+"""Tenants, their API keys, and who is asking."""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+
+from server.domain.faults import Fault
+from server.domain.run import Record
+
+SYSTEM_TENANT = "tenants"
+"""Owner of runs that belong to no tenant; its dataset is the central management dataset."""
+
+_TENANT_ID = re.compile(r"[a-z][a-z0-9_]{2,62}")
+_EMAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,190}")
+_RESERVED = {SYSTEM_TENANT, "information_schema", "admin", "system", "setup", "default", "public", "main"}
+_LOCATION = re.compile(r"US|EU|[a-z]+(?:-[a-z]+)+[0-9]{1,2}")
+_SOURCE = re.compile(r"[a-z][a-z0-9-]{4,61}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]*\*?")
+
+
+class TenantState(StrEnum):
+    """Where a tenant stands."""
+
+    ONBOARDING = "ONBOARDING"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    OFFBOARDED = "OFFBOARDED"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    RUNS_READ = "runs:read"
+    RUNS_WRITE = "runs:write"
+    TENANT_ADMIN = "tenant:admin"
+    ADMIN = "admin"
+
+
+class Tenant(Record):
+    """A customer: the owner of one dataset."""
+
+    tenant_id: str
+    display_name: str
+    state: TenantState
+    location: str
+    contact_emails: tuple[str, ...] = ()
+    allowed_sources: tuple[str, ...] = ()
+    """Tables outside the own dataset that the tenant may name in variables: `project.dataset.prefix_*`."""
+    onboarding_run: str
+    """pipeline_logging_id of the run that made the dataset."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class ApiKey(Record):
+    """An API key, without its secret."""
+
+    key_id: str
+    tenant_id: str | None
+    """None for an operator's key."""
+    name: str
+    scopes: tuple[Scope, ...]
+    digest: bytes
+    """HMAC-SHA256 of the secret with the server's pepper."""
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether the key opens anything at that moment."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+class Principal(Record):
+    """Who is asking: the key that a request came with."""
+
+    key_id: str
+    tenant_id: str | None
+    scopes: frozenset[Scope]
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this is an operator."""
+        return Scope.ADMIN in self.scopes
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key has the scope; `admin` has every one."""
+        return self.is_admin or scope in self.scopes
+
+
+def tenant_faults(
+    tenant_id: str, contact_emails: tuple[str, ...], allowed_sources: tuple[str, ...], location: str
+) -> list[Fault]:
+    """What is wrong with a new tenant's profile."""
+    faults = []
+    if not _TENANT_ID.fullmatch(tenant_id) or tenant_id in _RESERVED or tenant_id.startswith("x_meta_"):
+        faults.append(
+            Fault(
+                "INVALID_TENANT_ID",
+                "a tenant id is 3 to 63 lower-case letters, digits and _, starts with a letter, and is not reserved: "
+                "it names the tenant's dataset",
+                field="tenant_id",
+            )
+        )
+    if not _LOCATION.fullmatch(location):
+        message = f"{location[:50]!r} is not a BigQuery location; write US, EU or a region such as europe-west1"
+        faults.append(Fault("INVALID_LOCATION", message, field="location"))
+    faults += [
+        Fault("INVALID_EMAIL", f"{mail[:100]!r} is not one mail address", field=f"contact_emails[{position}]")
+        for position, mail in enumerate(contact_emails)
+        if not _EMAIL.fullmatch(mail) or not mail.isprintable()
+    ]
+    faults += [
+        Fault(
+            "INVALID_SOURCE",
+            f"{source[:100]!r} is not project.dataset.table; the table may end in *",
+            field=f"allowed_sources[{position}]",
+        )
+        for position, source in enumerate(allowed_sources)
+        if not _SOURCE.fullmatch(source)
+    ]
+    return faults

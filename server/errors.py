@@ -1,0 +1,123 @@
+"""The error tree of the API. Every class carries its gRPC code and its reason; its docstring is the default message.
+
+`server.api.interceptors` turns them into a status; nothing else does.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import grpc
+
+from server.domain.faults import Fault
+
+
+class ServiceError(Exception):
+    """The request could not be served."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    reason: str = "INTERNAL"
+
+    def __init__(self, message: str = "", *, faults: Iterable[Fault] = ()) -> None:
+        self.message = message or (self.__doc__ or "").strip()
+        self.faults = tuple(faults)
+        super().__init__(self.message)
+
+
+class InternalError(ServiceError):
+    """Something failed inside the server. Its log has more under this request id."""
+
+
+class Unauthenticated(ServiceError):
+    """Send a valid API key in the metadata entry x-api-key."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "API_KEY_INVALID"
+
+
+class PermissionDenied(ServiceError):
+    """This API key may not do that."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
+
+
+class InvalidRequest(ServiceError):
+    """The request has faults; each is listed with its place. The reason is the first fault's."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        faults = tuple(faults)
+        self.reason = faults[0].reason
+        super().__init__("; ".join(str(fault) for fault in faults), faults=faults)
+
+
+class MalformedRequest(ServiceError):
+    """The request's bytes are not a message of this method's type."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "MALFORMED_REQUEST"
+
+
+class RequestIdReused(ServiceError):
+    """This request_id was used for a request with another content. Use a new one for a new request."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "REQUEST_ID_REUSED"
+
+
+class RunNotFound(ServiceError):
+    """There is no such run."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "RUN_NOT_FOUND"
+
+
+class TenantNotFound(ServiceError):
+    """There is no such tenant."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "TENANT_NOT_FOUND"
+
+
+class PipelineMissing(ServiceError):
+    """There is no such pipeline."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "PIPELINE_NOT_FOUND"
+
+
+class TenantExists(ServiceError):
+    """A tenant with this id exists. To repair its dataset, run setup/tenants/onboarding for it."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = "TENANT_EXISTS"
+
+
+class TenantNotActive(ServiceError):
+    """The tenant is not active."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "TENANT_NOT_ACTIVE"
+
+
+class RunFinished(ServiceError):
+    """The run has ended already."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "RUN_FINISHED"
+
+
+class NotAvailable(ServiceError):
+    """This method is part of the contract, and this version of the server does not offer it."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+    reason = "NOT_IMPLEMENTED"
+
+
+class StoreUnavailable(ServiceError):
+    """The control store cannot be reached just now. Try again."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "STORE_UNAVAILABLE"

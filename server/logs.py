@@ -1,0 +1,46 @@
+"""Structured logs on standard error: a sentence for a person, and fields for machines."""
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from server.security.redaction import redact
+from server.settings import Settings
+
+
+class _Redacted(logging.Formatter):
+    """Formats as another formatter does, without secrets."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(self._formatter.format(record))
+
+
+def configure(settings: Settings, *, process: str) -> None:
+    """Send this process's logs to standard error in the format that the settings name."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacted(_text() if settings.log_format == "text" else _json(process)))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+
+
+def _json(process: str) -> logging.Formatter:
+    return JsonFormatter(
+        ["levelname", "name", "message"],
+        rename_fields={"levelname": "level", "name": "logger"},
+        static_fields={"process": process},
+        timestamp="time",
+    )
+
+
+def _text() -> logging.Formatter:
+    return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+
+def run_fields(*, tenant_id: str, pipeline_id: str, pipeline_logging_id: str, step_id: str = "") -> dict[str, str]:
+    """The fields by which everything about a run is found."""
+    fields = {"tenant_id": tenant_id, "pipeline_id": pipeline_id, "pipeline_logging_id": pipeline_logging_id}
+    return {**fields, "step_id": step_id} if step_id else fields

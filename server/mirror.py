@@ -1,0 +1,187 @@
+"""The projection of the control store into the tenants' x_meta_ tables, kept complete by the outbox.
+
+An outbox entry says that a record changed. The mirror reads the record as it is now and replaces its row, so that an
+entry processed twice, late or together with newer ones gives the same row.
+"""
+
+import asyncio
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from server.domain.run import Run, RunStatus, StepRun
+from server.domain.schema import DatasetRef
+from server.domain.tenant import SYSTEM_TENANT, ApiKey
+from server.store.port import ControlStore, OutboxEntry, QueueState, StoreBusy
+from server.warehouse.port import Warehouse, WarehouseError
+
+_BATCH = 500
+_IDLE_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+
+class Mirror:
+    """Copies changes to the warehouse until it is cancelled."""
+
+    def __init__(self, store: ControlStore, warehouse: Warehouse, *, project: str) -> None:
+        self._store = store
+        self._warehouse = warehouse
+        self._project = project
+        self._postponed: dict[str, float] = {}
+        """Tenants whose tables could not be written, and when to try again (the event loop's time)."""
+
+    async def run(self) -> None:
+        """Follow the outbox. A tenant whose tables cannot be written waits, and delays no other."""
+        while True:
+            seen = self._store.version
+            try:
+                if await self.flush():
+                    continue
+            except StoreBusy:
+                logger.warning("The control store did not answer; the mirror tries again")
+            await self._store.wait_for_change(seen, _IDLE_SECONDS)
+
+    async def finish(self) -> None:
+        """Project all that is left, also what was postponed, as far as it can be written now."""
+        self._postponed.clear()
+        while await self.flush():
+            pass
+
+    async def flush(self) -> bool:
+        """Project one batch; False when nothing was there to do."""
+        now = asyncio.get_running_loop().time()
+        waiting = [tenant_id for tenant_id, retry_at in self._postponed.items() if now < retry_at]
+        entries = await self._store.outbox(skip=waiting, limit=_BATCH)
+        by_tenant = defaultdict[str, list[OutboxEntry]](list)
+        for entry in entries:
+            by_tenant[entry.tenant_id].append(entry)
+        for tenant_id, own in by_tenant.items():
+            if await self._project_tenant(tenant_id, own):
+                self._postponed.pop(tenant_id, None)
+                await self._store.acknowledge([entry.number for entry in own])
+            else:
+                self._postponed[tenant_id] = now + _RETRY_SECONDS
+        return bool(entries)
+
+    async def _project_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> bool:
+        """Write a tenant's rows; False when its tables are not there yet or cannot be written now."""
+        if tenant_id == SYSTEM_TENANT:
+            # Runs of the system belong to no tenant's dataset; the control store alone has them.
+            return True
+        dataset = DatasetRef(self._project, tenant_id)
+        try:
+            for table, keys, rows in await self._tables(tenant_id, entries):
+                if rows:
+                    await self._warehouse.upsert(dataset.table(table), keys, rows)
+        except WarehouseError as error:
+            if tenant_id not in self._postponed:
+                logger.info("The mirror postpones a tenant: %s", error.message, extra={"tenant_id": tenant_id})
+            return False
+        return True
+
+    async def _tables(
+        self, tenant_id: str, entries: Iterable[OutboxEntry]
+    ) -> list[tuple[str, tuple[str, ...], list[Row]]]:
+        keys = defaultdict[str, set[str]](set)
+        for entry in entries:
+            keys[entry.kind].add(entry.key)
+        step_keys = {tuple(key.split("/", 1)) for key in keys["step"]}
+        states = await self._store.queue_states(keys["run"] | {run_id for run_id, _ in step_keys})
+        runs = [state for state in states if state.run.pipeline_logging_id in keys["run"]]
+        steps = [
+            step_row(state.run, step)
+            for state in states
+            for step in state.run.steps
+            if (state.run.pipeline_logging_id, step.step_id) in step_keys
+        ]
+        api_keys = [key_row(key) for key in await self._changed_keys(tenant_id, keys["api_key"])]
+        return [
+            ("x_meta_pipeline_runs", ("pipeline_logging_id",), [run_row(state.run) for state in runs]),
+            ("x_meta_step_logs", ("pipeline_logging_id", "step_id"), steps),
+            ("x_meta_pipeline_queue", ("pipeline_logging_id",), [queue_row(state) for state in runs]),
+            ("x_meta_api_keys", ("key_id",), api_keys),
+        ]
+
+    async def _changed_keys(self, tenant_id: str, key_ids: set[str]) -> list[ApiKey]:
+        if not key_ids:
+            return []
+        return [key for key in await self._store.tenant_keys(tenant_id) if key.key_id in key_ids]
+
+
+def run_row(run: Run) -> Row:
+    """A row of x_meta_pipeline_runs."""
+    return {
+        "pipeline_logging_id": run.pipeline_logging_id,
+        "tenant_id": run.tenant_id,
+        "pipeline_id": run.pipeline_id,
+        "provider": run.name.provider,
+        "domain": run.name.domain,
+        "template_name": run.name.template_name,
+        "status": run.status.value,
+        "trigger": run.trigger.value,
+        "date": run.date,
+        "variables": json.dumps(run.variables),
+        "created_at": _iso(run.created_at),
+        "started_at": _iso(run.started_at),
+        "finished_at": _iso(run.finished_at),
+        "duration_seconds": _seconds(run.started_at, run.finished_at),
+        "error_message": run.error_message or None,
+        "rows_processed": run.rows_processed,
+        "config_hash": run.config_hash,
+    }
+
+
+def step_row(run: Run, step: StepRun) -> Row:
+    """A row of x_meta_step_logs."""
+    return {
+        "pipeline_logging_id": run.pipeline_logging_id,
+        "tenant_id": run.tenant_id,
+        "pipeline_id": run.pipeline_id,
+        "step_id": step.step_id,
+        "step_name": step.name or None,
+        "ps_type": step.ps_type,
+        "status": step.status.value,
+        "attempt": step.attempt,
+        "rows_processed": step.rows_processed,
+        "started_at": _iso(step.started_at),
+        "finished_at": _iso(step.finished_at),
+        "duration_seconds": _seconds(step.started_at, step.finished_at),
+        "error_message": step.error_message or None,
+        "details": json.dumps(step.details),
+    }
+
+
+def queue_row(state: QueueState) -> Row:
+    """A row of x_meta_pipeline_queue."""
+    run = state.run
+    return {
+        "pipeline_logging_id": run.pipeline_logging_id,
+        "tenant_id": run.tenant_id,
+        "pipeline_id": run.pipeline_id,
+        "status": "DONE" if run.status.is_terminal else "WAITING" if run.status is RunStatus.PENDING else "CLAIMED",
+        "created_at": _iso(run.created_at),
+        "claimed_at": _iso(run.started_at),
+        "worker_id": state.worker_id or None,
+        "finished_at": _iso(run.finished_at),
+    }
+
+
+def key_row(key: ApiKey) -> Row:
+    """A row of x_meta_api_keys: nothing from which the secret could be guessed."""
+    row: Mapping[str, Any] = key.model_dump(mode="json", exclude={"digest"})
+    return {**row, "prefix": f"cvg_{key.key_id}", "status": "REVOKED" if key.revoked_at else "ACTIVE"}
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start).total_seconds()

@@ -1,0 +1,134 @@
+"""Fills variables into a step's settings, and makes of them what its processor receives.
+
+Strings under a key called `query` or `sql`, also in a list there, are BigQuery SQL: their variables are escaped for the
+position they stand in. Every other string is text.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from server.domain.faults import Fault, Refused
+from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
+from server.domain.sql_template import render_sql, sql_names
+from server.domain.variables import names_in, render_text
+from server.model_faults import model_faults
+from server.places import field_path
+from server.yaml_source import Path
+
+logger = logging.getLogger(__name__)
+
+_SQL_KEYS = {"query", "sql"}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A string of a step's settings in which variables may stand."""
+
+    path: Path
+    text: str
+    is_sql: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The variables that it uses."""
+        return list(sql_names(self.text) if self.is_sql else names_in(self.text))
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """The string with its variables filled in; `values` must have them all. Raises Refused for SQL."""
+        if not self.is_sql:
+            return render_text(self.text, values)
+        return _render_sql(self.text, tuple((name, values[name]) for name in self.names))
+
+
+@lru_cache(maxsize=256)
+def _render_sql(text: str, values: tuple[tuple[str, str], ...]) -> str:
+    """The proofs of `render_sql` parse the query; most runs have the SQL and the values of the run before."""
+    return render_sql(text, dict(values))
+
+
+def templates(settings: object, path: Path = (), *, is_sql: bool = False) -> Iterator[Template]:
+    """Every string of the settings, with its path."""
+    if isinstance(settings, str):
+        yield Template(path, settings, is_sql)
+    elif isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from templates(value, (*path, key), is_sql=key in _SQL_KEYS)
+    elif isinstance(settings, list):
+        for index, value in enumerate(settings):
+            yield from templates(value, (*path, index), is_sql=is_sql)
+
+
+def with_strings(settings: Any, texts: Mapping[Path, str], path: Path = ()) -> Any:
+    """A copy of the settings in which the strings at those paths are replaced."""
+    if isinstance(settings, dict):
+        return {key: with_strings(value, texts, (*path, key)) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [with_strings(value, texts, (*path, index)) for index, value in enumerate(settings)]
+    return texts.get(path, settings)
+
+
+def render_settings(step: StepSnapshot, late: Mapping[str, str]) -> dict[str, Any]:
+    """The step's settings with all variables filled in; `late` has a value for each of LATE_NAMES.
+
+    Raises:
+        Refused: a value does not fit its place in SQL; every such place, with step and field.
+    """
+    values = {**step.variables, **late}
+    texts: dict[Path, str] = {}
+    faults: list[Fault] = []
+    for template in templates(step.settings):
+        try:
+            texts[template.path] = template.render(values)
+        except Refused as refusal:
+            faults += [fault.at(step=step.step_id, field=field_path(template.path)) for fault in refusal.faults]
+    if faults:
+        raise Refused(faults)
+    rendered: dict[str, Any] = with_strings(step.settings, texts)
+    return rendered
+
+
+def validation_context(ps_template: PsTemplateSnapshot, *, project: str, tenant_id: str) -> dict[str, Any]:
+    """What the validators of a processor's Config find under `info.context`."""
+    template = {"config": ps_template.config, "schemas": ps_template.schemas}
+    return {"ps_template": template, "project": project, "tenant_id": tenant_id}
+
+
+def settings_faults(
+    model: type[BaseModel], settings: dict[str, Any], context: dict[str, Any]
+) -> list[tuple[Path, Fault]]:
+    """What a processor's Config finds wrong with rendered settings, each with its path."""
+    try:
+        model.model_validate(settings, context=context)
+    except ValidationError as error:
+        return model_faults(error, model, settings, also=StepBase.model_fields)
+    except Exception:
+        logger.exception("%s.%s failed on a step's settings", model.__module__, model.__qualname__)
+        message = "the processor's Config failed on these settings; the server's log has more"
+        return [((), Fault("PS_TYPE_BROKEN", message))]
+    return []
+
+
+def step_config(
+    step: StepSnapshot, late: Mapping[str, str], model: type[BaseModel] | None, context: dict[str, Any]
+) -> dict[str, Any]:
+    """What `execute` receives as step_config: rendered, and checked against the engine's Config if it has one.
+
+    An engine without Config finds its settings at the top level and again under `config`, with step_id, ps_type and
+    name beside them: both ways of writing a processor work. `context` comes from `validation_context`.
+
+    Raises:
+        Refused: late values made the settings wrong; every fault, with step and field.
+    """
+    settings = render_settings(step, late)
+    if model is None:
+        identity = {"step_id": step.step_id, "ps_type": step.ps_type, "name": step.name}
+        return {**settings, "config": settings, **identity}
+    found = settings_faults(model, settings, context)
+    if found:
+        raise Refused(fault.at(step=step.step_id, field=field_path(path)) for path, fault in found)
+    return settings

@@ -1,0 +1,177 @@
+"""Runs, as a client asks for them: start, read, list, cancel, follow."""
+
+import asyncio
+import hashlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from server.catalog import PipelineNotFound
+from server.domain.faults import Refused
+from server.domain.pipeline import PipelineName
+from server.domain.run import Run, RunEvent, RunStatus, RunTrigger
+from server.domain.tenant import SYSTEM_TENANT, TenantState
+from server.errors import (
+    InvalidRequest,
+    PipelineMissing,
+    RequestIdReused,
+    RunFinished,
+    RunNotFound,
+    TenantNotActive,
+    TenantNotFound,
+)
+from server.preparation import Preparation, PreparedRun, RunRequest, TenantFacts, judge_foreign
+from server.store.port import ControlStore, NewRun, RequestConflict, RequestKey, RunFilter, RunPosition
+
+_HEARTBEAT_SECONDS = 15.0
+_EVENT_BATCH = 500
+SETUP_PROVIDER = "setup"
+"""Pipelines of this provider build infrastructure: operators run them, and also for tenants that are not active."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a run is for and who asked for it."""
+
+    tenant_id: str
+    created_by: str = ""
+    trigger: RunTrigger = RunTrigger.API
+
+
+class Runs:
+    """The use cases around runs."""
+
+    def __init__(self, store: ControlStore, preparation: Preparation) -> None:
+        self._store = store
+        self._preparation = preparation
+
+    async def start(self, caller: Caller, request: RunRequest, *, request_id: str = "") -> Run:
+        """Check everything, then accept the run; nothing is recorded of a refused one.
+
+        Raises:
+            InvalidRequest: with every fault. PipelineMissing, TenantNotFound, TenantNotActive, RequestIdReused.
+        """
+        key = request_key(caller.tenant_id, "RunPipeline", request_id, _content(request))
+        try:
+            if key is not None and (earlier := await self._store.find_request(key)):
+                return earlier
+            tenant = await self._tenant_facts(caller.tenant_id, request.name)
+            return await self._store.accept_run(await self.prepare(caller, request, tenant, key))
+        except RequestConflict:
+            raise RequestIdReused from None
+
+    async def prepare(self, caller: Caller, request: RunRequest, tenant: TenantFacts, key: RequestKey | None) -> NewRun:
+        """Check a request and make the run to store of it. Raises InvalidRequest, PipelineMissing."""
+        run_id = str(uuid.uuid4())
+        prepared = await self._checked(request, tenant, run_id)
+        return NewRun(
+            pipeline_logging_id=run_id,
+            tenant_id=caller.tenant_id,
+            pipeline_id=prepared.pipeline_id,
+            name=request.name,
+            trigger=caller.trigger,
+            date=prepared.date,
+            variables=dict(prepared.variables),
+            config_hash=prepared.config_hash,
+            snapshot=prepared.snapshot,
+            created_by=caller.created_by,
+            request=key,
+        )
+
+    async def _checked(self, request: RunRequest, tenant: TenantFacts, run_id: str) -> PreparedRun:
+        now = datetime.now(UTC)
+        try:
+            # Reads files, imports processors and parses SQL: not for the event loop.
+            prepared = await asyncio.to_thread(
+                self._preparation.prepare, request, tenant=tenant, now=now, pipeline_logging_id=run_id
+            )
+            named = prepared.datasets_read - {tenant.tenant_id}
+            judge_foreign(prepared, await self._store.tenants_among(named))
+        except PipelineNotFound as missing:
+            raise PipelineMissing(str(missing)) from None
+        except Refused as refused:
+            raise InvalidRequest(refused.faults) from None
+        return prepared
+
+    async def _tenant_facts(self, tenant_id: str, name: PipelineName) -> TenantFacts:
+        if tenant_id == SYSTEM_TENANT:
+            return TenantFacts(SYSTEM_TENANT, ())
+        tenant = await self._store.get_tenant(tenant_id)
+        if tenant is None:
+            raise TenantNotFound
+        repairs = name.provider == SETUP_PROVIDER and tenant.state is TenantState.ONBOARDING
+        if tenant.state is not TenantState.ACTIVE and not repairs:
+            raise TenantNotActive(_why_inactive(tenant.state, tenant.onboarding_run))
+        return TenantFacts(tenant_id, tenant.allowed_sources)
+
+    async def get(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+        """The run with its steps. Raises RunNotFound, also for another tenant's run."""
+        run = await self._store.get_run(pipeline_logging_id)
+        if run is None or run.tenant_id != tenant_id:
+            raise RunNotFound
+        return run
+
+    async def list(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
+        """Runs without their steps, newest first."""
+        return await self._store.list_runs(wanted, after=after, limit=limit)
+
+    async def cancel(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+        """Ask for a run's end; repeating it is harmless.
+
+        Raises:
+            RunNotFound: also for another tenant's run.
+            RunFinished: it ended otherwise before.
+        """
+        await self.get(tenant_id, pipeline_logging_id)
+        run = await self._store.request_cancel(pipeline_logging_id)
+        if run is None:
+            raise RunNotFound
+        if run.status not in {RunStatus.CANCELLING, RunStatus.CANCELLED}:
+            raise RunFinished(f"The run has ended already: {run.status}.")
+        return run
+
+    async def follow(self, tenant_id: str, pipeline_logging_id: str, *, after: int) -> AsyncIterator[RunEvent | None]:
+        """The run's events above `after`, then what follows, to the terminal one; None is a heartbeat.
+
+        Raises:
+            RunNotFound: also for another tenant's run.
+        """
+        run = await self.get(tenant_id, pipeline_logging_id)
+        while True:
+            seen = self._store.version
+            batch = await self._store.events(pipeline_logging_id, after=after, limit=_EVENT_BATCH)
+            for event in batch:
+                yield event
+                if event.is_last:
+                    return
+                after = event.sequence
+            if batch:
+                continue
+            if run.status.is_terminal:
+                return
+            if await self._silent(seen):
+                yield None
+
+    async def _silent(self, seen: int) -> bool:
+        """Wait for any change of the store; True when there was none for the time of a heartbeat."""
+        return await self._store.wait_for_change(seen, _HEARTBEAT_SECONDS) == seen
+
+
+def request_key(tenant_id: str, method: str, request_id: str, content: Mapping[str, object]) -> RequestKey | None:
+    """The key under which a request is remembered, or None when the caller gave no id."""
+    if not request_id:
+        return None
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return RequestKey(tenant_id, method, request_id, digest)
+
+
+def _content(request: RunRequest) -> dict[str, object]:
+    return {"name": str(request.name), "date": request.date, "variables": dict(request.variables)}
+
+
+def _why_inactive(state: TenantState, onboarding_run: str) -> str:
+    if state is TenantState.ONBOARDING:
+        return f"The tenant is being onboarded: its run {onboarding_run} has not succeeded yet."
+    return f"The tenant is {state.lower()}; its pipelines do not run."

@@ -1,0 +1,87 @@
+"""The settings, and the only reader of the environment.
+
+Every setting is an environment variable `CONVERGENCE_<NAME>`; docs/configuration.md lists them.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PREFIX = "CONVERGENCE_"
+# Read by the client and its command line, which share the prefix.
+_CLIENT_VARIABLES = {
+    "CONVERGENCE_TARGET",
+    "CONVERGENCE_API_KEY",
+    "CONVERGENCE_API_KEY_FILE",
+    "CONVERGENCE_TLS_CA",
+}
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Nothing needs to be: the defaults run everything on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+
+    state_dir: Path = Path("var")
+    """Folder of the embedded stores, the pepper, the first admin key and undelivered mail; made with mode 0700."""
+    configs_dir: Path = _ROOT / "configs"
+    """Folder of the pipeline files."""
+    ps_templates_dir: Path = _ROOT / "ps_templates"
+    """Folder of the processors' defaults and schemas."""
+    grpc_host: str = "127.0.0.1"
+    """Address the gRPC server binds to."""
+    grpc_port: Annotated[int, Field(ge=0, le=65535)] = 50051
+    """Port of the gRPC server; 0 takes a free one, named in the ready line on standard output."""
+    embedded_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] = "gac-prod-471220"
+    """Google Cloud project that the embedded warehouse stands in for: where the tenants' datasets are."""
+    workers: Annotated[int, Field(ge=0, le=1)] = 1
+    """Worker processes that the server supervises; 0 when they are started by `python -m server.worker`."""
+    worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Runs that one worker executes at a time."""
+    lease_seconds: Annotated[float, Field(ge=3, le=300)] = 30
+    """How long a worker's claim on a run holds without renewal; it is renewed three times in that time."""
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 20
+    """How long running steps may finish after SIGTERM before their runs are handed back."""
+    max_concurrent_runs: Annotated[int, Field(ge=1)] = 4
+    """Runs of one tenant that execute at a time."""
+    bigquery_location: str = "US"
+    """Location of a tenant's dataset when onboarding does not name one."""
+    mail_from: str = "convergence@localhost"
+    """Sender of notification mails."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+    """`json`: one object a line; `text`: for a terminal."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_variables(cls, values: object) -> object:
+        """A misspelt setting must not pass as its default."""
+        known = {_PREFIX + name.upper() for name in cls.model_fields} | _CLIENT_VARIABLES
+        unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
+        if unknown:
+            raise ValueError(f"unknown settings in the environment: {', '.join(unknown)}; see docs/configuration.md")
+        return values
+
+    @property
+    def project(self) -> str:
+        """The project that holds the tenants' datasets."""
+        return self.embedded_project
+
+    @property
+    def control_store_path(self) -> Path:
+        """The SQLite file of the control store."""
+        return self.state_dir / "control.sqlite3"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file of the embedded warehouse."""
+        return self.state_dir / "warehouse.duckdb"
+
+    def make_state_dir(self) -> Path:
+        """Create the state folder, readable by its owner only."""
+        self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.state_dir

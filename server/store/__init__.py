@@ -1,0 +1,1 @@
+"""The control store: what the system decides by."""

@@ -1,0 +1,199 @@
+"""Runs as clients see them: accept, read, cancel."""
+
+import hashlib
+import json
+from collections.abc import Collection
+
+from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun
+from server.store.port import NewRun, QueueState, RequestConflict, RequestKey, RunFilter, RunPosition
+from server.store.sqlite.database import Transaction, to_micros
+from server.store.sqlite.rows import event_body, event_of, run_of
+
+
+def accept(tx: Transaction, new: NewRun) -> Run:
+    """Store a run with everything that belongs to it, or find the one that the same request made."""
+    if new.request is not None and (earlier := find_request(tx, new.request)):
+        return earlier
+    _insert_run(tx, new)
+    steps = [StepRun(step_id=step.step_id, name=step.name, ps_type=step.ps_type) for step in new.snapshot.steps]
+    tx.executemany(
+        "INSERT INTO steps VALUES (?, ?, ?, ?)",
+        [
+            (new.pipeline_logging_id, position, step.step_id, step.model_dump_json())
+            for position, step in enumerate(steps)
+        ],
+    )
+    if new.request is not None:
+        request = new.request
+        tx.execute(
+            "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                request.tenant_id,
+                request.method,
+                request.request_id,
+                request.content_hash,
+                new.pipeline_logging_id,
+                tx.now,
+            ),
+        )
+    run = stored_run(tx, new.pipeline_logging_id)
+    add_event(tx, run.pipeline_logging_id, run)
+    note(tx, run.tenant_id, "run", run.pipeline_logging_id)
+    for step in steps:
+        note(tx, run.tenant_id, "step", f"{run.pipeline_logging_id}/{step.step_id}")
+    return run
+
+
+def _insert_run(tx: Transaction, new: NewRun) -> None:
+    body = new.snapshot.model_dump_json(exclude_defaults=True)
+    snapshot_hash = hashlib.sha256(body.encode()).hexdigest()
+    tx.execute("INSERT INTO snapshots VALUES (?, ?) ON CONFLICT DO NOTHING", (snapshot_hash, body))
+    tx.execute(
+        """
+        INSERT INTO runs (pipeline_logging_id, tenant_id, pipeline_id, provider, domain, template_name, status,
+                          trigger_kind, run_date, variables, config_hash, snapshot_hash, created_by, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            new.pipeline_logging_id,
+            new.tenant_id,
+            new.pipeline_id,
+            new.name.provider,
+            new.name.domain,
+            new.name.template_name,
+            new.trigger,
+            new.date,
+            json.dumps(new.variables),
+            new.config_hash,
+            snapshot_hash,
+            new.created_by,
+            tx.now,
+        ),
+    )
+
+
+def find_request(tx: Transaction, request: RequestKey) -> Run | None:
+    """The run of an earlier request with the same id; another content is a conflict."""
+    row = tx.execute(
+        "SELECT content_hash, pipeline_logging_id FROM requests WHERE tenant_id = ? AND method = ? AND request_id = ?",
+        (request.tenant_id, request.method, request.request_id),
+    ).fetchone()
+    if row is None:
+        return None
+    if row["content_hash"] != request.content_hash:
+        raise RequestConflict(request.request_id)
+    return stored_run(tx, row["pipeline_logging_id"])
+
+
+def find_run(tx: Transaction, pipeline_logging_id: str) -> Run | None:
+    """The run with its steps."""
+    row = tx.execute("SELECT * FROM runs WHERE pipeline_logging_id = ?", (pipeline_logging_id,)).fetchone()
+    return None if row is None else run_of(row, stored_steps(tx, pipeline_logging_id))
+
+
+def stored_run(tx: Transaction, pipeline_logging_id: str) -> Run:
+    """A run that is known to be there, with its steps."""
+    run = find_run(tx, pipeline_logging_id)
+    if run is None:
+        raise LookupError(pipeline_logging_id)
+    return run
+
+
+def stored_steps(tx: Transaction, pipeline_logging_id: str) -> list[StepRun]:
+    """The steps of a run in file order."""
+    rows = tx.execute("SELECT body FROM steps WHERE pipeline_logging_id = ? ORDER BY position", (pipeline_logging_id,))
+    return [StepRun.model_validate_json(row["body"]) for row in rows]
+
+
+def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, limit: int) -> list[Run]:
+    """A page of runs, newest first."""
+    conditions: list[tuple[str, object]] = [
+        ("tenant_id = ?", wanted.tenant_id),
+        ("pipeline_id = ?", wanted.pipeline_id),
+        ("provider = ?", wanted.provider),
+        ("domain = ?", wanted.domain),
+        ("template_name = ?", wanted.template_name),
+        ("created_at > ?", wanted.created_after and to_micros(wanted.created_after)),
+        ("created_at < ?", wanted.created_before and to_micros(wanted.created_before)),
+    ]
+    used = [(condition, value) for condition, value in conditions if value]
+    where = [condition for condition, _ in used]
+    values = [value for _, value in used]
+    if wanted.statuses:
+        where.append(f"status IN ({', '.join('?' * len(wanted.statuses))})")
+        values += wanted.statuses
+    if after is not None:
+        where.append("(created_at, pipeline_logging_id) < (?, ?)")
+        values += [to_micros(after.created_at), after.pipeline_logging_id]
+    rows = tx.execute(
+        f"SELECT * FROM runs WHERE {' AND '.join(where) or 'TRUE'} "  # noqa: S608 - conditions are the literals above
+        "ORDER BY created_at DESC, pipeline_logging_id DESC LIMIT ?",
+        [*values, limit],
+    )
+    return [run_of(row) for row in rows]
+
+
+def request_cancel(tx: Transaction, pipeline_logging_id: str) -> Run | None:
+    """A waiting run ends here and now; a running one is told to."""
+    run = find_run(tx, pipeline_logging_id)
+    if run is None or run.status not in {RunStatus.PENDING, RunStatus.RUNNING}:
+        return run
+    waiting = run.status is RunStatus.PENDING
+    tx.execute(
+        """
+        UPDATE runs SET status = ?, cancel_requested_at = ?, finished_at = ?, error_message = ?
+        WHERE pipeline_logging_id = ?
+        """,
+        (
+            RunStatus.CANCELLED if waiting else RunStatus.CANCELLING,
+            tx.now,
+            tx.now if waiting else None,
+            "cancelled before it started" if waiting else "",
+            pipeline_logging_id,
+        ),
+    )
+    return announce(tx, pipeline_logging_id)
+
+
+def announce(tx: Transaction, pipeline_logging_id: str) -> Run:
+    """Tell watchers and mirror of the run's new state."""
+    run = stored_run(tx, pipeline_logging_id)
+    # Watchers know the steps from the first event and from the steps' own.
+    add_event(tx, pipeline_logging_id, run.model_copy(update={"steps": ()}))
+    note(tx, run.tenant_id, "run", pipeline_logging_id)
+    return run
+
+
+def add_event(tx: Transaction, pipeline_logging_id: str, content: Run | StepRun | LogEntry) -> None:
+    """Append an event under the run's next number."""
+    (sequence,) = tx.execute(
+        "UPDATE runs SET last_sequence = last_sequence + 1 WHERE pipeline_logging_id = ? RETURNING last_sequence",
+        (pipeline_logging_id,),
+    ).fetchone()
+    tx.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (pipeline_logging_id, sequence, tx.now, event_body(content)))
+
+
+def events(tx: Transaction, pipeline_logging_id: str, after: int, limit: int) -> list[RunEvent]:
+    """Events above `after`, in order."""
+    rows = tx.execute(
+        "SELECT * FROM events WHERE pipeline_logging_id = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+        (pipeline_logging_id, after, limit),
+    )
+    return [event_of(row) for row in rows]
+
+
+def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:
+    """Leave a note in the outbox that this record's projection is out of date."""
+    tx.execute("INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", (tenant_id, kind, key))
+
+
+def queue_states(tx: Transaction, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
+    """The runs with those ids, as the mirror needs them."""
+    rows = tx.execute(
+        "SELECT * FROM runs WHERE pipeline_logging_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(pipeline_logging_ids)),),
+    ).fetchall()
+    return [
+        QueueState(run_of(row, stored_steps(tx, row["pipeline_logging_id"])), row["lease_worker"], row["leases_lost"])
+        for row in rows
+    ]

@@ -1,0 +1,170 @@
+"""The SQLite driver of the ControlStore port: each method is one function in one transaction."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from server.domain.run import LogEntry, Run, RunEvent, StepRun
+from server.domain.tenant import ApiKey, Tenant, TenantState
+from server.store.port import (
+    Claim,
+    Lease,
+    NewRun,
+    OutboxEntry,
+    QueueState,
+    RequestKey,
+    RunEnd,
+    RunFilter,
+    RunPosition,
+    StepEnd,
+)
+from server.store.sqlite import leases, runs, tenants
+from server.store.sqlite.database import Clock, Database, utc_now
+from server.store.sqlite.migrate import migrate
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1_000_000)
+
+
+class SqliteStore:
+    """A ControlStore in one SQLite file, which several processes of one machine may open at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    @classmethod
+    async def open(cls, path: Path, *, clock: Clock = utc_now) -> "SqliteStore":
+        """Open the file, making it where it is missing, and bring it to this version. Raises StoreTooNew."""
+        database = await asyncio.to_thread(_open, path, clock)
+        store = cls(database)
+        try:
+            await database.write(migrate)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    @property
+    def version(self) -> int:
+        """Grows with every commit that this process has seen."""
+        return self._db.version
+
+    async def wait_for_change(self, seen: int, timeout: float) -> int:  # noqa: ASYNC109
+        """See the port."""
+        return await self._db.wait_for_change(seen, timeout)
+
+    async def onboard_tenant(self, tenant: Tenant, key: ApiKey, run: NewRun) -> Run:
+        """See the port."""
+        return await self._db.write(lambda tx: tenants.onboard(tx, tenant, key, run))
+
+    async def get_tenant(self, tenant_id: str) -> Tenant | None:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.find_tenant(tx, tenant_id))
+
+    async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.list_tenants(tx, after, limit, states))
+
+    async def count_tenants(self) -> int:
+        """See the port."""
+        return await self._db.read(tenants.count_tenants)
+
+    async def tenants_among(self, names: Collection[str]) -> frozenset[str]:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.tenants_among(tx, names))
+
+    async def add_first_operator_key(self, key: ApiKey) -> bool:
+        """See the port."""
+        return await self._db.write(lambda tx: tenants.add_first_key(tx, key))
+
+    async def find_api_key(self, key_id: str) -> ApiKey | None:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.find_key(tx, key_id))
+
+    async def tenant_keys(self, tenant_id: str) -> list[ApiKey]:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.tenant_keys(tx, tenant_id))
+
+    async def find_request(self, request: RequestKey) -> Run | None:
+        """See the port."""
+        return await self._db.read(lambda tx: runs.find_request(tx, request))
+
+    async def accept_run(self, new: NewRun) -> Run:
+        """See the port."""
+        return await self._db.write(lambda tx: runs.accept(tx, new))
+
+    async def get_run(self, pipeline_logging_id: str) -> Run | None:
+        """See the port."""
+        return await self._db.read(lambda tx: runs.find_run(tx, pipeline_logging_id))
+
+    async def list_runs(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
+        """See the port."""
+        return await self._db.read(lambda tx: runs.list_runs(tx, wanted, after, limit))
+
+    async def request_cancel(self, pipeline_logging_id: str) -> Run | None:
+        """See the port."""
+        return await self._db.write(lambda tx: runs.request_cancel(tx, pipeline_logging_id))
+
+    async def events(self, pipeline_logging_id: str, *, after: int, limit: int) -> list[RunEvent]:
+        """See the port."""
+        return await self._db.read(lambda tx: runs.events(tx, pipeline_logging_id, after, limit))
+
+    async def claim(self, worker_id: str, *, lease_seconds: float, max_concurrent_runs: int) -> Claim | None:
+        """See the port."""
+        lease = _micros(lease_seconds)
+        return await self._db.write(lambda tx: leases.claim(tx, worker_id, lease, max_concurrent_runs))
+
+    async def renew(self, held: Collection[Lease], *, lease_seconds: float) -> frozenset[Lease]:
+        """See the port."""
+        return await self._db.write(lambda tx: leases.renew(tx, held, _micros(lease_seconds)))
+
+    async def hand_back(self, lease: Lease) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: leases.hand_back(tx, lease))
+
+    async def expire_worker(self, worker_id: str) -> int:
+        """See the port."""
+        return await self._db.write(lambda tx: leases.expire_worker(tx, worker_id))
+
+    async def cancelling(self, held: Collection[Lease]) -> frozenset[Lease]:
+        """See the port."""
+        return await self._db.read(lambda tx: leases.cancelling(tx, held))
+
+    async def start_step(self, lease: Lease, step: StepRun) -> StepRun:
+        """See the port."""
+        return await self._db.write(lambda tx: leases.start_step(tx, lease, step))
+
+    async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:
+        """See the port."""
+        return await self._db.write(lambda tx: leases.finish_step(tx, lease, end))
+
+    async def add_logs(self, lease: Lease, logs: Sequence[LogEntry]) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: leases.add_logs(tx, lease, logs))
+
+    async def finish_run(self, lease: Lease, end: RunEnd) -> Run:
+        """See the port."""
+        return await self._db.write(lambda tx: leases.finish_run(tx, lease, end))
+
+    async def outbox(self, *, skip: Collection[str], limit: int) -> list[OutboxEntry]:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.outbox(tx, skip, limit))
+
+    async def acknowledge(self, numbers: Collection[int]) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: tenants.acknowledge(tx, numbers))
+
+    async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
+        """See the port."""
+        return await self._db.read(lambda tx: runs.queue_states(tx, pipeline_logging_ids))
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._db.close()
+
+
+def _open(path: Path, clock: Clock) -> Database:
+    # The folder is private; the file is made private too, for those who move it.
+    path.touch(mode=0o600, exist_ok=True)
+    return Database(path, clock=clock)

@@ -1,0 +1,91 @@
+"""Keeps the server's worker process alive: starts it, notices when it dies or hangs, replaces it."""
+
+import asyncio
+import logging
+import sys
+from contextlib import suppress
+
+from server.store.port import ControlStore, StoreBusy
+from server.worker import SUPERVISED, new_worker_id
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 10.0
+_HEALTHY_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """One worker process, for as long as the server runs."""
+
+    def __init__(self, store: ControlStore, *, lease_seconds: float, drain_seconds: float) -> None:
+        self._store = store
+        self._hang_seconds = lease_seconds
+        self._drain_seconds = drain_seconds
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of the worker that runs now."""
+        return self._process.pid if self._process is not None else None
+
+    async def run(self) -> None:
+        """Start workers, one after the other, until cancelled; then drain the last."""
+        pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            await self._one_worker()
+            pause = _FIRST_PAUSE if loop.time() - began > _HEALTHY_SECONDS else min(pause * 2, _LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+
+    async def _one_worker(self) -> None:
+        worker_id = new_worker_id()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "server.worker",
+            SUPERVISED,
+            worker_id,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            # Ctrl-C in a terminal reaches the whole group; the server decides when its worker drains.
+            start_new_session=True,
+        )
+        self._process = process
+        try:
+            await self._watch(process)
+        except asyncio.CancelledError:
+            await self._drain(process)
+            raise
+        finally:
+            self._process = None
+        logger.error("The worker ended with code %s; another one is started", process.returncode)
+        with suppress(StoreBusy):
+            # It is dead for certain: its runs need not wait for their leases to end.
+            await self._store.expire_worker(worker_id)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Until the process ends; one whose event loop stands still is killed."""
+        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        while True:
+            try:
+                async with asyncio.timeout(self._hang_seconds):
+                    pulse = await process.stdout.readline()
+            except TimeoutError:
+                logger.critical("The worker gave no sign of life for %g s and is killed", self._hang_seconds)
+                process.kill()
+                break
+            if not pulse:
+                break
+        await process.wait()
+
+    async def _drain(self, process: asyncio.subprocess.Process) -> None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(self._drain_seconds + 10):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,121 @@
+"""Tenants, as an operator asks for them: onboard, read, list."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from server.domain.pipeline import PipelineName
+from server.domain.run import Run
+from server.domain.tenant import ApiKey, Scope, Tenant, TenantState, tenant_faults
+from server.errors import InvalidRequest, RequestIdReused, TenantExists, TenantNotFound
+from server.preparation import RunRequest, TenantFacts
+from server.runs import Caller, Runs, request_key
+from server.security.api_keys import KeyRing, NewSecret
+from server.store.port import ControlStore, RequestConflict, TenantConflict
+
+_ONBOARDING = PipelineName("setup", "tenants", "onboarding")
+_FIRST_KEY_SCOPES = (Scope.RUNS_READ, Scope.RUNS_WRITE, Scope.TENANT_ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """What an operator says of a tenant."""
+
+    tenant_id: str
+    display_name: str
+    location: str
+    contact_emails: tuple[str, ...]
+    allowed_sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Onboarded:
+    """A tenant, the run that builds its dataset, and its first key."""
+
+    tenant: Tenant
+    run: Run
+    key: ApiKey
+    secret: str
+    """The key's text; '' when the request is a repetition, for it is shown once."""
+
+
+class Tenants:
+    """The use cases around tenants."""
+
+    def __init__(self, store: ControlStore, runs: Runs, keys: KeyRing) -> None:
+        self._store = store
+        self._runs = runs
+        self._keys = keys
+
+    async def onboard(self, new: NewTenant, *, created_by: str, request_id: str = "") -> Onboarded:
+        """Store the tenant with its first key and start the run that makes its dataset.
+
+        Raises:
+            InvalidRequest: with every fault. TenantExists, RequestIdReused.
+        """
+        if faults := tenant_faults(new.tenant_id, new.contact_emails, new.allowed_sources, new.location):
+            raise InvalidRequest(faults)
+        request = RunRequest(_ONBOARDING, None, {"location": new.location})
+        facts = TenantFacts(new.tenant_id, new.allowed_sources)
+        key = request_key(new.tenant_id, "OnboardTenant", request_id, _content(new))
+        try:
+            run = await self._runs.prepare(Caller(new.tenant_id, created_by), request, facts, key)
+            secret = self._keys.make()
+            stored = await self._store.onboard_tenant(_tenant(new), _first_key(new.tenant_id, secret), run)
+        except TenantConflict:
+            raise TenantExists from None
+        except RequestConflict:
+            raise RequestIdReused from None
+        is_new = stored.pipeline_logging_id == run.pipeline_logging_id
+        return await self._answer(stored, secret.text if is_new else "")
+
+    async def _answer(self, run: Run, secret: str) -> Onboarded:
+        tenant = await self.get(run.tenant_id)
+        keys = await self._store.tenant_keys(run.tenant_id)
+        return Onboarded(tenant, run, keys[0], secret)
+
+    async def get(self, tenant_id: str) -> Tenant:
+        """The tenant. Raises TenantNotFound."""
+        tenant = await self._store.get_tenant(tenant_id)
+        if tenant is None:
+            raise TenantNotFound
+        return tenant
+
+    async def list(self, *, after: str, limit: int, states: Collection[TenantState]) -> list[Tenant]:
+        """Tenants by id, beginning behind `after`, in one of `states` where any are given."""
+        return await self._store.list_tenants(after=after, limit=limit, states=states)
+
+
+def _content(new: NewTenant) -> dict[str, object]:
+    return {
+        "display_name": new.display_name,
+        "location": new.location,
+        "contact_emails": new.contact_emails,
+        "allowed_sources": new.allowed_sources,
+    }
+
+
+def _tenant(new: NewTenant) -> Tenant:
+    now = datetime.now(UTC)
+    return Tenant(
+        tenant_id=new.tenant_id,
+        display_name=new.display_name or new.tenant_id,
+        state=TenantState.ONBOARDING,
+        location=new.location,
+        contact_emails=new.contact_emails,
+        allowed_sources=new.allowed_sources,
+        onboarding_run="",
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _first_key(tenant_id: str, secret: NewSecret) -> ApiKey:
+    return ApiKey(
+        key_id=secret.key_id,
+        tenant_id=tenant_id,
+        name="first key",
+        scopes=_FIRST_KEY_SCOPES,
+        digest=secret.digest,
+        created_at=datetime.now(UTC),
+    )

@@ -1,0 +1,1 @@
+"""Where tenants' tables live: one narrow port, and its adapters."""

@@ -1,0 +1,108 @@
+"""The Warehouse port on one DuckDB file."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from server.domain.schema import DatasetRef, TableRef, TableSpec
+from server.warehouse.embedded.catalog import Catalog, prepare
+from server.warehouse.embedded.connection import Connection, open_file
+from server.warehouse.embedded.loading import ensure_table, load_ndjson, upsert
+from server.warehouse.embedded.session import Session
+from server.warehouse.embedded.writing import missing_values, write
+from server.warehouse.port import JobOutcome, Rows, TableChange, WarehouseError, WriteEffect
+from server.warehouse.translate import translate
+from server.warehouse.types import python_value
+
+
+class EmbeddedWarehouse:
+    """BigQuery's datasets, tables and SQL in one file, for one process at a time.
+
+    Names are BigQuery's: the table `project.dataset.table` is the table of that name in the DuckDB schema
+    `project.dataset`. Names that differ only in case cannot stand side by side.
+    """
+
+    def __init__(self, connection: Connection, project: str) -> None:
+        self._connection = connection
+        self.project = project
+
+    @classmethod
+    async def open(cls, path: Path, *, project: str) -> "EmbeddedWarehouse":
+        """Open the file, or create it. `project` is the one of dataset names without a project.
+
+        Raises:
+            WarehouseError: WAREHOUSE_BUSY while another process has it open; WAREHOUSE_FAILED.
+        """
+        duck = await asyncio.to_thread(open_file, path)
+        connection = Connection(duck)
+        await connection.write(prepare)
+        await asyncio.to_thread(duck.execute, "SET lock_configuration = true")
+        return cls(connection, project)
+
+    async def close(self) -> None:
+        """Wait for running queries and close the file; another process may open it then."""
+        await self._connection.close()
+
+    async def ensure_dataset(self, dataset: DatasetRef, *, location: str, description: str = "") -> bool:
+        """Create the dataset unless it exists; True when it was created."""
+
+        def work(session: Session) -> bool:
+            catalog = Catalog(session)
+            if catalog.has_dataset(dataset):
+                return False
+            catalog.create_dataset(dataset, location, description)
+            return True
+
+        return await self._connection.write(work)
+
+    async def get_table(self, table: TableRef) -> TableSpec | None:
+        """The table's schema and settings, or None when there is no such table."""
+        return await self._connection.read(lambda session: Catalog(session).table(table))
+
+    async def tables(self) -> list[tuple[TableRef, TableSpec]]:
+        """Every table of the file, in the order of its name."""
+        return await self._connection.read(lambda session: Catalog(session).tables())
+
+    async def ensure_table(self, table: TableRef, spec: TableSpec) -> TableChange:
+        """Create the table, or add the columns it lacks; see the port."""
+        created, added = await self._connection.write(lambda session: ensure_table(session, table, spec))
+        return TableChange(created, added)
+
+    async def write(self, effect: WriteEffect) -> JobOutcome:
+        """Write a query's rows to a table, atomically, and once per job id; see the port."""
+        try:
+            return await self._connection.write(lambda session: write(session, effect))
+        except WarehouseError as error:
+            if error.reason != "REQUIRED_FIELD_IS_NULL":
+                raise
+            # DuckDB names one column and stops; the whole list takes another look at the query.
+            listed = await self._connection.read(lambda session: missing_values(session, effect))
+            raise listed or error from None
+
+    async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, replacing those with the same key; see the port."""
+        await self._connection.write(lambda session: upsert(session, table, keys, rows))
+
+    async def query(self, sql: str, *, default_dataset: DatasetRef, max_rows: int = 1_000) -> Rows:
+        """Run one SELECT and fetch at most `max_rows` rows."""
+
+        def work(session: Session) -> Rows:
+            query = translate(sql, Catalog(session), default_dataset)
+            readers = [python_value(field) for field in query.fields]
+            rows = session.run(f"SELECT * FROM ({query.sql}) LIMIT {max_rows:d}")  # noqa: S608
+            values = tuple(tuple(read(v) for read, v in zip(readers, row, strict=True)) for row in rows)
+            return Rows(tuple(field.name for field in query.fields), values)
+
+        return await self._connection.read(work)
+
+    async def load_ndjson(self, path: Path, table: TableRef, spec: TableSpec, *, replace: bool = False) -> int:
+        """Load a file of JSON lines into a table, creating dataset and table; returns the number of rows.
+
+        Atomic. `replace` empties the table first. Memory does not grow with the file.
+
+        Raises:
+            WarehouseError: INVALID_ROWS naming file, line and column of what is wrong; SCHEMA_MISMATCH.
+            OSError: the file cannot be read.
+        """
+        return await self._connection.write(lambda session: load_ndjson(session, path, table, spec, replace=replace))

@@ -1,0 +1,115 @@
+"""What the embedded warehouse remembers beside the rows: datasets, exact schemas, jobs that are done.
+
+It stands in a DuckDB schema without a dot in its name, so no `project.dataset` can reach it.
+"""
+
+import json
+from dataclasses import asdict, replace
+
+from duckdb.sqltypes import DuckDBPyType
+
+from server.domain.schema import DatasetRef, TableRef, TableSpec
+from server.warehouse.embedded.session import Session, physical
+from server.warehouse.port import JobOutcome, WarehouseError
+from server.warehouse.types import duckdb_type, quoted
+
+_SCHEMA = """
+CREATE SCHEMA IF NOT EXISTS _warehouse;
+CREATE TABLE IF NOT EXISTS _warehouse.datasets (
+    project VARCHAR, dataset VARCHAR, location VARCHAR NOT NULL, description VARCHAR NOT NULL,
+    created_at TIMESTAMPTZ DEFAULT now(), PRIMARY KEY (project, dataset));
+CREATE TABLE IF NOT EXISTS _warehouse.tables (
+    project VARCHAR, dataset VARCHAR, name VARCHAR, spec JSON NOT NULL,
+    created_at TIMESTAMPTZ DEFAULT now(), PRIMARY KEY (project, dataset, name));
+CREATE TABLE IF NOT EXISTS _warehouse.jobs (
+    job_id VARCHAR PRIMARY KEY, outcome JSON NOT NULL, finished_at TIMESTAMPTZ DEFAULT now());
+"""
+
+
+class Catalog:
+    """The bookkeeping, read and written within a session's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def describe(self, sql: str) -> list[DuckDBPyType]:
+        """The column types of a DuckDB query."""
+        return self._session.describe(sql)
+
+    def has_dataset(self, dataset: DatasetRef) -> bool:
+        """True when the dataset exists."""
+        sql = "SELECT 1 FROM _warehouse.datasets WHERE project = ? AND dataset = ?"
+        return self._session.row(sql, [dataset.project, dataset.dataset]) is not None
+
+    def create_dataset(self, dataset: DatasetRef, location: str, description: str) -> None:
+        """Create a dataset that does not exist. Refuses a name that differs from another's only in case."""
+        sql = "SELECT dataset FROM _warehouse.datasets WHERE project = ? AND lower(dataset) = lower(?)"
+        _require_no_twin(self._session.row(sql, [dataset.project, dataset.dataset]), f"dataset {dataset}")
+        self._session.run(f"CREATE SCHEMA {quoted(str(dataset))}")
+        insert = "INSERT INTO _warehouse.datasets (project, dataset, location, description) VALUES (?, ?, ?, ?)"
+        self._session.run(insert, [dataset.project, dataset.dataset, location, description])
+
+    def table(self, ref: TableRef) -> TableSpec | None:
+        """The table's schema and settings, None when there is no such table."""
+        sql = "SELECT spec FROM _warehouse.tables WHERE project = ? AND dataset = ? AND name = ?"
+        row = self._session.row(sql, [ref.project, ref.dataset, ref.table])
+        return TableSpec.model_validate_json(row[0]) if row else None
+
+    def tables(self) -> list[tuple[TableRef, TableSpec]]:
+        """Every table, in the order of its name."""
+        rows = self._session.run("SELECT project, dataset, name, spec FROM _warehouse.tables ORDER BY ALL")
+        return [(TableRef(*names), TableSpec.model_validate_json(spec)) for *names, spec in rows]
+
+    def create_table(self, ref: TableRef, spec: TableSpec) -> None:
+        """Create a table that does not exist.
+
+        Raises:
+            WarehouseError: DATASET_NOT_FOUND.
+        """
+        if not self.has_dataset(ref.in_dataset):
+            raise WarehouseError("DATASET_NOT_FOUND", f"dataset {ref.in_dataset} was not found")
+        sql = "SELECT name FROM _warehouse.tables WHERE project = ? AND dataset = ? AND lower(name) = lower(?)"
+        _require_no_twin(self._session.row(sql, [ref.project, ref.dataset, ref.table]), f"table {ref}")
+        columns = ", ".join(
+            f"{quoted(field.name)} {duckdb_type(field)}{_CONSTRAINTS.get(field.mode, '')}" for field in spec.fields
+        )
+        self._session.run(f"CREATE TABLE {physical(ref)} ({columns})")
+        insert = "INSERT INTO _warehouse.tables (project, dataset, name, spec) VALUES (?, ?, ?, ?)"
+        self._session.run(insert, [ref.project, ref.dataset, ref.table, json.dumps(spec.to_json())])
+
+    def add_columns(self, ref: TableRef, spec: TableSpec, added: TableSpec) -> None:
+        """Give an existing table the columns of `added` beside those of `spec`."""
+        for field in added.fields:
+            name = quoted(field.name)
+            default = " DEFAULT []" if field.mode == "REPEATED" else ""
+            self._session.run(f"ALTER TABLE {physical(ref)} ADD COLUMN {name} {duckdb_type(field)}{default}")
+        grown = spec.model_copy(update={"fields": spec.fields + added.fields})
+        sql = "UPDATE _warehouse.tables SET spec = ? WHERE project = ? AND dataset = ? AND name = ?"
+        self._session.run(sql, [json.dumps(grown.to_json()), ref.project, ref.dataset, ref.table])
+
+    def job(self, job_id: str) -> JobOutcome | None:
+        """The outcome of a job that was committed before."""
+        row = self._session.row("SELECT outcome FROM _warehouse.jobs WHERE job_id = ?", [job_id])
+        return replace(JobOutcome(**json.loads(row[0])), adopted=True) if row else None
+
+    def record_job(self, outcome: JobOutcome) -> None:
+        """Remember a job in the transaction of its effect."""
+        insert = "INSERT INTO _warehouse.jobs (job_id, outcome) VALUES (?, ?)"
+        self._session.run(insert, [outcome.job_id, json.dumps(asdict(outcome))])
+
+
+# An array is never NULL on BigQuery.
+_CONSTRAINTS = {"REQUIRED": " NOT NULL", "REPEATED": " NOT NULL DEFAULT []"}
+
+
+def prepare(session: Session) -> None:
+    """Create the bookkeeping in a file that has none."""
+    session.run(_SCHEMA)
+
+
+def _require_no_twin(row: tuple[str, ...] | None, what: str) -> None:
+    if row:
+        raise WarehouseError(
+            "WAREHOUSE_FAILED",
+            f"{what} would differ from {row[0]} only in case; the embedded warehouse cannot hold both",
+        )

@@ -1,0 +1,144 @@
+"""Rows from outside into tables: NDJSON files and upserts."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from server.domain.schema import TableRef, TableSpec
+from server.warehouse.embedded.catalog import Catalog
+from server.warehouse.embedded.contract import additions, mismatch, require_creatable
+from server.warehouse.embedded.session import Session, physical
+from server.warehouse.embedded.values import RowReader
+from server.warehouse.port import WarehouseError
+from server.warehouse.types import quoted
+
+# Rows a batch: bounds the memory, and is large enough that DuckDB's cost per statement does not count.
+_BATCH = 2_000
+_FAULTS_SHOWN = 20
+
+
+def ensure_table(session: Session, table: TableRef, spec: TableSpec) -> tuple[bool, tuple[str, ...]]:
+    """Create the table or add the columns it lacks; tells whether it was created, and the added columns."""
+    catalog = Catalog(session)
+    have = catalog.table(table)
+    if have is None:
+        require_creatable(table, spec)
+        catalog.create_table(table, spec)
+        return True, ()
+    added = additions(table, have, spec)
+    if added.fields:
+        catalog.add_columns(table, have, added)
+    return False, tuple(field.name for field in added.fields)
+
+
+def load_ndjson(session: Session, path: Path, table: TableRef, spec: TableSpec, *, replace: bool) -> int:
+    """Insert every line of the file; atomic with the session's transaction.
+
+    Raises:
+        WarehouseError: INVALID_ROWS listing what is wrong by file and line (the first 20).
+    """
+    catalog = Catalog(session)
+    if not catalog.has_dataset(table.in_dataset):
+        catalog.create_dataset(table.in_dataset, "US", "")
+    ensure_table(session, table, spec)
+    if replace:
+        session.run(f"DELETE FROM {physical(table)}")  # noqa: S608
+    reader = RowReader((catalog.table(table) or spec).fields)
+    with path.open("rb") as file:
+        rows = _rows(reader, file, path.name)
+        return sum(_insert(session, table, reader, batch) for batch in _batches(rows))
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
+
+
+def _rows(reader: RowReader, lines: Iterable[bytes], name: str) -> Iterator[dict[str, Any]]:
+    faults: list[str] = []
+    for number, line in enumerate(lines, 1):
+        if line.isspace():
+            continue
+        wrong: list[str] = []
+        row = reader.read(_parsed(line, wrong), wrong) if not wrong else {}
+        faults.extend(f"{name}:{number}: {fault}" for fault in wrong)
+        if len(faults) >= _FAULTS_SHOWN:
+            break
+        if not faults:
+            yield row
+    if faults:
+        more = "; ..." if len(faults) > _FAULTS_SHOWN else ""
+        raise WarehouseError("INVALID_ROWS", "; ".join(faults[:_FAULTS_SHOWN]) + more)
+
+
+def _parsed(line: bytes, wrong: list[str]) -> object:
+    try:
+        return json.loads(line, parse_float=Decimal)
+    except (ValueError, RecursionError) as error:
+        wrong.append(f"the line is not JSON: {error}")
+        return None
+
+
+def _insert(session: Session, table: TableRef, reader: RowReader, rows: Sequence[Mapping[str, Any]]) -> int:
+    columns = ", ".join(quoted(name) for name in reader.structure)
+    values = ", ".join(f"struct_extract(r, '{name}')" for name in reader.structure)
+    return session.count(
+        f"INSERT INTO {physical(table)} ({columns}) SELECT {values} FROM (SELECT from_json(line, ?) AS r "  # noqa: S608
+        "FROM (SELECT unnest(string_split(?, chr(10))) AS line))",
+        [json.dumps(reader.structure), _lines(rows)],
+    )
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One JSON object a line: json.dumps escapes newlines, so a newline only separates."""
+    return "\n".join(json.dumps(row, default=float) for row in rows)
+
+
+def upsert(session: Session, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the rows that have the same key; of rows with one key the last counts."""
+    spec = Catalog(session).table(table)
+    if spec is None:
+        raise WarehouseError("TABLE_NOT_FOUND", f"table {table} was not found")
+    names = _key_columns(table, spec, keys)
+    reader = RowReader(spec.fields)
+    faults: list[str] = []
+    read = [_read(reader, row, place, faults) for place, row in enumerate(rows)]
+    if faults:
+        raise WarehouseError("INVALID_ROWS", f"table {table}: " + "; ".join(faults[:_FAULTS_SHOWN]))
+    by_key = {json.dumps([row[name] for name in names], default=str): row for row in read}
+    if not by_key:
+        return
+    _delete(session, table, names, reader, list(by_key.values()))
+    _insert(session, table, reader, list(by_key.values()))
+
+
+def _key_columns(table: TableRef, spec: TableSpec, keys: Sequence[str]) -> list[str]:
+    fields = [(key, spec.column(key)) for key in keys]
+    missing = [f"key {key} is not a column of it" for key, field in fields if field is None]
+    if missing or not keys:
+        raise mismatch(table, missing or ["an upsert needs at least one key"])
+    return [field.name for _, field in fields if field]
+
+
+def _read(reader: RowReader, row: Mapping[str, Any], place: int, faults: list[str]) -> dict[str, Any]:
+    wrong: list[str] = []
+    read = reader.read(row, wrong)
+    faults.extend(f"rows[{place}]: {fault}" for fault in wrong)
+    return read
+
+
+def _delete(
+    session: Session, table: TableRef, names: Sequence[str], reader: RowReader, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    same = " AND ".join(f"t.{quoted(name)} IS NOT DISTINCT FROM k.{quoted(name)}" for name in names)
+    columns = ", ".join(f"struct_extract(r, '{name}') AS {quoted(name)}" for name in names)
+    structure = {name: reader.structure[name] for name in names}
+    given = [{name: row[name] for name in names} for row in rows]
+    session.run(
+        f"DELETE FROM {physical(table)} t USING (SELECT {columns} FROM (SELECT from_json(line, ?) AS r "  # noqa: S608
+        f"FROM (SELECT unnest(string_split(?, chr(10))) AS line))) k WHERE {same}",
+        [json.dumps(structure), _lines(given)],
+    )

@@ -1,0 +1,206 @@
+"""JSON values, checked against a table's columns and put into the one form that DuckDB reads exactly.
+
+The forms accepted are those of BigQuery's JSON loads: INT64, NUMERIC and BIGNUMERIC also as strings, BYTES as base64,
+times as ISO 8601 (without an offset they are UTC), a missing array as an empty one.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from server.domain.schema import TableField
+from server.warehouse.types import duckdb_type
+
+# value, its path, and the list that takes what is wrong with it -> the form for DuckDB
+_Reader = Callable[[Any, str, list[str]], Any]
+_ONE_VALUE_SHOWN = 60
+
+
+class RowReader:
+    """Reads rows of one table."""
+
+    def __init__(self, fields: Sequence[TableField]) -> None:
+        self._read = _record(fields)
+        self.structure = _structure(fields)
+        """The argument that DuckDB's from_json needs for what `read` returns."""
+
+    def read(self, row: object, faults: list[str]) -> dict[str, Any]:
+        """The row in DuckDB's form; everything that is wrong with it is added to `faults`."""
+        if not isinstance(row, Mapping):
+            faults.append(f"a row is an object and not {_shown(row)}")
+            return {}
+        form: dict[str, Any] = self._read(row, "", faults)
+        return form
+
+
+def _structure(fields: Sequence[TableField]) -> dict[str, Any]:
+    return {field.name: _shape(field) for field in fields}
+
+
+def _shape(field: TableField) -> Any:  # the shape of JSON: text, object or list
+    single = field.model_copy(update={"mode": "NULLABLE"})
+    shape = _structure(field.fields) if field.fields else duckdb_type(single)
+    return [shape] if field.mode == "REPEATED" else shape
+
+
+def _record(fields: Sequence[TableField]) -> _Reader:
+    readers = {field.name.lower(): (field.name, _field(field)) for field in fields}
+
+    def read(value: Any, path: str, faults: list[str]) -> Any:
+        if not isinstance(value, Mapping):
+            return _wrong(value, "an object", path, faults)
+        given = {name.lower(): part for name, part in value.items()}
+        faults.extend(
+            f"{path}{name} is not a column; the columns here are {', '.join(n for n, _ in readers.values())}"
+            for name in value
+            if name.lower() not in readers
+        )
+        return {name: part(given.get(key), f"{path}{name}", faults) for key, (name, part) in readers.items()}
+
+    return read
+
+
+def _field(field: TableField) -> _Reader:
+    inner = _nested(_record(field.fields)) if field.type == "RECORD" else _SCALARS[field.type]
+    if field.mode == "REPEATED":
+        return _repeated(inner)
+    required = field.mode == "REQUIRED"
+
+    def read(value: Any, path: str, faults: list[str]) -> Any:
+        if value is None:
+            if required:
+                faults.append(f"{path} is REQUIRED and missing or null")
+            return None
+        return inner(value, path, faults)
+
+    return read
+
+
+def _nested(record: _Reader) -> _Reader:
+    return lambda value, path, faults: record(value, f"{path}.", faults)
+
+
+def _repeated(inner: _Reader) -> _Reader:
+    def read(values: Any, path: str, faults: list[str]) -> Any:
+        if values is None:
+            return []
+        if not isinstance(values, list | tuple):
+            return _wrong(values, "an array", path, faults)
+        for place, value in enumerate(values):
+            if value is None:
+                faults.append(f"{path}[{place}] is null; an array has no null elements")
+        return [inner(value, f"{path}[{place}]", faults) for place, value in enumerate(values) if value is not None]
+
+    return read
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _ONE_VALUE_SHOWN else text[:_ONE_VALUE_SHOWN] + "..."
+
+
+def _wrong(value: object, wanted: str, path: str, faults: list[str]) -> None:
+    faults.append(f"{path.rstrip('.')} is {_shown(value)}; it has to be {wanted}")
+
+
+def _scalar(convert: Callable[[Any], Any], wanted: str) -> _Reader:
+    """A reader from a conversion that raises ValueError for what it does not accept."""
+
+    def read(value: Any, path: str, faults: list[str]) -> Any:
+        try:
+            return convert(value)
+        except (ValueError, InvalidOperation, binascii.Error):
+            return _wrong(value, wanted, path, faults)
+
+    return read
+
+
+def _require(accepted: bool) -> None:
+    if not accepted:
+        raise ValueError
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal | str) and not isinstance(value, bool)
+
+
+def _string(value: Any) -> str:
+    _require(isinstance(value, str))
+    return str(value)
+
+
+def _integer(value: Any) -> int:
+    _require(isinstance(value, int | str) and not isinstance(value, bool))
+    number = int(value)
+    _require(-(2**63) <= number < 2**63)
+    return number
+
+
+def _decimal(limit: Decimal) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        _require(_is_number(value))
+        number = Decimal(str(value))
+        _require(number.is_finite() and abs(number) < limit)
+        return format(number, "f")
+
+    return convert
+
+
+def _float(value: Any) -> float | str:
+    _require(_is_number(value))
+    number = float(value)
+    return number if abs(number) < float("inf") else str(number)
+
+
+def _boolean(value: Any) -> bool:
+    known = {"true": True, "false": False}
+    found = known.get(value.lower()) if isinstance(value, str) else value
+    _require(isinstance(found, bool))
+    return bool(found)
+
+
+def _date(value: Any) -> str:
+    text = _string(value)
+    _require(len(text) == 10)
+    return date.fromisoformat(text).isoformat()
+
+
+def _timestamp(value: Any) -> str:
+    moment = datetime.fromisoformat(_string(value).replace(" UTC", "+00:00"))
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat()
+
+
+def _datetime(value: Any) -> str:
+    moment = datetime.fromisoformat(_string(value))
+    _require(moment.tzinfo is None)
+    return moment.isoformat()
+
+
+def _time(value: Any) -> str:
+    moment = time.fromisoformat(_string(value))
+    _require(moment.tzinfo is None)
+    return moment.isoformat()
+
+
+def _bytes(value: Any) -> str:
+    return "".join(f"\\x{byte:02X}" for byte in base64.b64decode(_string(value), validate=True))
+
+
+_SCALARS: dict[str, _Reader] = {
+    "STRING": _scalar(_string, "a string"),
+    "INT64": _scalar(_integer, "an integer of 64 bits"),
+    "FLOAT64": _scalar(_float, "a number"),
+    "BOOLEAN": _scalar(_boolean, "true or false"),
+    "DATE": _scalar(_date, "a date like 2025-11-18"),
+    "TIMESTAMP": _scalar(_timestamp, "a timestamp like 2025-11-18T10:30:00Z"),
+    "DATETIME": _scalar(_datetime, "a datetime like 2025-11-18T10:30:00, without an offset"),
+    "TIME": _scalar(_time, "a time like 10:30:00"),
+    "NUMERIC": _scalar(_decimal(Decimal(10) ** 29), "a number of at most 29 digits before the point"),
+    "BIGNUMERIC": _scalar(_decimal(Decimal(10) ** 20), "a number of at most 20 digits before the point"),
+    "BYTES": _scalar(_bytes, "a base64 string"),
+    "JSON": lambda value, _path, _faults: value,
+}

@@ -1,0 +1,69 @@
+"""BigQuery SQL to DuckDB SQL, by the schemas of the tables.
+
+Names are resolved here and not by DuckDB: every column of the result is spelled out with a source of its own, so
+that a name can only mean what it means on BigQuery. What has no translation is refused.
+"""
+
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from server.domain.schema import DatasetRef, TableField, TableRef
+from server.warehouse.port import WarehouseError
+from server.warehouse.translate.allowed import require_allowed
+from server.warehouse.translate.query import QueryTranslator
+from server.warehouse.translate.sources import Output, Sources, Tables
+from server.warehouse.types import bigquery_field, is_untyped
+
+__all__ = ["Tables", "Translated", "translate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A query for DuckDB."""
+
+    sql: str
+    fields: tuple[TableField, ...]
+    """The columns of its result."""
+    untyped: frozenset[str]
+    """Columns that are a bare NULL and so fit any type."""
+    reads: frozenset[TableRef]
+
+
+def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translated:
+    """Translate one query.
+
+    Raises:
+        WarehouseError: INVALID_QUERY, TABLE_NOT_FOUND, UNSUPPORTED_SQL.
+    """
+    tree = _parse(sql)
+    require_allowed(tree)
+    sources = Sources(tables, default_dataset)
+    outputs = QueryTranslator(sources).query(tree, None, {})
+    _require_distinct(outputs)
+    return Translated(
+        tree.sql("duckdb", comments=False),
+        tuple(bigquery_field(output.name, output.kind) for output in outputs),
+        frozenset(output.name.lower() for output in outputs if is_untyped(output.kind)),
+        frozenset(sources.read),
+    )
+
+
+def _parse(sql: str) -> exp.Expr:
+    try:
+        statements = [statement for statement in sqlglot.parse(sql, read="bigquery") if statement]
+    except (SqlglotError, RecursionError) as error:
+        first = str(error).splitlines()[0] if str(error) else "it is nested too deeply"
+        raise WarehouseError("INVALID_QUERY", f"the query is not BigQuery SQL: {first}") from None
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise WarehouseError("INVALID_QUERY", "a query is exactly one SELECT")
+    return statements[0]
+
+
+def _require_distinct(outputs: list[Output]) -> None:
+    names = [output.name.lower() for output in outputs]
+    twice = sorted({output.name for output in outputs if names.count(output.name.lower()) > 1})
+    if twice:
+        raise WarehouseError("INVALID_QUERY", f"the result has two columns of the same name: {', '.join(twice)}")

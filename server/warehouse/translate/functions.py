@@ -1,0 +1,299 @@
+"""Functions and operators whose meaning or result type differs between BigQuery and DuckDB.
+
+Each rule is a small function from a node, its children already translated, to the node that replaces it.
+A rule that needs to know a type asks `Types`.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sqlglot import exp
+
+from server.warehouse.port import WarehouseError
+from server.warehouse.translate.allowed import unsupported
+from server.warehouse.translate.names import read_field
+
+
+class Types(Protocol):
+    """Tells the types of translated expressions."""
+
+    def kind(self, node: exp.Expr) -> str:
+        """BigQuery's name of the type: STRING, NUMERIC, RECORD, ARRAY ..., or DuckDB's (INTERVAL)."""
+        ...
+
+
+Rule = Callable[[exp.Expr, Types], exp.Expr]
+
+_NUMBERS = {
+    "INT64": "BIGINT",
+    "FLOAT64": "DOUBLE",
+    "NUMERIC": "DECIMAL(38, 9)",
+    "BIGNUMERIC": "DECIMAL(38, 18)",
+}
+_EXACT = ("NUMERIC", "BIGNUMERIC")
+
+
+def call(name: str, *arguments: exp.Expr) -> exp.Expr:
+    """A call of a DuckDB function."""
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def cast(node: exp.Expr, duckdb_type: str) -> exp.Expr:
+    """`CAST(node AS duckdb_type)`."""
+    return exp.Cast(this=node, to=exp.DataType.build(duckdb_type, dialect="duckdb"))
+
+
+def _literal(node: exp.Expr, _types: Types) -> exp.Expr:
+    """1.5 is FLOAT64 on BigQuery and DECIMAL on DuckDB; integers are 64 bits wide in arithmetic."""
+    if node.args["is_string"]:
+        return node
+    if not node.name.isdigit():
+        return cast(node, "DOUBLE")
+    return cast(node, "BIGINT") if isinstance(node.parent, exp.Binary | exp.Neg | exp.Alias | exp.Select) else node
+
+
+def _exact(node: exp.Expr, left: exp.Expr, right: exp.Expr, types: Types) -> exp.Expr:
+    """The result of exact arithmetic is NUMERIC again; DuckDB would widen its scale or give DOUBLE."""
+    kinds = {types.kind(left), types.kind(right)}
+    if kinds & set(_EXACT) and kinds <= {*_EXACT, "INT64"}:
+        return cast(node, _NUMBERS["BIGNUMERIC" if "BIGNUMERIC" in kinds else "NUMERIC"])
+    return node
+
+
+def _multiply(node: exp.Expr, types: Types) -> exp.Expr:
+    return _exact(node, node.args["this"], node.args["expression"], types)
+
+
+def _divide(node: exp.Expr, types: Types) -> exp.Expr:
+    """Integers divide to FLOAT64, and division by zero is an error for FLOAT64 too."""
+    left, right = node.args["this"], node.args["expression"]
+    zero = call("ERROR", exp.Literal.string("division by zero"))
+    safe = exp.Case().when(exp.EQ(this=right.copy(), expression=exp.Literal.number(0)), cast(zero, "DOUBLE"))
+    return _exact(exp.Paren(this=safe.else_(_plain_division(left, right))), left, right, types)
+
+
+def _plain_division(left: exp.Expr, right: exp.Expr) -> exp.Expr:
+    return exp.Div(this=exp.Paren(this=left.copy()), expression=exp.Paren(this=right.copy()))
+
+
+def _safe_divide(node: exp.Expr, types: Types) -> exp.Expr:
+    left, right = node.args["this"], node.args["expression"]
+    divisor = exp.Nullif(this=right.copy(), expression=exp.Literal.number(0))
+    return _exact(exp.Paren(this=_plain_division(left, divisor)), left, right, types)
+
+
+def _average(node: exp.Expr, types: Types) -> exp.Expr:
+    kind = types.kind(node.args["this"])
+    return cast(node, _NUMBERS[kind]) if kind in _EXACT else node
+
+
+def _comparison(node: exp.Expr, types: Types) -> exp.Expr:
+    """BigQuery compares a STRING with nothing else, unless it is a literal; DuckDB would convert silently."""
+    left, right = node.args["this"], node.args["expression"]
+    if _is_literal(left) or _is_literal(right):
+        literal, other = (left, right) if _is_literal(left) else (right, left)
+        if not (_is_text(literal) and types.kind(other) in _NUMBERS):
+            return node
+    kinds = types.kind(left), types.kind(right)
+    if (kinds[0] == "STRING") != (kinds[1] == "STRING") and not _has_null(left, right):
+        raise WarehouseError(
+            "INVALID_QUERY", f"cannot compare {kinds[0]} with {kinds[1]}; use CAST or SAFE_CAST on one side"
+        )
+    return node
+
+
+def _is_literal(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Literal | exp.RawString)
+
+
+def _is_text(node: exp.Expr) -> bool:
+    return isinstance(node, exp.RawString) or bool(node.args.get("is_string"))
+
+
+def _has_null(*nodes: exp.Expr) -> bool:
+    return any(isinstance(node, exp.Null) for node in nodes)
+
+
+def _cast(node: exp.Expr, types: Types) -> exp.Expr:
+    """CAST and SAFE_CAST to the warehouse's own types, with BigQuery's text of numbers and rounding."""
+    kind, target = types.kind(node.args["this"]), node.args["to"]
+    target.replace(_data_type(target))
+    if node.args["to"].is_type("text"):
+        return _as_text(node, kind)
+    if kind == "FLOAT64" and node.args["to"].is_type("bigint"):
+        node.set("this", call("ROUND", node.args["this"]))
+    if kind == "BYTES" or node.args["to"].is_type("blob"):
+        raise unsupported("CAST from or to BYTES")
+    return node
+
+
+def _as_text(node: exp.Expr, kind: str) -> exp.Expr:
+    if kind == "FLOAT64":
+        return call("REGEXP_REPLACE", node, exp.Literal.string(r"\.0$"), exp.Literal.string(""))
+    if kind in _EXACT:
+        shorter = call("REGEXP_REPLACE", node, exp.Literal.string(r"(\.[0-9]*?)0+$"), exp.Literal.string(r"\1"))
+        return call("REGEXP_REPLACE", shorter, exp.Literal.string(r"\.$"), exp.Literal.string(""))
+    if kind in ("BYTES", "RECORD", "ARRAY", "JSON"):
+        raise unsupported(f"CAST of {kind} to STRING")
+    return node
+
+
+def _data_type(target: exp.Expr) -> exp.Expr:
+    """A type as sqlglot read it from BigQuery, as the warehouse stores it."""
+    exact = {exp.DType.DECIMAL: "NUMERIC", exp.DType.BIGDECIMAL: "BIGNUMERIC"}
+    if target.this in exact:
+        if target.expressions:
+            raise unsupported("NUMERIC with precision and scale")
+        return exp.DataType.build(_NUMBERS[exact[target.this]], dialect="duckdb")
+    for inner in list(target.expressions):
+        part = inner.args["kind"] if isinstance(inner, exp.ColumnDef) else inner
+        if isinstance(part, exp.DataType):
+            part.replace(_data_type(part))
+    return target
+
+
+def _places(node: exp.Expr, _types: Types) -> exp.Expr:
+    """ROUND(x, n), TRUNC(x, n): DuckDB takes n as a 32-bit integer."""
+    places = node.args.get("decimals")
+    if places:
+        node.set("decimals", cast(places.copy(), "INTEGER"))
+    return node
+
+
+def _integer_division(node: exp.Expr, types: Types) -> exp.Expr:
+    if {types.kind(node.args["this"]), types.kind(node.args["expression"])} != {"INT64"}:
+        raise unsupported("DIV of anything but INT64")
+    return node
+
+
+def _length(node: exp.Expr, types: Types) -> exp.Expr:
+    name = "OCTET_LENGTH" if types.kind(node.args["this"]) == "BYTES" else "LENGTH"
+    return call(name, node.args["this"])
+
+
+def _substring(node: exp.Expr, _types: Types) -> exp.Expr:
+    """Position 0 means 1 on BigQuery."""
+    start = node.args["start"]
+    first = exp.Case().when(exp.EQ(this=start.copy(), expression=exp.Literal.number(0)), exp.Literal.number(1))
+    node.set("start", first.else_(start.copy()))
+    return node
+
+
+def _bracket(node: exp.Expr, types: Types) -> exp.Expr:
+    """a[OFFSET(n)], a[ORDINAL(n)] and their SAFE_ forms; outside the array is an error, or NULL for SAFE_."""
+    array, (index,) = node.args["this"], node.expressions
+    if types.kind(array) != "ARRAY":
+        raise unsupported(f"[...] on a value of type {types.kind(array)}")
+    first = node.args.get("offset") or 0
+    place = exp.Paren(this=exp.Add(this=index.copy(), expression=exp.Literal.number(1 - first)))
+    inside = exp.Between(this=place, low=exp.Literal.number(1), high=call("LEN", array.copy()))
+    element = call("LIST_EXTRACT", array.copy(), place.copy())
+    case = exp.Case().when(inside, element)
+    if not node.args.get("safe"):
+        missing = exp.Is(this=array.copy(), expression=exp.Null())
+        case = case.when(missing, exp.Null()).else_(call("ERROR", exp.Literal.string("array index is out of bounds")))
+    return case
+
+
+def _dot(node: exp.Expr, types: Types) -> exp.Expr:
+    value, name = node.args["this"], node.args["expression"]
+    if not isinstance(name, exp.Identifier):
+        raise unsupported("a function of that name")
+    if types.kind(value) != "RECORD":
+        raise WarehouseError("INVALID_QUERY", f"Cannot access field {name.name} on a value of type {types.kind(value)}")
+    return read_field(value.copy(), name.name)
+
+
+def _array(node: exp.Expr, _types: Types) -> exp.Expr:
+    node.set("struct_name_inheritance", None)
+    return node
+
+
+def _array_length(node: exp.Expr, _types: Types) -> exp.Expr:
+    return call("LEN", node.args["this"])
+
+
+def _in(node: exp.Expr, _types: Types) -> exp.Expr:
+    """`x IN UNNEST(array)`, with SQL's answer for NULLs."""
+    unnest = node.args.get("unnest")
+    if unnest is None:
+        return node
+    elements = exp.Select(expressions=[call("UNNEST", unnest.expressions[0].copy())])
+    return exp.In(this=node.args["this"].copy(), query=exp.Subquery(this=elements))
+
+
+def _window(node: exp.Expr, _types: Types) -> exp.Expr:
+    """ARRAY_AGG(... LIMIT n) is cut to n after DuckDB's window has made the whole array."""
+    sliced = node.args["this"]
+    if not (isinstance(sliced, exp.Anonymous) and sliced.name == "LIST_SLICE"):
+        return node
+    whole, *places = sliced.expressions
+    node.set("this", whole.copy())
+    return call("LIST_SLICE", node.copy(), *places)
+
+
+def _array_agg(node: exp.Expr, types: Types) -> exp.Expr:
+    """ARRAY_AGG([DISTINCT] x [IGNORE NULLS] [ORDER BY ...] [LIMIT n])."""
+    if isinstance(node, exp.ArrayAgg) and isinstance(node.parent, exp.IgnoreNulls):
+        return node
+    ignore = isinstance(node, exp.IgnoreNulls)
+    aggregate = node.args["this"] if ignore else node
+    if not isinstance(aggregate, exp.ArrayAgg):
+        return node
+    inner, limit = aggregate.args["this"], None
+    if isinstance(inner, exp.Limit):
+        inner, limit = inner.args["this"], inner.args["expression"]
+    result: exp.Expr = call("ARRAY_AGG", inner.copy())
+    if ignore:
+        present = exp.Not(this=exp.Is(this=_aggregated(inner).copy(), expression=exp.Null()))
+        result = exp.Filter(this=result, expression=exp.Where(this=present))
+    return call("LIST_SLICE", result, exp.Literal.number(1), limit.copy()) if limit else result
+
+
+def _aggregated(node: exp.Expr) -> exp.Expr:
+    """What is aggregated, without its ORDER BY and DISTINCT."""
+    if isinstance(node, exp.Order):
+        return _aggregated(node.args["this"])
+    return node.expressions[0] if isinstance(node, exp.Distinct) else node
+
+
+def _string_agg(node: exp.Expr, _types: Types) -> exp.Expr:
+    inner = node.args["this"]
+    if isinstance(inner, exp.Limit):
+        raise unsupported("LIMIT inside STRING_AGG")
+    separator = node.args.get("separator") or exp.Literal.string(",")
+    if isinstance(inner, exp.Order):
+        ordered = exp.Order(this=separator.copy(), expressions=[part.copy() for part in inner.expressions])
+        return call("STRING_AGG", inner.args["this"].copy(), ordered)
+    return call("STRING_AGG", inner.copy(), separator.copy())
+
+
+RULES: dict[type[exp.Expr], Rule] = {
+    exp.Literal: _literal,
+    exp.Mul: _multiply,
+    exp.Div: _divide,
+    exp.SafeDivide: _safe_divide,
+    exp.Avg: _average,
+    exp.EQ: _comparison,
+    exp.NEQ: _comparison,
+    exp.LT: _comparison,
+    exp.LTE: _comparison,
+    exp.GT: _comparison,
+    exp.GTE: _comparison,
+    exp.Cast: _cast,
+    exp.TryCast: _cast,
+    exp.Round: _places,
+    exp.Trunc: _places,
+    exp.IntDiv: _integer_division,
+    exp.Length: _length,
+    exp.Substring: _substring,
+    exp.Bracket: _bracket,
+    exp.Dot: _dot,
+    exp.Array: _array,
+    exp.ArraySize: _array_length,
+    exp.In: _in,
+    exp.ArrayAgg: _array_agg,
+    exp.IgnoreNulls: _array_agg,
+    exp.Window: _window,
+    exp.GroupConcat: _string_agg,
+}

@@ -1,0 +1,313 @@
+"""Translates queries: scopes, names, SELECT lists, grouping and ordering."""
+
+from collections.abc import Callable, Sequence
+
+from sqlglot import exp
+
+from server.domain.schema import TableField
+from server.warehouse.port import WarehouseError
+from server.warehouse.translate.allowed import unsupported
+from server.warehouse.translate.dates import DATE_RULES
+from server.warehouse.translate.functions import RULES
+from server.warehouse.translate.names import Column, Scope, read_path
+from server.warehouse.translate.select_list import Resolved, expand, name_outputs, spell_out_windows, struct_names
+from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, merge
+from server.warehouse.types import bigquery_field, is_untyped, scalar_type
+
+_RULES = {**RULES, **DATE_RULES}
+_KINDS = {"list": "ARRAY", "struct": "RECORD"}
+
+
+class QueryTranslator:
+    """Rewrites a parsed BigQuery query in place until it means the same to DuckDB."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def kind(self, node: exp.Expr) -> str:
+        """The type of a translated expression, for the rules."""
+        (kind,) = self._sources.types([node])
+        return _KINDS.get(kind.id) or scalar_type(kind) or str(kind)
+
+    def query(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> list[Output]:
+        """Translate a query; answers with its result's columns."""
+        relations = self._define(node, parent, relations)
+        if isinstance(node, exp.Subquery):
+            if node.args.get("order") or node.args.get("limit"):
+                raise unsupported("ORDER BY or LIMIT after a query in parentheses")
+            return self.query(node.this, parent, relations)
+        if isinstance(node, exp.SetOperation):
+            return self._set_operation(node, parent, relations)
+        if isinstance(node, exp.Select):
+            return self._select(node, parent, relations)
+        raise unsupported(type(node).key.upper())
+
+    def _define(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> Relations:
+        """The common table expressions of WITH; each sees those before it, none sees itself."""
+        known = dict(relations)
+        for cte in (node.args.get("with_") or exp.With()).expressions:
+            outputs = self.query(cte.this, parent, known)
+            relation = Relation(self._sources.new_name("c"), outputs)
+            known[cte.alias.lower()] = relation
+            cte.set("alias", exp.TableAlias(this=exp.to_identifier(relation.physical)))
+        return known
+
+    def _set_operation(self, node: exp.SetOperation, parent: Scope | None, relations: Relations) -> list[Output]:
+        left, right = (self.query(node.args[side], parent, relations) for side in ("this", "expression"))
+        name = type(node).key.upper()
+        if len(left) != len(right):
+            raise WarehouseError(
+                "INVALID_QUERY", f"the sides of {name} have {len(left)} and {len(right)} columns; both need as many"
+            )
+        outputs = [_common(name, place, *pair) for place, pair in enumerate(zip(left, right, strict=True), 1)]
+        self._order_by_outputs(node, outputs)
+        return outputs
+
+    def _order_by_outputs(self, node: exp.Expr, outputs: Sequence[Output]) -> None:
+        order = node.args.get("order")
+        for ordered in order.expressions if order else ():
+            if not isinstance(ordered.this, exp.Literal):
+                ordered.set("this", _ordinal(_position(ordered.this, outputs)))
+
+    def _select(self, node: exp.Select, parent: Scope | None, relations: Relations) -> list[Output]:
+        scope = Scope(parent)
+        self._from(node, scope, relations)
+        value = self._value_translator(scope, relations)
+        spell_out_windows(node)
+        node.set("expressions", expand(node, scope))
+        named = name_outputs(node.expressions)
+        values = [value(_unaliased(item)) for item in node.expressions]
+        outputs = [
+            Output(name, physical, kind)
+            for (name, physical), kind in zip(named, self._sources.types(values), strict=True)
+        ]
+        node.set("expressions", [_alias(v, o.physical) for v, o in zip(values, outputs, strict=True)])
+        self._clauses(node, scope, relations, outputs)
+        return self._as_struct(node, outputs) if node.args.get("kind") else outputs
+
+    def _value_translator(self, scope: Scope, relations: Relations) -> Callable[[exp.Expr], exp.Expr]:
+        return lambda item: self._value(item, scope, relations)
+
+    def _clauses(self, node: exp.Select, scope: Scope, relations: Relations, outputs: Sequence[Output]) -> None:
+        plain = self._value_translator(scope, relations)
+        if where := node.args.get("where"):
+            _replace_children(where, plain)
+        named = Scope(scope.parent, scope.sources, scope.merged, _aliases(node.expressions, outputs))
+        with_aliases = self._value_translator(named, relations)
+        if group := node.args.get("group"):
+            self._group(group, plain, with_aliases, named)
+        for clause in ("having", "qualify"):
+            if found := node.args.get(clause):
+                _replace_children(found, with_aliases)
+        if order := node.args.get("order"):
+            self._order(node, order, with_aliases, outputs)
+
+    def _group(
+        self,
+        group: exp.Expr,
+        plain: Callable[[exp.Expr], exp.Expr],
+        with_aliases: Callable[[exp.Expr], exp.Expr],
+        named: Scope,
+    ) -> None:
+        """A name by itself is the SELECT list's first, then a column's; inside an expression it is a column's."""
+
+        def translated(item: exp.Expr) -> exp.Expr:
+            if isinstance(item, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Tuple | exp.Paren):
+                _replace_children(item, translated)
+                return item
+            if _is_ordinal(item):
+                return item
+            return (with_aliases if _is_alias(item, named) else plain)(item)
+
+        _replace_children(group, translated)
+
+    def _order(
+        self,
+        node: exp.Select,
+        order: exp.Expr,
+        with_aliases: Callable[[exp.Expr], exp.Expr],
+        outputs: Sequence[Output],
+    ) -> None:
+        names = [output.name.lower() for output in outputs]
+        for ordered in order.expressions:
+            name = ordered.this.name.lower() if _is_bare(ordered.this) else ""
+            if names.count(name) == 1 and not node.args.get("kind"):
+                ordered.set("this", _ordinal(names.index(name)))
+            elif not _is_ordinal(ordered.this):
+                ordered.set("this", with_aliases(ordered.this))
+
+    def _as_struct(self, node: exp.Select, outputs: Sequence[Output]) -> list[Output]:
+        """SELECT AS STRUCT: one column that holds the others."""
+        parts = [
+            exp.PropertyEQ(this=exp.to_identifier(output.name, quoted=True), expression=item.this.copy())
+            for output, item in zip(outputs, node.expressions, strict=True)
+        ]
+        struct = exp.Struct(expressions=parts)
+        node.set("kind", None)
+        node.set("expressions", [_alias(struct, "value")])
+        return [Output("value", "value", self._sources.types([struct])[0])]
+
+    def _from(self, node: exp.Select, scope: Scope, relations: Relations) -> None:
+        if from_ := node.args.get("from_"):
+            from_.set("this", self._source(from_.this, scope, relations))
+        for join in node.args.get("joins") or ():
+            self._join(join, scope, relations)
+
+    def _join(self, join: exp.Join, scope: Scope, relations: Relations) -> None:
+        before = len(scope.sources)
+        is_array = isinstance(join.this, exp.Unnest)
+        join.set("this", self._source(join.this, scope, relations))
+        if join.args.get("using"):
+            added = scope.sources[before:]
+            left = Scope(None, scope.sources[:before], scope.merged)
+            merge(join, left, added[0])
+        elif on := join.args.get("on"):
+            join.set("on", self._value(on, scope, relations))
+        elif is_array and join.kind != "CROSS":
+            join.set("on", exp.true())
+
+    def _source(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
+        if isinstance(node, exp.Unnest):
+            alias = node.args.get("alias")
+            names = [*alias.columns, alias.this] if alias else []
+            named = next((name.name for name in names if name), "")
+            offset = node.args.get("offset")
+            return self._unnest(array_of(node), named, offset.name if offset else "", scope, relations)
+        if isinstance(node, exp.Subquery):
+            outputs = self.query(node.this, scope.parent, relations)
+            name, alias = self._sources.new_name("s"), node.alias
+            node.set("alias", exp.TableAlias(this=exp.to_identifier(name)))
+            scope.sources.append(self._sources.of_outputs(name, alias, outputs))
+            return node
+        if not isinstance(node, exp.Table):
+            raise unsupported(f"FROM {node.sql('bigquery')[:80]}")
+        return self._table(node, scope, relations)
+
+    def _table(self, node: exp.Table, scope: Scope, relations: Relations) -> exp.Expr:
+        path = [part.name for part in node.parts]
+        if len(path) > 1 and scope.sees_source(path[0]):
+            return self._unnest(_column_of(path), node.alias or path[-1], "", scope, relations)
+        relation = relations.get(path[0].lower()) if len(path) == 1 else None
+        if relation:
+            physical, source = self._sources.relation(relation, node.alias or path[0])
+        else:
+            physical, source = self._sources.table(node)
+        scope.sources.append(source)
+        return physical
+
+    def _unnest(self, array: exp.Expr, alias: str, offset: str, scope: Scope, relations: Relations) -> exp.Expr:
+        physical, sources = self._sources.unnest(self._value(array, scope, relations), alias, offset)
+        scope.sources.extend(sources)
+        return physical
+
+    def _value(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
+        """Translate a value: names first, then its parts, then itself."""
+        if isinstance(node, Resolved):
+            return _detached(node)
+        if isinstance(node, exp.Column):
+            return self._column(node, scope)
+        if isinstance(node, exp.Subquery | exp.Select | exp.SetOperation):
+            outputs = self.query(node, scope, relations)
+            if len(outputs) != 1 and not isinstance(node.parent, exp.Exists):
+                raise WarehouseError("INVALID_QUERY", f"a subquery in an expression gives 1 column, not {len(outputs)}")
+            return node
+        if isinstance(node, exp.Struct):
+            struct_names(node)
+        if isinstance(node, exp.DataType | exp.Identifier):
+            return node
+        _replace_children(node, self._value_translator(scope, relations))
+        rule = _RULES.get(type(node))
+        return rule(node, self) if rule else node
+
+    def _column(self, node: exp.Column, scope: Scope) -> exp.Expr:
+        if isinstance(node.this, exp.Star):
+            raise WarehouseError("INVALID_QUERY", f"{node.sql('bigquery')} stands only in a SELECT list")
+        column, rest = scope.resolve([part.name for part in node.parts])
+        return read_path(column, rest)
+
+
+def _replace_children(node: exp.Expr, translate: Callable[[exp.Expr], exp.Expr]) -> None:
+    """Translate the parts of a node. Each is put back by its place: a rule may have wrapped it in another."""
+    for key, part in list(node.args.items()):
+        if isinstance(part, exp.Expr):
+            node.set(key, translate(part))
+        elif isinstance(part, list):
+            node.set(key, [translate(item) if isinstance(item, exp.Expr) else item for item in part])
+
+
+def _detached(node: Resolved) -> exp.Expr:
+    value: exp.Expr = node.this
+    return value.copy()
+
+
+def _unaliased(item: exp.Expr) -> exp.Expr:
+    value: exp.Expr = item.this if isinstance(item, exp.Alias) else item
+    return value
+
+
+def _alias(value: exp.Expr, name: str) -> exp.Expr:
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def _aliases(items: Sequence[exp.Expr], outputs: Sequence[Output]) -> dict[str, Column]:
+    """The names of the SELECT list that stand for exactly one of its items."""
+    names = [output.name.lower() for output in outputs]
+    return {
+        name: Column(bigquery_field(output.name, output.kind), exp.Paren(this=item.this.copy()))
+        for name, item, output in zip(names, items, outputs, strict=True)
+        if names.count(name) == 1
+    }
+
+
+def _is_bare(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Column) and len(node.parts) == 1
+
+
+def _is_alias(node: exp.Expr, named: Scope) -> bool:
+    return _is_bare(node) and node.name.lower() in named.aliases
+
+
+def _is_ordinal(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string
+
+
+def _ordinal(index: int) -> exp.Expr:
+    return exp.Literal.number(index + 1)
+
+
+def _position(node: exp.Expr, outputs: Sequence[Output]) -> int:
+    names = [output.name.lower() for output in outputs]
+    if _is_bare(node) and names.count(node.name.lower()) == 1:
+        return names.index(node.name.lower())
+    raise unsupported(f"ORDER BY {node.sql('bigquery')[:80]} after a set operation; name one of its columns")
+
+
+def _column_of(path: Sequence[str]) -> exp.Expr:
+    column: exp.Expr = exp.column(path[1], table=path[0])
+    for name in path[2:]:
+        column = exp.Dot(this=column, expression=exp.to_identifier(name))
+    return column
+
+
+_WIDER = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
+
+
+def _common(operation: str, place: int, left: Output, right: Output) -> Output:
+    """The column that both sides of a set operation make; types must be equal or numbers."""
+    if is_untyped(left.kind):
+        return Output(left.name, left.physical, right.kind)
+    ours, theirs = (_shape(bigquery_field("x", output.kind)) for output in (left, right))
+    if is_untyped(right.kind) or ours == theirs:
+        return left
+    if ours[0] in _WIDER and theirs[0] in _WIDER and ours[1:] == theirs[1:]:
+        wider = max(left, right, key=lambda output: _WIDER.index(_shape(bigquery_field("x", output.kind))[0]))
+        return Output(left.name, left.physical, wider.kind)
+    raise WarehouseError(
+        "INVALID_QUERY",
+        f"column {place} of {operation} ({left.name}) is {ours[0]} on one side and {theirs[0]} on the other; use CAST",
+    )
+
+
+def _shape(field: TableField) -> tuple[str, bool, tuple[object, ...]]:
+    parts = tuple((part.name.lower(), *_shape(part)) for part in field.fields)
+    return field.type, field.mode == "REPEATED", parts

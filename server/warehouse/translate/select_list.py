@@ -1,0 +1,116 @@
+"""SELECT lists: `*` becomes its columns, and every column gets its name."""
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from server.warehouse.port import WarehouseError
+from server.warehouse.translate.names import Column, Scope, read_path
+
+
+def expand(select: exp.Select, scope: Scope) -> list[exp.Expr]:
+    """The SELECT list with every `*`, `t.*` and `struct.*` replaced by columns."""
+    return [item for listed in select.expressions for item in _expanded(listed, scope)]
+
+
+def _expanded(item: exp.Expr, scope: Scope) -> list[exp.Expr]:
+    star = item.this if isinstance(item, exp.Column) and isinstance(item.this, exp.Star) else item
+    if not isinstance(star, exp.Star):
+        return [item]
+    path = [part.name for part in item.parts[:-1]] if isinstance(item, exp.Column) else []
+    columns = _columns_of(path, scope) if path else _all_columns(scope)
+    return _adjusted(star, columns)
+
+
+def _all_columns(scope: Scope) -> list[Column]:
+    if not scope.sources:
+        raise WarehouseError("INVALID_QUERY", "SELECT * needs a FROM clause")
+    own = [
+        column for source in scope.sources for column in source.star if column.field.name.lower() not in scope.merged
+    ]
+    return [*scope.merged.values(), *own]
+
+
+def _columns_of(path: Sequence[str], scope: Scope) -> list[Column]:
+    """`t.*` lists a FROM item, `a.b.*` the fields of a STRUCT."""
+    source = scope.source(path[0]) if len(path) == 1 else None
+    if source:
+        return list(source.star)
+    column, rest = scope.resolve(path)
+    field = column.field
+    for name in rest:
+        field = next((part for part in field.fields if part.name.lower() == name.lower()), field)
+    if field.type != "RECORD" or field.mode == "REPEATED":
+        raise WarehouseError("INVALID_QUERY", f"{'.'.join(path)}.* needs a table or a STRUCT")
+    return [Column(part, read_path(column, [*rest, part.name])) for part in field.fields]
+
+
+def _adjusted(star: exp.Star, columns: Sequence[Column]) -> list[exp.Expr]:
+    """EXCEPT leaves columns out, REPLACE gives some another value."""
+    hidden = {column.name.lower(): column.name for column in star.args.get("except_") or ()}
+    replaced = {alias.alias.lower(): alias for alias in star.args.get("replace") or ()}
+    names = {column.field.name.lower() for column in columns}
+    unknown = [hidden.get(name) or replaced[name].alias for name in {**hidden, **replaced} if name not in names]
+    if unknown:
+        raise WarehouseError("INVALID_QUERY", f"SELECT * has no column {', '.join(unknown)} to leave out or replace")
+    return [
+        replaced.get(column.field.name.lower()) or _resolved(column)
+        for column in columns
+        if column.field.name.lower() not in hidden
+    ]
+
+
+def _resolved(column: Column) -> exp.Expr:
+    """A column that `*` listed: translated already, so marked to be left alone."""
+    return exp.Alias(this=Resolved(this=column.read()), alias=exp.to_identifier(column.field.name, quoted=True))
+
+
+class Resolved(exp.Expression):
+    """Holds a value that is DuckDB's already; disappears in translation."""
+
+    arg_types = {"this": True}  # noqa: RUF012 - the class attribute that sqlglot reads
+
+
+def name_outputs(items: Sequence[exp.Expr]) -> list[tuple[str, str]]:
+    """For each item its name (`f0_`, `f1_` ... where it has none), and that name made unique."""
+    names: list[tuple[str, str]] = []
+    unnamed = 0
+    for item in items:
+        name = _name(item)
+        if not name:
+            name, unnamed = f"f{unnamed}_", unnamed + 1
+        taken = sum(1 for other, _ in names if other.lower() == name.lower())
+        names.append((name, f"{name}__{taken + 1}" if taken else name))
+    return names
+
+
+def _name(item: exp.Expr) -> str:
+    if isinstance(item, exp.Alias):
+        return item.alias
+    return item.name if isinstance(item, exp.Column) else item.expression.name if isinstance(item, exp.Dot) else ""
+
+
+def struct_names(struct: exp.Struct) -> None:
+    """Give each field of STRUCT(...) its name before names are resolved: `STRUCT(a.b)` has a field `b`."""
+    fields: list[exp.Expr] = []
+    for place, item in enumerate(struct.expressions, 1):
+        if isinstance(item, exp.PropertyEQ):
+            fields.append(item)
+        else:
+            name = exp.to_identifier(_name(item) or f"_field_{place}", quoted=True)
+            fields.append(exp.PropertyEQ(this=name, expression=item))
+    struct.set("expressions", fields)
+
+
+def spell_out_windows(select: exp.Select) -> None:
+    """Put the definitions of WINDOW into the OVER clauses that name them."""
+    named = {window.name.lower(): window for window in select.args.get("windows") or ()}
+    for window in list(select.find_all(exp.Window)):
+        known = named.get(window.text("alias").lower()) if window.parent_select is select else None
+        if known and window is not known:
+            window.set("alias", None)
+            for key in ("partition_by", "order", "spec"):
+                part = known.args.get(key)
+                if part:
+                    window.set(key, [item.copy() for item in part] if isinstance(part, list) else part.copy())
+    select.set("windows", None)

@@ -1,0 +1,189 @@
+"""The FROM clause: which table, common table expression, subquery or array each item is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import Protocol
+
+from duckdb.sqltypes import DuckDBPyType
+from sqlglot import exp
+
+from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
+from server.warehouse.port import WarehouseError
+from server.warehouse.translate.allowed import unsupported
+from server.warehouse.translate.functions import call
+from server.warehouse.translate.names import Column, Scope, Source, read_field
+from server.warehouse.types import bigquery_field, duckdb_type
+
+
+class Tables(Protocol):
+    """What the translation asks of the warehouse."""
+
+    def table(self, ref: TableRef) -> TableSpec | None:
+        """The table's schema, None when there is no such table."""
+        ...
+
+    def describe(self, sql: str) -> list[DuckDBPyType]:
+        """The column types of a DuckDB query, which is bound and not run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of a query's result."""
+
+    name: str
+    physical: str
+    """Its name in the DuckDB query: `name`, made unique where two columns share it."""
+    kind: DuckDBPyType
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A common table expression: its name in the DuckDB query, and its columns."""
+
+    physical: str
+    outputs: Sequence[Output]
+
+
+Relations = Mapping[str, Relation]
+
+
+class Sources:
+    """Gives every FROM item a name of its own and remembers the types of its columns."""
+
+    def __init__(self, tables: Tables, default: DatasetRef) -> None:
+        self._tables = tables
+        self._default = default
+        self._numbers = count(1)
+        self._types: dict[tuple[str, str], TableField] = {}
+        self._known: dict[str, list[DuckDBPyType]] = {}
+        self.read: set[TableRef] = set()
+
+    def new_name(self, prefix: str) -> str:
+        """A name that nothing else in the query has."""
+        return f"{prefix}{next(self._numbers)}"
+
+    def types(self, values: Sequence[exp.Expr]) -> list[DuckDBPyType]:
+        """The DuckDB types of translated expressions, asked of DuckDB with a blank in the place of each column."""
+        probe = exp.Select(expressions=[exp.Paren(this=self._blank(value)) for value in values]).sql("duckdb")
+        if probe not in self._known:
+            self._known[probe] = self._tables.describe(probe)
+        return self._known[probe]
+
+    def _blank(self, value: exp.Expr) -> exp.Expr:
+        def blank(node: exp.Expr) -> exp.Expr:
+            if isinstance(node, exp.Select):
+                node.set("from_", None)
+                node.set("joins", None)
+            field = self._types.get((node.text("table"), node.name)) if isinstance(node, exp.Column) else None
+            return _blank(field).copy() if field else node
+
+        return value.copy().transform(blank, copy=False)
+
+    def table(self, node: exp.Table) -> tuple[exp.Expr, Source]:
+        """A table of the warehouse. Raises TABLE_NOT_FOUND, with the name as the query wrote it."""
+        path = [part.name for part in node.parts]
+        ref = self._reference(path)
+        spec = self._tables.table(ref) if ref else None
+        if ref is None or spec is None:
+            raise WarehouseError("TABLE_NOT_FOUND", f"table {'.'.join(path)} was not found")
+        self.read.add(ref)
+        name = self.new_name("s")
+        parts = [exp.to_identifier(part, quoted=True) for part in (ref.table, str(ref.in_dataset))]
+        physical = exp.Table(this=parts[0], db=parts[1])
+        columns = [(field, field.name) for field in spec.fields]
+        return _named(physical, name), self._source(name, node.alias or path[-1], columns)
+
+    def _reference(self, path: Sequence[str]) -> TableRef | None:
+        if len(path) > 3:
+            return None
+        project, dataset, table = ([self._default.project, self._default.dataset][: 3 - len(path)] + list(path))[-3:]
+        return TableRef(project, dataset, table)
+
+    def relation(self, relation: Relation, alias: str) -> tuple[exp.Expr, Source]:
+        """A common table expression."""
+        name = self.new_name("s")
+        return _named(exp.to_table(relation.physical), name), self.of_outputs(name, alias, relation.outputs)
+
+    def of_outputs(self, name: str, alias: str, outputs: Sequence[Output]) -> Source:
+        """The columns of a subquery that DuckDB knows as `name`."""
+        columns = [(bigquery_field(output.name, output.kind), output.physical) for output in outputs]
+        return self._source(name, alias, columns)
+
+    def _source(self, name: str, alias: str, columns: Sequence[tuple[TableField, str]]) -> Source:
+        found = tuple(Column(field, self._column(name, physical, field)) for field, physical in columns)
+        return Source(alias, found, found)
+
+    def _column(self, relation: str, physical: str, field: TableField) -> exp.Expr:
+        self._types[relation, physical] = field
+        return exp.column(exp.to_identifier(physical, quoted=True), table=exp.to_identifier(relation))
+
+    def unnest(self, array: exp.Expr, alias: str, offset: str) -> tuple[exp.Expr, list[Source]]:
+        """`UNNEST(array) AS alias WITH OFFSET AS offset`, `array` translated already.
+
+        The alias is the element; the fields of a STRUCT element are visible by themselves as well.
+        """
+        (kind,) = self.types([array])
+        field = bigquery_field(alias or "element", kind)
+        if field.mode != "REPEATED":
+            raise WarehouseError("INVALID_QUERY", f"UNNEST needs an array; it was given a value of type {field.type}")
+        name = self.new_name("s")
+        element = field.model_copy(update={"mode": "NULLABLE"})
+        values = exp.Select(expressions=[exp.alias_(call("UNNEST", array.copy()), "value")])
+        sources = [self._element(name, alias, element)]
+        if offset:
+            places = call("UNNEST", call("RANGE", call("LEN", array.copy())))
+            values.set("expressions", [*values.expressions, exp.alias_(places, "place")])
+            column = TableField(name=offset, type="INT64")
+            sources.append(self._source(name, "", [(column, "place")]))
+        return _named(exp.Subquery(this=values), name), sources
+
+    def _element(self, name: str, alias: str, element: TableField) -> Source:
+        whole = Column(element, self._column(name, "value", element))
+        fields = tuple(Column(part, read_field(whole.read(), part.name)) for part in element.fields)
+        return Source(alias, fields, fields or (whole,), whole if alias else None)
+
+
+@lru_cache(maxsize=1_000)
+def _blank(field: TableField) -> exp.Expr:
+    """A value of the column's type. STRUCTs and arrays are not NULL: DuckDB forgets the type of a NULL's fields."""
+    if field.mode == "REPEATED":
+        return exp.Array(expressions=[_blank(field.model_copy(update={"mode": "NULLABLE"})).copy()])
+    if field.type == "RECORD":
+        parts = [(exp.to_identifier(part.name, quoted=True), _blank(part).copy()) for part in field.fields]
+        return exp.Struct(expressions=[exp.PropertyEQ(this=name, expression=value) for name, value in parts])
+    return exp.cast(exp.Null(), duckdb_type(field), dialect="duckdb")
+
+
+def _named(node: exp.Expr, name: str) -> exp.Expr:
+    node.set("alias", exp.TableAlias(this=exp.to_identifier(name)))
+    return node
+
+
+def merge(join: exp.Join, left: Scope, right: Source) -> None:
+    """Turn `USING (a, b)` into ON, and let the names stand for both sides once."""
+    conditions: list[exp.Expr] = []
+    for name in (identifier.name for identifier in join.args["using"]):
+        (ours, rest), theirs = left.resolve([name]), right.column(name)
+        if theirs is None or rest:
+            raise WarehouseError("INVALID_QUERY", f"Column {name} of USING is not on both sides of the JOIN")
+        conditions.append(exp.EQ(this=ours.read(), expression=theirs.read()))
+        left.merged[name.lower()] = _merged(join.side, ours, theirs)
+    join.set("using", None)
+    join.set("on", exp.and_(*conditions))
+
+
+def _merged(side: str, ours: Column, theirs: Column) -> Column:
+    if side == "FULL":
+        return Column(ours.field, exp.Coalesce(this=ours.read(), expressions=[theirs.read()]))
+    return theirs if side == "RIGHT" else ours
+
+
+def array_of(node: exp.Unnest) -> exp.Expr:
+    """The one array of an UNNEST."""
+    if len(node.expressions) != 1:
+        raise unsupported("UNNEST of several arrays at once")
+    array: exp.Expr = node.expressions[0]
+    return array

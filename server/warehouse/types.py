@@ -1,0 +1,134 @@
+"""BigQuery's column types as DuckDB stores them, and back.
+
+BIGNUMERIC is DECIMAL(38, 18): 20 digits before the point and 18 after it, where BigQuery has 38 and 38.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from duckdb.sqltypes import DuckDBPyType
+from pydantic import ValidationError
+
+from server.domain.schema import FieldType, TableField
+from server.warehouse.port import WarehouseError
+
+_DUCKDB: dict[str, str] = {
+    "STRING": "VARCHAR",
+    "INT64": "BIGINT",
+    "FLOAT64": "DOUBLE",
+    "BOOLEAN": "BOOLEAN",
+    "DATE": "DATE",
+    "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
+    "DATETIME": "TIMESTAMP",
+    "TIME": "TIME",
+    "NUMERIC": "DECIMAL(38, 9)",
+    "BIGNUMERIC": "DECIMAL(38, 18)",
+    "BYTES": "BLOB",
+    "JSON": "JSON",
+}
+_BIGQUERY: dict[str, FieldType] = {
+    "VARCHAR": "STRING",
+    "BOOLEAN": "BOOLEAN",
+    "TINYINT": "INT64",
+    "SMALLINT": "INT64",
+    "INTEGER": "INT64",
+    "BIGINT": "INT64",
+    "HUGEINT": "INT64",
+    "UTINYINT": "INT64",
+    "USMALLINT": "INT64",
+    "UINTEGER": "INT64",
+    "UBIGINT": "INT64",
+    "FLOAT": "FLOAT64",
+    "DOUBLE": "FLOAT64",
+    "DATE": "DATE",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+    "TIMESTAMP": "DATETIME",
+    "TIME": "TIME",
+    "BLOB": "BYTES",
+    "JSON": "JSON",
+    '"NULL"': "INT64",
+}
+
+
+def quoted(name: str) -> str:
+    """A DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def duckdb_type(field: TableField) -> str:
+    """The DuckDB type of a column: `STRUCT("key" VARCHAR)[]`."""
+    if field.type == "RECORD":
+        inner = ", ".join(f"{quoted(part.name)} {duckdb_type(part)}" for part in field.fields)
+        name = f"STRUCT({inner})"
+    else:
+        name = _DUCKDB[field.type]
+    return f"{name}[]" if field.mode == "REPEATED" else name
+
+
+def is_untyped(kind: DuckDBPyType) -> bool:
+    """True for the type of a bare NULL, which BigQuery lets stand for any type."""
+    return str(kind) == '"NULL"'
+
+
+def bigquery_field(name: str, kind: DuckDBPyType) -> TableField:
+    """The BigQuery column that a DuckDB result column is.
+
+    Raises:
+        WarehouseError: UNSUPPORTED_SQL for a type that no BigQuery column has; INVALID_QUERY for a name.
+    """
+    try:
+        return _field(name, kind)
+    except ValidationError:
+        raise WarehouseError(
+            "INVALID_QUERY",
+            f"{name!r} cannot be a column's name: use letters, digits and _, starting with a letter or _ (... AS name)",
+        ) from None
+
+
+def _field(name: str, kind: DuckDBPyType) -> TableField:
+    if kind.id == "list":
+        element = _field(name, _children(kind)["child"])
+        if element.mode == "REPEATED":
+            raise WarehouseError("UNSUPPORTED_SQL", f"column {name} is an array of arrays; BigQuery has no such type")
+        return element.model_copy(update={"mode": "REPEATED"})
+    if kind.id == "struct":
+        parts = tuple(_field(part, child) for part, child in _children(kind).items())
+        return TableField(name=name, type="RECORD", fields=parts)
+    return TableField(name=name, type=scalar_type(kind) or _unknown(name, kind))
+
+
+def _children(kind: DuckDBPyType) -> dict[str, DuckDBPyType]:
+    return {name: child for name, child in kind.children if isinstance(child, DuckDBPyType)}
+
+
+def _unknown(name: str, kind: DuckDBPyType) -> FieldType:
+    raise WarehouseError("UNSUPPORTED_SQL", f"column {name} has the type {kind}, which no BigQuery column has; CAST it")
+
+
+def scalar_type(kind: DuckDBPyType) -> FieldType | None:
+    """The BigQuery type of a DuckDB scalar, None for one that BigQuery's tables do not have (INTERVAL)."""
+    if kind.id == "decimal":
+        scale = dict(kind.children)["scale"]
+        return "NUMERIC" if isinstance(scale, int) and scale <= 9 else "BIGNUMERIC"
+    return _BIGQUERY.get(str(kind))
+
+
+def python_value(field: TableField) -> Callable[[Any], Any]:
+    """How a value fetched from DuckDB becomes the one that BigQuery's client would give.
+
+    JSON is decoded, and a NULL array is an empty one.
+    """
+    one = _scalar_value(field)
+    if field.mode != "REPEATED":
+        return one
+    return lambda values: [one(value) for value in values or ()]
+
+
+def _scalar_value(field: TableField) -> Callable[[Any], Any]:
+    if field.type == "JSON":
+        return lambda value: None if value is None else json.loads(value)
+    if field.type == "RECORD":
+        parts = {part.name: python_value(part) for part in field.fields}
+        return lambda value: None if value is None else {name: read(value[name]) for name, read in parts.items()}
+    return lambda value: value

@@ -1,0 +1,184 @@
+"""The client's calls: what they send, and what they bring back."""
+
+import subprocess
+import uuid
+from datetime import UTC, datetime
+
+import grpc
+import pytest
+
+from convergence.client import ConvergenceClient, answer
+from convergence.errors import Unavailable
+from convergence.v1.pipeline_service_pb2 import ListPipelinesResponse, ListRunsResponse, Pipeline, PipelineSummary
+from convergence.v1.run_pb2 import Run
+from convergence.v1.system_service_pb2 import SystemInfo
+from convergence.v1.tenant_service_pb2 import CreateApiKeyRequest, CreateApiKeyResponse, ListTenantsResponse, Tenant
+
+from .peer import RUN_ID, TENANT, a_run, all_events, events_of, listed_runs, onboarded
+
+
+async def test_a_run_is_asked_for_as_the_caller_says(client, peer):
+    peer.answers["RunPipeline"] = a_run()
+
+    run = await client.run_pipeline(
+        tenant_id=TENANT,
+        provider="gcp",
+        domain="cost",
+        template_name="cost_billing",
+        date="2025-11-18",
+        variables={"admin_email": "ops@acme.example.com"},
+        request_id="mine",
+    )
+
+    assert run == a_run()
+    (request,) = peer.requests["RunPipeline"]
+    assert (request.provider, request.domain, request.template_name) == ("gcp", "cost", "cost_billing")
+    assert dict(request.variables) == {"admin_email": "ops@acme.example.com"}
+    assert (request.date, request.request_id) == ("2025-11-18", "mine")
+
+
+PIPELINE = {"provider": "gcp", "domain": "cost", "template_name": "cost_billing"}
+CALLS = {
+    "RunPipeline": (a_run(), lambda client: client.run_pipeline(tenant_id=TENANT, **PIPELINE)),
+    "GetRun": (a_run(), lambda client: client.get_run(TENANT, RUN_ID)),
+    "ListRuns": (ListRunsResponse(), lambda client: client.list_runs()),
+    "CancelRun": (a_run(), lambda client: client.cancel_run(TENANT, RUN_ID)),
+    "ListPipelines": (ListPipelinesResponse(), lambda client: client.list_pipelines()),
+    "GetPipeline": (Pipeline(), lambda client: client.get_pipeline(**PIPELINE)),
+    "OnboardTenant": (onboarded(), lambda client: client.onboard_tenant(TENANT)),
+    "GetTenant": (Tenant(), lambda client: client.get_tenant(TENANT)),
+    "ListTenants": (ListTenantsResponse(), lambda client: client.list_tenants()),
+    "GetSystemInfo": (SystemInfo(), lambda client: client.get_system_info()),
+}
+
+
+def at_the_second_time(peer, method, answer):
+    async def handler(_request, context):
+        if len(peer.requests[method]) < 2:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
+        return answer
+
+    return handler
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_a_call_that_found_no_server_is_made_again_and_is_the_same(client, peer, method):
+    expected, call = CALLS[method]
+    peer.answers[method] = at_the_second_time(peer, method, expected)
+
+    assert await call(client) == expected
+    first, second = peer.requests[method]
+    assert first == second
+
+
+async def test_a_write_without_request_id_is_not_repeated(client, peer):
+    peer.answers["CreateApiKey"] = at_the_second_time(peer, "CreateApiKey", CreateApiKeyResponse())
+
+    with pytest.raises(Unavailable):
+        await answer(client.tenants.CreateApiKey(CreateApiKeyRequest(tenant_id=TENANT, name="ci")))
+    assert len(peer.requests["CreateApiKey"]) == 1
+
+
+@pytest.mark.parametrize("method", ["RunPipeline", "OnboardTenant"])
+async def test_each_write_gets_an_id_of_its_own(client, peer, method):
+    peer.answers[method], call = CALLS[method]
+    await call(client)
+    await call(client)
+
+    first, second = (uuid.UUID(request.request_id) for request in peer.requests[method])
+    assert first != second
+    assert first.version == 4
+
+
+async def test_every_kind_of_call_carries_the_key(client, peer):
+    peer.answers |= {"GetRun": a_run(), "GetSystemInfo": SystemInfo(version="1")}
+    peer.streams = [all_events(events_of())]
+
+    await client.get_run(TENANT, RUN_ID)
+    await client.get_system_info()
+    _ = [event async for event in client.watch(TENANT, RUN_ID)]
+
+    assert peer.keys == ["cvg_k1_secret"] * 3
+
+
+@pytest.mark.parametrize("key", ["cvg k1", "cvg_k1\n", "cvg_\u00e9", "\x00"], ids=ascii)
+async def test_a_key_that_cannot_be_one_is_refused(key):
+    with pytest.raises(ValueError, match="characters that no key has"):
+        ConvergenceClient(api_key=key)
+
+
+async def test_a_page_of_runs(client, peer):
+    peer.answers["ListRuns"] = ListRunsResponse(next_page_token="more")
+
+    page = await client.list_runs(
+        tenant_id=TENANT,
+        pipeline="acme_corp-gcp-cost-billing",
+        statuses=[Run.FAILED, Run.TIMED_OUT],
+        created_after=datetime(2025, 11, 18, tzinfo=UTC),
+        page_size=7,
+        page_token="here",
+    )
+
+    assert page.next_page_token == "more"
+    (request,) = peer.requests["ListRuns"]
+    assert list(request.statuses) == [Run.FAILED, Run.TIMED_OUT]
+    assert request.created_after.ToDatetime() == datetime(2025, 11, 18)
+    assert not request.HasField("created_before")
+    assert (request.pipeline, request.page_size, request.page_token) == ("acme_corp-gcp-cost-billing", 7, "here")
+
+
+async def test_a_time_without_zone_is_refused(client):
+    with pytest.raises(ValueError, match="needs a zone"):
+        await client.list_runs(created_after=datetime(2025, 11, 18))
+
+
+async def test_all_runs_come_page_by_page(client, peer):
+    peer.answers["ListRuns"] = listed_runs(5)
+
+    dates = [run.date async for run in client.iter_runs(tenant_id=TENANT, page_size=2)]
+
+    assert dates == [f"2025-11-0{day}" for day in range(1, 6)]
+    assert [(request.page_token, request.page_size) for request in peer.requests["ListRuns"]] == [
+        ("", 2),
+        ("2", 2),
+        ("4", 2),
+    ]
+
+
+async def test_all_pipelines_and_all_tenants(client, peer):
+    peer.answers["ListPipelines"] = ListPipelinesResponse(pipelines=[PipelineSummary(template_name="cost_billing")])
+    peer.answers["ListTenants"] = ListTenantsResponse(tenants=[Tenant(tenant_id=TENANT)])
+
+    assert [item.template_name async for item in client.iter_pipelines(provider="gcp")] == ["cost_billing"]
+    assert [item.tenant_id async for item in client.iter_tenants(states=[Tenant.ACTIVE])] == [TENANT]
+    assert peer.requests["ListPipelines"][0].provider == "gcp"
+    assert list(peer.requests["ListTenants"][0].states) == [Tenant.ACTIVE]
+
+
+async def test_the_stubs_carry_the_key_too(client, peer):
+    peer.answers["CreateApiKey"] = CreateApiKeyResponse()
+
+    await client.tenants.CreateApiKey(CreateApiKeyRequest(tenant_id=TENANT, name="ci"))
+
+    assert peer.keys == ["cvg_k1_secret"]
+
+
+@pytest.fixture
+def key_and_certificate(tmp_path):
+    """For a server on 127.0.0.1 that vouches for itself."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    files = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command.split(), *files, *names], check=True, capture_output=True)
+    return (tmp_path / "key.pem").read_bytes(), (tmp_path / "cert.pem").read_bytes()
+
+
+async def test_tls(peer, address, key_and_certificate):
+    _, certificate = key_and_certificate
+    await address.stop()
+    await address.start(grpc.ssl_server_credentials([key_and_certificate]))
+    peer.answers["GetSystemInfo"] = SystemInfo(version="1")
+
+    async with ConvergenceClient(address.target, api_key="cvg_k1_secret", root_certificates=certificate) as client:
+        assert (await client.get_system_info()).version == "1"
+    assert peer.keys == ["cvg_k1_secret"]

@@ -1,0 +1,151 @@
+"""The server as a user starts it: `python -m server` in a checkout, on a port of its own."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from convergence.client import ConvergenceClient
+from convergence.v1.run_pb2 import Run, RunEvent
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+PARTS = ("server", "processors", "configs", "ps_templates", "convergence")
+TERMINAL = {Run.SUCCESS, Run.FAILED, Run.CANCELLED, Run.TIMED_OUT}
+
+
+def make_checkout(folder: Path) -> Path:
+    """A copy of the product in which a test may drop files of a user's own."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("processors", "configs"):
+        shutil.copytree(ROOT / "tests/e2e/checkout" / part, folder / part, dirs_exist_ok=True)
+    return folder
+
+
+@dataclass
+class Service:
+    """A server with its worker."""
+
+    checkout: Path
+    process: asyncio.subprocess.Process
+    target: str
+
+    @classmethod
+    async def start(cls, checkout: Path, **settings: str) -> "Service":
+        """Start, and wait until it says that it is ready."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
+        environment |= {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
+        with (checkout / "server.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "server",
+                cwd=checkout,
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            async for line in process.stdout:
+                if line.startswith(b"ready grpc="):
+                    return cls(checkout, process, line.decode().strip().removeprefix("ready grpc="))
+        raise AssertionError(f"the server ended: {(checkout / 'server.log').read_text()[-3000:]}")
+
+    @property
+    def admin_key(self) -> str:
+        return (self.checkout / "var" / "admin_api_key").read_text().strip()
+
+    @property
+    def mails(self) -> list[Path]:
+        return sorted((self.checkout / "var" / "mail").glob("*.eml"))
+
+    def client(self, key: str | None = None) -> ConvergenceClient:
+        return ConvergenceClient(self.target, api_key=key or self.admin_key)
+
+    def worker_pid(self) -> int | None:
+        """The worker is the server's only child."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0]) if children else None
+
+    async def kill_worker(self) -> int:
+        """kill -9, and wait until the server has started another one."""
+        pid = self.worker_pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while self.worker_pid() in {None, pid}:
+                await asyncio.sleep(0.02)
+        return pid
+
+    async def stop(self) -> None:
+        """SIGTERM, as an operator stops it."""
+        if self.process.returncode is None:
+            self.process.terminate()
+        async with asyncio.timeout(60):
+            await self.process.wait()
+
+    async def kill(self) -> None:
+        """kill -9 of server and worker."""
+        for pid in (self.process.pid, self.worker_pid()):
+            with suppress(ProcessLookupError, TypeError):
+                os.kill(pid, signal.SIGKILL)  # type: ignore[arg-type]
+        await self.process.wait()
+
+
+async def onboard(service: Service, tenant_id: str) -> str:
+    """A new, active tenant; answers its key."""
+    async with service.client() as client:
+        made = await client.onboard_tenant(tenant_id=tenant_id)
+        assert (await finished(client, made.run)).status == Run.SUCCESS
+    return made.api_key_secret
+
+
+async def finished(client: ConvergenceClient, run: Run) -> Run:
+    """Follow a run to its end."""
+    await events(client, run)
+    return await client.get_run(run.tenant_id, run.pipeline_logging_id)
+
+
+async def events(client: ConvergenceClient, run: Run, after: int = 0) -> list[RunEvent]:
+    """All events of a run, to the last."""
+    return [
+        event
+        async for event in client.watch(run.tenant_id, run.pipeline_logging_id, after_sequence=after)
+        if event.sequence
+    ]
+
+
+async def start(
+    client: ConvergenceClient,
+    tenant_id: str,
+    path: str,
+    *,
+    date: str = "",
+    variables: Mapping[str, str] | None = None,
+    request_id: str = "",
+) -> Run:
+    """RunPipeline by `provider/domain/template_name` or `provider/template_name`."""
+    provider, _, rest = path.partition("/")
+    domain, _, template_name = rest.rpartition("/")
+    return await client.run_pipeline(
+        tenant_id=tenant_id,
+        provider=provider,
+        domain=domain,
+        template_name=template_name,
+        date=date,
+        variables=dict(variables or {}),
+        request_id=request_id,
+    )
+
+
+async def file_appears(path: Path) -> None:
+    async with asyncio.timeout(30):
+        while not path.exists():
+            await asyncio.sleep(0.02)

@@ -1,0 +1,132 @@
+"""kill -9 at the worst moments: the run ends well, and its rows are those of one clean run."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from convergence.v1.run_pb2 import Run, StepRun
+from server.domain.schema import DatasetRef
+from server.settings import Settings
+from server.warehouse.embedded import EmbeddedWarehouse
+from tests.e2e.service import Service, events, file_appears, finished, onboard, start
+
+
+async def rows(checkout: Path, sql: str) -> list[tuple[object, ...]]:
+    """What the warehouse of a stopped service has."""
+    project = Settings().project
+    warehouse = await EmbeddedWarehouse.open(checkout / "var" / "warehouse.duckdb", project=project)
+    try:
+        answer = await warehouse.query(sql, default_dataset=DatasetRef(project, "acme_corp"))
+        return list(answer.rows)
+    finally:
+        await warehouse.close()
+
+
+async def test_a_killed_worker_is_replaced_and_the_run_finishes(own_service: Service, tmp_path: Path) -> None:
+    key = await onboard(own_service, "acme_corp")
+    async with own_service.client(key) as client:
+        run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
+        await file_appears(tmp_path / "began-1")
+        await own_service.kill_worker()
+        await file_appears(tmp_path / "began-2")
+        (tmp_path / "open").touch()
+        ended = await finished(client, run)
+        assert ended.status == Run.SUCCESS
+        assert [(step.step_id, step.attempt) for step in ended.steps] == [
+            ("write", 1),
+            ("gate", 2),
+            ("write_again", 1),
+            ("clean_up", 1),
+        ]
+        numbers = [event.sequence for event in await events(client, run)]
+        assert numbers == list(range(1, len(numbers) + 1))
+    await own_service.stop()
+    assert await rows(own_service.checkout, "SELECT n FROM gate_rows ORDER BY n") == [(1,), (2,)]
+    assert await rows(
+        own_service.checkout,
+        "SELECT step_id, status, COUNT(*) FROM x_meta_step_logs "
+        f"WHERE pipeline_logging_id = '{run.pipeline_logging_id}' GROUP BY step_id, status ORDER BY step_id",
+    ) == [("clean_up", "SUCCESS", 1), ("gate", "SUCCESS", 1), ("write", "SUCCESS", 1), ("write_again", "SUCCESS", 1)]
+
+
+async def test_an_effect_whose_step_was_not_recorded_is_not_repeated(own_service: Service, tmp_path: Path) -> None:
+    key = await onboard(own_service, "acme_corp")
+    async with own_service.client(key) as client:
+        run = await start(client, "acme_corp", "trial/write_then_wait", variables={"folder": str(tmp_path)})
+        await file_appears(tmp_path / "written")
+        await own_service.kill_worker()
+        ended = await finished(client, run)
+        assert ended.status == Run.SUCCESS
+        assert ended.rows_processed == 3
+        assert ended.steps[0].details["adopted"] is True
+    await own_service.stop()
+    assert await rows(own_service.checkout, "SELECT n FROM once_rows ORDER BY n") == [(1,), (2,), (3,)]
+
+
+async def test_everything_killed_and_started_again(own_service: Service, tmp_path: Path) -> None:
+    key = await onboard(own_service, "acme_corp")
+    async with own_service.client(key) as client:
+        run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
+        waiting = await start(client, "acme_corp", "gcp/example/dryrun")
+        await file_appears(tmp_path / "began-1")
+    await own_service.kill()
+    (tmp_path / "open").touch()
+    again = await Service.start(own_service.checkout, lease_seconds="3")
+    try:
+        async with again.client(key) as client:
+            assert (await finished(client, run)).status == Run.SUCCESS
+            assert (await finished(client, waiting)).status == Run.SUCCESS
+    finally:
+        await again.stop()
+    assert await rows(own_service.checkout, "SELECT n FROM gate_rows ORDER BY n") == [(1,), (2,)]
+
+
+async def test_a_worker_whose_loop_stands_still_is_replaced(own_service: Service) -> None:
+    key = await onboard(own_service, "acme_corp")
+    async with own_service.client(key) as client:
+        stuck = own_service.worker_pid()
+        run = await start(client, "acme_corp", "trial/misbehave", variables={"how": "block the loop once"})
+        info = await client.get_system_info()
+        assert info.version, "the server goes on answering"
+        ended = await finished(client, run)
+        assert ended.status == Run.SUCCESS
+        assert ended.steps[0].attempt == 2
+    assert own_service.worker_pid() != stuck
+
+
+async def test_sigterm_hands_a_running_run_to_the_next_server(own_service: Service, tmp_path: Path) -> None:
+    key = await onboard(own_service, "acme_corp")
+    await own_service.stop()
+    first = await Service.start(own_service.checkout, drain_seconds="0")
+    async with first.client(key) as client:
+        run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
+        await file_appears(tmp_path / "began-1")
+    await first.stop()
+    assert first.process.returncode == 0
+    (tmp_path / "open").touch()
+    second = await Service.start(own_service.checkout)
+    try:
+        async with second.client(key) as client:
+            ended = await finished(client, run)
+            assert ended.status == Run.SUCCESS
+            assert ended.steps[1].status == StepRun.SUCCESS
+    finally:
+        await second.stop()
+
+
+async def test_a_worker_without_its_server_ends(own_service: Service) -> None:
+    pid = own_service.worker_pid()
+    assert pid is not None
+    os.kill(own_service.process.pid, signal.SIGKILL)
+    await own_service.process.wait()
+    worker = os.pidfd_open(pid)
+    try:
+        # Readable when the process has ended; a file that is watched, so that the test need not ask again and again.
+        ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(worker, ended.set)
+        async with asyncio.timeout(30):
+            await ended.wait()
+        asyncio.get_running_loop().remove_reader(worker)
+    finally:
+        os.close(worker)
