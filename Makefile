@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GENERATED := convergence/v1/__init__.py
 PROTOS := $(wildcard protos/convergence/v1/*.proto)
 
-.PHONY: help setup proto run demo test lint format clean
+.PHONY: help setup proto run demo test bench lint format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ run: setup ## run the server with its worker, stores in var/
 
 demo: setup ## onboard a tenant, load a day of costs, show the rows; in a temporary folder
 	@$(BIN)/python examples/demo.py
+
+bench: setup ## measure what a run costs
+	@$(BIN)/python benchmarks/runs.py
 
 test: setup ## run the tests
 	@$(BIN)/python -m pytest

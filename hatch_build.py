@@ -1,9 +1,11 @@
 """Generates `convergence/v1` from `protos/`.
 
-hatchling runs it for wheels, source distributions and editable installs; `python hatch_build.py` does the same by hand.
+hatchling runs it for wheels, source distributions and editable installs; `python hatch_build.py` does the same by hand,
+and `python hatch_build.py --lint` checks the protos with buf against `protos/buf.yaml`.
 """
 
 import hashlib
+import subprocess
 import sys
 import tempfile
 from importlib import metadata
@@ -38,7 +40,7 @@ def generate() -> bool:
         return False
     GENERATED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT, prefix=".protos-") as scratch:
-        _run_protoc(Path(scratch))
+        _generate_into(Path(scratch))
         _replace_generated(Path(scratch) / PACKAGE)
     STAMP.write_text(fingerprint)  # last, so that an interrupted generation is done again
     return True
@@ -58,19 +60,35 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _run_protoc(target: Path) -> None:
-    arguments = [
-        "protoc",
+def lint() -> int:
+    """Check the protos with buf, of the environment that runs this; answers its exit code.
+
+    buf gets them compiled, with what they import: by itself it would fetch google/api over the network.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled = Path(scratch) / "protos.binpb"
+        _protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={compiled}")
+        buf = Path(sys.executable).with_name("buf")
+        command: list[str | Path] = [buf, "lint", compiled, "--config", PROTOS / "buf.yaml", "--path", PACKAGE.parts[0]]
+        return subprocess.run(command, check=False).returncode  # noqa: S603 - nothing in it comes from outside
+
+
+def _generate_into(target: Path) -> None:
+    _protoc(
         f"--plugin=protoc-gen-mypy={_plugin('protoc-gen-mypy')}",
         f"--plugin=protoc-gen-mypy_grpc={_plugin('protoc-gen-mypy_grpc')}",
-        *(f"--proto_path={path}" for path in (PROTOS, *_include_paths())),
         f"--python_out={target}",
         f"--grpc_python_out={target}",
         f"--mypy_out=quiet:{target}",
         # Concrete: a servicer need not have every method, those it lacks answer UNIMPLEMENTED.
         f"--mypy_grpc_out=quiet,generate_concrete_servicer_stubs:{target}",
-        *(str(path.relative_to(PROTOS)) for path in _sources()),
-    ]
+    )
+
+
+def _protoc(*outputs: str) -> None:
+    includes = [f"--proto_path={path}" for path in (PROTOS, *_include_paths())]
+    sources = [str(path.relative_to(PROTOS)) for path in _sources()]
+    arguments = ["protoc", *includes, *outputs, *sources]
     if status := protoc.main(arguments):
         raise RuntimeError(f"protoc failed with status {status}; what is wrong stands above")
 
@@ -104,4 +122,6 @@ def _replace_generated(fresh: Path) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--lint"]:
+        sys.exit(lint())
     print("generated convergence/v1" if generate() else "convergence/v1 is up to date", file=sys.stderr)  # noqa: T201

@@ -1,12 +1,13 @@
 """Shows a run while it happens: a table that changes in place, plain lines, or JSON events."""
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Protocol
 
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -119,7 +120,10 @@ def log_line(entry: LogEntry) -> str:
 
 
 def _compact(entry: LogEntry, name: str) -> str:
-    return MessageToJson(entry.fields.fields[name], indent=None)
+    value = MessageToDict(entry.fields.fields[name])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a Struct has floats only, and "rows=1200.0" is not how people write numbers
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class Board:

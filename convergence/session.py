@@ -108,7 +108,7 @@ class Session:
         events = client.watch(run.tenant_id, run.pipeline_logging_id)
         ended = await follow(run, events, console(), as_json=self.as_json)
         if not self.as_json:
-            console().print(_outcome(ended))
+            console().print(_outcome(ended), soft_wrap=True)
         return 0 if ended.status == Run.SUCCESS else EXIT_RUN_NOT_SUCCESSFUL
 
     def show(self, document: dict[str, object], *for_people: RenderableType) -> None:

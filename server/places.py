@@ -52,7 +52,9 @@ class Places:
         _, _, rest = roots[0]
         for end in range(len(rest), 0, -1):
             for origin, start, tail in roots:
-                if (*start, *tail[:end]) in origin.lines:
+                # What is missing is missing in the pipeline's file, also where a template has a part of it.
+                is_whole = end == len(rest)
+                if (*start, *tail[:end]) in origin.lines and (origin is self.source or is_whole):
                     return origin, start, tail[:end], tail[end:]
         origin, start, rest = roots[0]
         return origin, start, (), rest

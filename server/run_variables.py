@@ -1,6 +1,7 @@
 """The variables of one run: their names checked, their values resolved, every fault put in its place."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from server.catalog import Source
@@ -123,16 +124,26 @@ class RunVariables:
         self, step: Mapping[str, Variable], index: int | None, declared: Mapping[str, Variable]
     ) -> dict[str, str] | None:
         try:
-            return resolve(
-                context=self._context,
-                pipeline=declared,
-                step=step,
-                request_date=self._request_date,
-                request=self._request,
-            ).values
+            return self._values(step, declared, wrong=())
         except Refused as refusal:
             self.faults += [self._placed(fault, step, index) for fault in refusal.faults]
-            return None
+            wrong = [fault.field for fault in refusal.faults]
+        # The file's own values in place of the wrong ones let the rest be checked too; the faults stand.
+        with suppress(Refused):
+            return self._values(step, declared, wrong=wrong)
+        return None
+
+    def _values(
+        self, step: Mapping[str, Variable], declared: Mapping[str, Variable], *, wrong: Collection[str]
+    ) -> dict[str, str]:
+        is_right = {name: name not in wrong and f"variables.{name}" not in wrong for name in (*self._request, "date")}
+        return resolve(
+            context=self._context,
+            pipeline=declared,
+            step=step,
+            request_date=self._request_date if is_right["date"] else None,
+            request={name: value for name, value in self._request.items() if is_right[name]},
+        ).values
 
     def _placed(self, fault: Fault, step: Mapping[str, Variable], index: int | None) -> Fault:
         """What the request brought keeps its field there; what the file says gets its place in the file."""

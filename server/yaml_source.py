@@ -123,7 +123,10 @@ def _control_fault(character: str, file: str, line: int) -> Fault:
 
 def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
     mark = error.problem_mark or error.context_mark
-    message = ", ".join(part for part in (error.context, error.problem) if part)
+    begun = error.context_mark
+    # A quote that is never closed is noticed at the end of the file; where it was opened is what helps.
+    began = f" that began in line {begun.line + 1}" if begun and mark and begun.line != mark.line else ""
+    message = ", ".join(part for part in (f"{error.context}{began}" if error.context else "", error.problem) if part)
     hint = "" if "anchor" in message or "alias" in message else " (a text with {, }, : or # in it needs quotes)"
     return Fault("YAML_SYNTAX", f"not YAML: {message}{hint}", file=file, line=mark.line + 1 if mark else 0)
 

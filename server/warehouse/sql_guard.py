@@ -21,6 +21,8 @@ from server.warehouse.sql_scope import tables_read
 MAX_BYTES = 1_048_576
 MAX_NESTING = 40
 """Brackets inside brackets; the parser's own limit lies at about 75."""
+MAX_JOINS = 1_000
+"""Joins and common table expressions; BigQuery itself resolves at most 1,000 tables."""
 MAX_FAULTS = 20
 
 _SYMBOLS = frozenset("()[]<>,.+-*/=!|&^~")
@@ -94,10 +96,11 @@ def read_query(sql: str, *, default: DatasetRef) -> CheckedQuery:
     """
     if len(sql) > MAX_BYTES or len(sql.encode(errors="replace")) > MAX_BYTES:
         raise refuse("SQL_TOO_LARGE", f"the query is larger than {MAX_BYTES:,} bytes; shorten it")
+    _raise(_control_characters(sql))
     plain = _without_comments(sql)
     sequence = list(tokens(plain))
     _raise(chain(_unreadable(plain, sequence), _not_a_select(plain, sequence)))
-    _raise(_calls(plain, sequence))
+    _raise(chain(_unsupported(plain, sequence), _calls(plain, sequence)))
     tree = _tree(plain, sequence)
     _raise(_node_faults(tree))
     return CheckedQuery(plain, tuple(sorted(tables_read(tree, default))))
@@ -130,9 +133,13 @@ def _without_comments(sql: str) -> str:
     return "".join([*pieces, sql[end:]]).rstrip()
 
 
-def _unreadable(sql: str, sequence: list[Token]) -> Iterator[Fault]:
+def _control_characters(sql: str) -> Iterator[Fault]:
+    """A lone carriage return ends a line for some readers of a comment and not for others."""
     if control := _CONTROL.search(sql):
         yield _syntax(sql, control.start(), f"the character U+{ord(control[0]):04X} is not allowed")
+
+
+def _unreadable(sql: str, sequence: list[Token]) -> Iterator[Fault]:
     depth = 0
     for token in sequence:
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
@@ -169,11 +176,19 @@ def _not_a_select(sql: str, sequence: list[Token]) -> Iterator[Fault]:
     elif first.upper not in ("SELECT", "WITH"):
         message = f"a query starts with SELECT or WITH, not with {first.text[:40]!r}"
         yield Fault("SQL_NOT_A_SELECT", f"{message}; scripts, and statements that change something, are not possible")
-    for token, after in pairwise(sequence):
+    for token in sequence:
         if token.text == ";":
             message = f"a statement ends at line {line_and_column(sql, token.start)} and another follows; write one"
             yield Fault("SQL_SEVERAL_STATEMENTS", message)
-        elif token.text == "|" and after.text == ">" and token.end == after.start:
+
+
+def _unsupported(sql: str, sequence: list[Token]) -> Iterator[Fault]:
+    """Other ways to say SELECT * FROM, and lambdas: the parser does not read them as BigQuery does."""
+    for token, after in pairwise(sequence):
+        operator = token.text + after.text if token.end == after.start else ""
+        if operator == "->":
+            yield _syntax(sql, token.start, "lambda expressions are not supported")
+        elif operator == "|>":
             message = f"pipe syntax is not supported (|> at line {line_and_column(sql, token.start)}); write a SELECT"
             yield Fault("SQL_NOT_A_SELECT", message)
         elif token.upper == "TABLE" and after.kind in ("identifier", "word"):
@@ -221,6 +236,8 @@ def _tree(sql: str, sequence: list[Token]) -> exp.Expr:
 def _node_faults(tree: exp.Expr) -> Iterator[Fault]:
     if not isinstance(tree, exp.Query):
         yield Fault("SQL_NOT_A_SELECT", "the statement is not a SELECT")
+    if sum(1 for _ in tree.find_all(exp.Join, exp.CTE)) > MAX_JOINS:
+        yield Fault("SQL_TOO_LARGE", f"the query has more than {MAX_JOINS:,} joins and common table expressions")
     for node in tree.walk():
         if isinstance(node, _EFFECTS) and not isinstance(node, exp.Query):
             yield Fault("SQL_NOT_A_SELECT", f"{node.key.upper()} is not possible inside a query")
@@ -228,6 +245,8 @@ def _node_faults(tree: exp.Expr) -> Iterator[Fault]:
             yield Fault(
                 "SQL_FUNCTION_NOT_ALLOWED", f"{node.sql('bigquery')} may not be called; it names the service's account"
             )
+        elif isinstance(node, exp.Select) and not node.expressions:
+            yield Fault("SQL_SYNTAX", "a SELECT has no columns")
         elif not isinstance(node, _NODES):
             yield Fault("SQL_SYNTAX", f"{node.key.upper()} is not supported: near {node.sql('bigquery')[:80]!r}")
 
@@ -241,11 +260,12 @@ def _judge(table: TableRef, policy: GuardPolicy) -> Fault | None:
             f"{table} is not the tenant's own metadata; INFORMATION_SCHEMA and __TABLES__ can be read in {policy.own}"
         )
         return Fault("METADATA_NOT_ALLOWED", f"{message}: {', '.join(sorted(_OWN_METADATA))}")
-    if _may_be_secret(table):
+    if _may_be_secret(table, policy.own):
         return Fault(
             "METADATA_NOT_ALLOWED", f"{table} holds keys or credentials, or matches tables that do; no query can"
         )
-    if own or _bare(table) in policy.named_by_file or any(_matches(table, source) for source in policy.allowed_sources):
+    named = not policy.named_by_file.isdisjoint((str(table), _bare(table)))
+    if own or named or any(_matches(table, source) for source in policy.allowed_sources):
         return None
     message = f"{table} is not in the tenant's dataset {policy.own}; to read it, name it in the pipeline file itself"
     return Fault("TABLE_NOT_ALLOWED", f"{message}, or have an operator add it to the tenant's allowed_sources")
@@ -269,9 +289,12 @@ def _bare(table: TableRef) -> str:
     return str(table).partition("$")[0]
 
 
-def _may_be_secret(table: TableRef) -> bool:
+def _may_be_secret(table: TableRef, own: DatasetRef) -> bool:
+    """Whatever the spelling, and also by way of a wildcard: what matches it then is not known before it runs."""
     name = table.table.partition("$")[0].lower()
-    return any(secret == name or (name.endswith("*") and secret.startswith(name[:-1])) for secret in _SECRET_TABLES)
+    if name.endswith("*") and table.in_dataset == own:
+        return any(secret.startswith(name[:-1]) for secret in _SECRET_TABLES)
+    return name in _SECRET_TABLES
 
 
 def _matches(table: TableRef, source: str) -> bool:

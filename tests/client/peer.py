@@ -49,6 +49,7 @@ def events_of(end: Run.Status.ValueType = Run.SUCCESS) -> list[RunEvent]:
         RunEvent(step=StepRun(status=StepRun.SUCCESS, rows_processed=1200, **step)),
         RunEvent(run=a_run(end, rows_processed=1200)),
     ]
+    parts[4].log.fields["rows"] = 1200
     for number, event in enumerate(parts, start=1):
         event.sequence = number
         event.time.FromSeconds(1_763_458_200 + number)

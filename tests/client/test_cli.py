@@ -96,6 +96,7 @@ async def test_a_watched_run_decides_the_exit_code(cli, peer, status, code):
 
     assert (ended.code, ended.err) == (code, "")
     assert Run.Status.Name(status) in ended.out.splitlines()[-1]
+    assert "load_billing INFO writing (rows=1200)\n" in ended.out
 
 
 async def test_a_run_is_asked_for_as_the_command_line_says(cli, peer):
@@ -384,7 +385,7 @@ async def test_names_with_markup_are_shown_as_they_are(cli, peer):
     assert ended.code == 1
     step, log, run, outcome = ended.out.splitlines()[2:4] + ended.out.splitlines()[-2:]
     shown = "[red]x[/red] :smile: \ufffd[2J\ufffd2J \ufffd"
-    assert [line.count(shown) for line in (step, log, run, outcome)] == [2, 2, 1, 2]
+    assert [line.count(shown) for line in (step, log, run, outcome)] == [2, 3, 1, 2]
     assert "[bold]=" in log
     assert not set("\x1b\x9b\r\u202e") & set(ended.out)
 
@@ -435,6 +436,21 @@ async def test_the_table_shows_what_happens_while_it_happens(cli, peer):
     assert await process.wait() == 130
     assert "gcp.bq_etl" in screen
     assert "\x1b[?25h" in rest, "the cursor is back"
+
+
+async def test_a_restart_of_the_server_does_not_disturb_what_is_shown(cli, peer, address):
+    peer.answers["GetRun"] = a_run(Run.RUNNING)
+    peer.streams = [some_events(events_of(), 3, hang), all_events(events_of())]
+
+    process = await cli.start(*WATCH, "--json")
+    lines = [await process.stdout.readline() for _ in range(3)]
+    await address.stop()
+    await address.start()
+    out, err = await process.communicate()
+
+    assert process.returncode == 0
+    assert [json.loads(line)["sequence"] for line in [*lines, *out.splitlines()]] == [str(n) for n in range(1, 8)]
+    assert err == b""
 
 
 async def test_ctrl_c_stops_watching_and_says_how_to_go_on(cli, peer):

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from server.domain.faults import Refused
+from server.domain.sql_holes import read
 from server.domain.sql_lexer import tokens
+from server.domain.sql_proof import changing_names
 from server.domain.sql_template import render_sql, sql_names
+from server.domain.sql_tree import parse, same_shape
 
 
 def reasons(template: str, **values: str) -> list[str]:
@@ -308,6 +311,46 @@ def test_messages_show_only_a_part_of_a_value():
     with pytest.raises(Refused) as caught:
         render_sql("SELECT {v}", {"v": "s e c r e t" * 100})
     assert len(caught.value.faults[0].message) < 400
+
+
+@pytest.mark.parametrize(
+    ("template", "unescaped"),
+    [
+        ("SELECT '{v}', 1", "x', 'y"),
+        ("SELECT '{v}'", "x\\"),
+        ("SELECT '''{v}'''", "'"),
+        ("SELECT * FROM `{v}`", "a` JOIN `b"),
+        ("SELECT {v}", "1 -- x"),
+        ("SELECT {v} FROM t", "/*"),
+        ("SELECT {v}, 'x'", "'"),
+    ],
+)
+def test_the_proof_by_tokens_does_not_rely_on_the_rules_for_values(template, unescaped):
+    parsed = read(template)
+    parsed.holes[0].value = unescaped
+    assert changing_names(parsed) == ["v"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("SELECT a FROM t WHERE b = 'x'", "SELECT c FROM u WHERE d = 'y'", True),
+        ("SELECT 1", "SELECT -2", True),
+        ("SELECT DATE_TRUNC(d, MONTH)", "SELECT DATE_TRUNC(d, WEEK)", True),
+        ("SELECT a", "SELECT a, b", False),
+        ("SELECT a", "SELECT 'a'", False),
+        ("SELECT a", "SELECT `a`", False),
+        ("SELECT a", "SELECT a AS b", False),
+        ("SELECT a", "SELECT DISTINCT a", False),
+        ("SELECT a FROM t", "SELECT a FROM d.t", False),
+        ("SELECT a FROM t ORDER BY a", "SELECT a FROM t ORDER BY a DESC", False),
+        ("SELECT a UNION ALL SELECT b", "SELECT a UNION DISTINCT SELECT b", False),
+        ("SELECT SUM(a)", "SELECT MAX(a)", False),
+        ("SELECT a", "SELECT a; SELECT a", False),
+    ],
+)
+def test_same_shape(one, other, same):
+    assert same_shape(parse(one), parse(other)) is same
 
 
 TEMPLATES = [

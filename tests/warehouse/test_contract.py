@@ -280,7 +280,7 @@ async def test_values_come_back_as_plain_python(warehouse: Warehouse, dataset: D
             **row,
             "d": date(2025, 11, 18),
             "t": datetime(2025, 11, 18, 9, 30, tzinfo=UTC),
-            "dt": datetime(2025, 11, 18, 10, 30),  # noqa: DTZ001 - a DATETIME has no zone
+            "dt": datetime(2025, 11, 18, 10, 30),
             "ti": time(10, 30),
             "n": Decimal("12345678901234567890.123456789"),
             "by": b"hi",
@@ -305,7 +305,11 @@ async def test_upsert_replaces_by_key_and_repeats(warehouse: Warehouse, dataset:
     await warehouse.upsert(table, ["run", "step"], [{"run": "r", "step": None, "status": "PENDING"}])
 
     for _ in range(2):
-        rows = [{"run": "r", "step": "a", "status": "LOST"}, {"run": "r", "step": "a", "status": "SUCCESS"}, {"run": "r"}]
+        rows = [
+            {"run": "r", "step": "a", "status": "LOST"},
+            {"run": "r", "step": "a", "status": "SUCCESS"},
+            {"run": "r"},
+        ]
         await warehouse.upsert(table, ["run", "step"], rows)
 
     found = await values(warehouse, dataset, "SELECT run, step, status FROM steps ORDER BY step")

@@ -59,6 +59,7 @@ READS = {
     "SELECT * FROM region-us.INFORMATION_SCHEMA.JOBS": {"my-project.region-us.INFORMATION_SCHEMA.JOBS"},
     "SELECT * FROM other-p.`region-eu`.INFORMATION_SCHEMA.JOBS": {"other-p.region-eu.INFORMATION_SCHEMA.JOBS"},
     "SELECT * FROM other-p.ds.INFORMATION_SCHEMA.COLUMNS": {"other-p.ds.INFORMATION_SCHEMA.COLUMNS"},
+    "SELECT * FROM 'file.csv'": {"my-project.file.csv"},
     # every place of a subquery
     "SELECT (SELECT MAX(x) FROM g.a) FROM t": {"my-project.g.a", "t"},
     "SELECT * FROM (SELECT * FROM g.a)": {"my-project.g.a"},
@@ -105,6 +106,7 @@ READS = {
     "WITH c AS (SELECT * FROM t) SELECT * FROM c": {"t"},
     "WITH c AS (SELECT 1) SELECT * FROM C": set(),
     "WITH `c` AS (SELECT 1) SELECT * FROM `C`": set(),
+    "WITH C AS (SELECT 1) SELECT * FROM c": set(),
     "WITH c AS (SELECT 1) SELECT * FROM acme.c": {"c"},
     "WITH secret AS (SELECT 1) SELECT * FROM globex.secret": {"my-project.globex.secret"},
     "WITH secret AS (SELECT 1) SELECT * FROM `globex.secret`": {"my-project.globex.secret"},
@@ -119,6 +121,7 @@ READS = {
     "WITH c AS (WITH d AS (SELECT * FROM e) SELECT * FROM d) SELECT * FROM c, d": {"e", "d"},
     "WITH c AS (SELECT 1) SELECT * FROM (SELECT * FROM c WHERE EXISTS(SELECT 1 FROM c))": set(),
     "WITH c AS (SELECT 1) (SELECT * FROM c) UNION ALL SELECT * FROM c": set(),
+    "WITH c AS (SELECT 1) SELECT * FROM c UNION ALL SELECT * FROM c": set(),
     "(WITH c AS (SELECT 1) SELECT * FROM c) UNION ALL SELECT * FROM c": {"c"},
     "WITH c AS (SELECT 1) SELECT * FROM t WHERE x IN (WITH c AS (SELECT x FROM d) SELECT x FROM c)": {"t", "d"},
     # arrays of a row
@@ -145,8 +148,12 @@ READS = {
     "SELECT * FROM t AS globex UNION ALL SELECT * FROM globex.secret": {"my-project.globex.secret", "t"},
     "SELECT * FROM t AS globex, `globex.secret`": {"my-project.globex.secret", "t"},
     "SELECT * FROM t AS globex, (u CROSS JOIN globex.secret)": {"my-project.globex.secret", "t", "u"},
+    "SELECT * FROM t AS globex, (globex.secret CROSS JOIN u)": {"my-project.globex.secret", "t", "u"},
+    "SELECT * FROM t AS globex, (globex.secret)": {"my-project.globex.secret", "t"},
+    "SELECT * FROM acme.globex PIVOT(SUM(x) FOR y IN ('a')), globex.secret": {"my-project.globex.secret", "globex"},
     "SELECT * FROM t AS globex RIGHT JOIN globex.secret ON TRUE": {"my-project.globex.secret", "t"},
     "SELECT * FROM t AS globex FULL JOIN globex.secret ON TRUE": {"my-project.globex.secret", "t"},
+    "select * from t as globex right outer join globex.secret on true": {"my-project.globex.secret", "t"},
     "SELECT * FROM t AS globex PIVOT(SUM(x) FOR y IN ('a')), globex.secret": {"my-project.globex.secret", "t"},
     "SELECT * FROM (SELECT * FROM t AS globex), globex.secret": {"my-project.globex.secret", "t"},
     "SELECT (SELECT 1 FROM t AS globex), (SELECT 1 FROM globex.secret)": {"my-project.globex.secret", "t"},
@@ -264,9 +271,6 @@ REFUSED = {
         "SELECT\xa01",
         "SELECT ünïcode FROM t",
         "SELECT '\ud800'",
-        "SELECT * FROM t, LATERAL (SELECT * FROM g.a)",
-        "SELECT * FROM t LATERAL VIEW EXPLODE(x) AS y",
-        "SELECT * FROM VALUES (1)",
         "SELECT * FROM t START WITH x CONNECT BY y",
         "SELECT * FROM t FOR UPDATE",
         "SELECT x -> 1 FROM t",
@@ -313,6 +317,9 @@ REFUSED = {
         "SELECT * FROM duckdb_settings()",
         "SELECT * FROM query('SELECT 1')",
         "SELECT current_setting('x')",
+        "SELECT * FROM t, LATERAL (SELECT * FROM g.a)",
+        "SELECT * FROM t LATERAL VIEW EXPLODE(x) AS y",
+        "SELECT * FROM VALUES (1)",
         "WITH c (a) AS (SELECT 1) SELECT * FROM c",
         "SELECT ANY_VALUE(x) FILTER (WHERE TRUE) FROM t",
     ],
@@ -321,11 +328,11 @@ REFUSED = {
         "SELECT (SELECT 1 FROM globex.secret) FROM `acme.globex`",
         "SELECT * FROM SUM(1)",
         "SELECT * FROM t, GENERATE_ARRAY(1, 2)",
-        "SELECT * FROM 'file.csv'",
     ],
     "INVALID_TABLE_NAME": [
         "SELECT * FROM a.b.c.d",
         "SELECT * FROM `a b`",
+        "SELECT * FROM t-1,globex.secret",
         "SELECT * FROM `ds.t*x`",
         "SELECT * FROM `my-project.ds*.t`",
         "SELECT * FROM `my-project.*.t`",
@@ -342,6 +349,7 @@ REFUSED = {
         f"SELECT {'NOT ' * 20_000}TRUE",
         f"SELECT {'- ' * 20_000}1",
         f"SELECT {'CASE WHEN TRUE THEN ' * 2000}1{' END' * 2000}",
+        f"SELECT 1 FROM t {'JOIN t USING (x) ' * 1001}",
         f"SELECT '{'x' * MAX_BYTES}'",
         f"SELECT '{'€' * (MAX_BYTES // 3)}'",
     ],
@@ -375,18 +383,29 @@ ORDINARY = [
     ORDER BY day DESC NULLS LAST LIMIT 100 OFFSET 10
     """,
     "SELECT * EXCEPT (labels), l.value FROM export AS e LEFT JOIN UNNEST(e.labels) AS l ON l.key = 'team'",
-    "SELECT ROUND(SUM(cost), 2), APPROX_QUANTILES(cost, 100)[OFFSET(50)], COUNTIF(cost > 0), ANY_VALUE(x HAVING MAX y) "
-    "FROM export GROUP BY ROLLUP (service.id)",
-    "SELECT DATE_TRUNC(d, WEEK(MONDAY)), EXTRACT(YEAR FROM d), DATE_SUB(d, INTERVAL 1 MONTH), d BETWEEN '2025-01-01' AND "
-    "CURRENT_DATE('UTC'), SAFE_CAST(x AS NUMERIC), CAST(x AS NUMERIC(10, 2)), SAFE.PARSE_DATE('%F', s) FROM export",
-    "SELECT JSON_VALUE(tags, '$.team'), REGEXP_EXTRACT(sku.description, r'(\\d+) GB'), NET.HOST(url), "
-    "HLL_COUNT.MERGE(sketch), FORMAT('%s', x), TO_JSON_STRING(STRUCT(a AS b)) FROM export GROUP BY 1, 2, 3",
-    "SELECT STRUCT<a INT64, b STRING>(1, 'x'), ARRAY<INT64>[1, 2], [1, 2], DATE '2025-01-01', b'\\x00', 0x1F, .5, 1e5, "
-    "x IS NOT NULL, NOT x, x IN (1, 2), x IN UNNEST([1, 2]), a || b, a << 2, ~a, -a, ARRAY_AGG(x IGNORE NULLS LIMIT 3)",
+    """
+    SELECT ROUND(SUM(cost), 2), APPROX_QUANTILES(cost, 100)[OFFSET(50)], COUNTIF(cost > 0), ANY_VALUE(x HAVING MAX y)
+    FROM export GROUP BY ROLLUP (service.id)
+    """,
+    """
+    SELECT DATE_TRUNC(d, WEEK(MONDAY)), EXTRACT(YEAR FROM d), DATE_SUB(d, INTERVAL 1 MONTH),
+    d BETWEEN '2025-01-01' AND
+    CURRENT_DATE('UTC'), SAFE_CAST(x AS NUMERIC), CAST(x AS NUMERIC(10, 2)), SAFE.PARSE_DATE('%F', s) FROM export
+    """,
+    r"""
+    SELECT JSON_VALUE(tags, '$.team'), REGEXP_EXTRACT(sku.description, r'(\d+) GB'), NET.HOST(url),
+    HLL_COUNT.MERGE(sketch), FORMAT('%s', x), TO_JSON_STRING(STRUCT(a AS b)) FROM export GROUP BY 1, 2, 3
+    """,
+    r"""
+    SELECT STRUCT<a INT64, b STRING>(1, 'x'), ARRAY<INT64>[1, 2], [1, 2], DATE '2025-01-01', b'\x00', 0x1F, .5, 1e5,
+    x IS NOT NULL, NOT x, x IN (1, 2), x IN UNNEST([1, 2]), a || b, a << 2, ~a, -a, ARRAY_AGG(x IGNORE NULLS LIMIT 3)
+    """,
     "SELECT AS STRUCT x, y FROM export GROUP BY ALL",
     "SELECT x FROM export GROUP BY GROUPING SETS ((x), ())",
-    "SELECT IF(a, b, c), CASE x WHEN 1 THEN 'a' ELSE 'b' END, COALESCE(a, b), NULLIF(a, b), a IS NOT DISTINCT FROM b, "
-    "PERCENTILE_CONT(x, 0.5) OVER (PARTITION BY y), LAG(x, 1) OVER (ORDER BY y) FROM export",
+    """
+    SELECT IF(a, b, c), CASE x WHEN 1 THEN 'a' ELSE 'b' END, COALESCE(a, b), NULLIF(a, b), a IS NOT DISTINCT FROM b,
+    PERCENTILE_CONT(x, 0.5) OVER (PARTITION BY y), LAG(x, 1) OVER (ORDER BY y) FROM export
+    """,
 ]
 
 
@@ -422,23 +441,40 @@ def test_a_syntax_error_tells_line_column_and_the_text_nearby():
 @pytest.mark.parametrize(
     "sql",
     [
-        pytest.param("SELECT " + "f(" * 300_000, id="calls"),
-        pytest.param("SELECT " + "$" * 500_000, id="symbols"),
-        pytest.param("SELECT 1" + ";x" * 300_000, id="statements"),
-        pytest.param("SELECT '" + "\\" * 1_000_000, id="backslashes"),
-        pytest.param("SELECT " + "'''" * 300_001, id="quotes"),
-        pytest.param("SELECT 1 " + "/*" * 400_000, id="comments"),
-        pytest.param("SELECT 1" + "\n-- x" * 150_000, id="many comments"),
-        pytest.param("SELECT " + "`a`." * 200_000 + "b(1)", id="path"),
+        pytest.param("SELECT " + "f(" * 100_000, id="calls"),
+        pytest.param("SELECT " + "$" * 200_000, id="symbols"),
+        pytest.param("SELECT 1" + ";x" * 100_000, id="statements"),
+        pytest.param("SELECT '" + "\\" * 500_000, id="backslashes"),
+        pytest.param("SELECT " + "'''" * 100_001, id="quotes"),
+        pytest.param("SELECT 1 " + "/*" * 200_000, id="comments"),
+        pytest.param("SELECT " + "`a`." * 80_000 + "b(1)", id="path"),
     ],
 )
 def test_a_hostile_text_is_answered_in_seconds(sql):
     started = time.monotonic()
-    try:
+    with pytest.raises(Refused) as caught:
         read_query(sql, default=OWN)
-    except Refused as refused:
-        assert len(refused.faults) <= 20
+    assert len(caught.value.faults) <= 20
     assert time.monotonic() - started < 20
+
+
+def test_long_comments_cost_little():
+    assert tables("SELECT 1" + "\n-- x /*" * 50_000) == set()
+
+
+@pytest.mark.parametrize(
+    ("sql", "advice"),
+    [
+        ("SELECT rb'x'", "write b'...'"),
+        ("SELECT @x", "use a {variable}"),
+        ("SELECT * FROM t |> WHERE x", "write a SELECT"),
+        ("SELECT * FROM `acme.t`, t.credits", "give t an alias with AS"),
+        ("FROM t", "starts with SELECT or WITH, not with 'FROM'"),
+    ],
+)
+def test_messages_say_what_would_be_right(sql, advice):
+    with pytest.raises(Refused, match=re.escape(advice)):
+        read_query(sql, default=OWN)
 
 
 def test_many_rows_of_a_union_are_no_nesting():
@@ -446,7 +482,12 @@ def test_many_rows_of_a_union_are_no_nesting():
 
 
 FILE_TABLES = frozenset(
-    {"billing-project.export.gcp_billing", "my-project.shared.prices", "billing-project.export.d_*"}
+    {
+        "billing-project.export.gcp_billing",
+        "billing-project.export.d_*",
+        "billing-project.export.days$20250101",
+        "my-project.shared.prices",
+    }
 )
 POLICY = GuardPolicy(
     own=OWN,
@@ -462,38 +503,103 @@ POLICY = GuardPolicy(
 )
 JUDGED = {
     "": [
-        "t", "acme.t", "`my-project.acme.t`", "`acme.t_*`", "`acme.x_meta_run*`", "x_meta_pipeline_runs", "x_meta_step_logs",
-        "acme.__TABLES__", "acme.INFORMATION_SCHEMA.TABLES", "acme.information_schema.columns",
-        "`billing-project.export.gcp_billing`", "`billing-project.export.gcp_billing$20250101`",
-        "`billing-project.export.d_*`", "shared.prices",
-        "`lake-project.raw.anything`", "`lake-project.raw.t_*`", "`lake-project.curated.cost_daily`",
-        "`lake-project.curated.cost_*`", "`lake-project.one.table`", "`my-project.acme.x_meta_pipeline_*`",
+        "t",
+        "acme.t",
+        "`my-project.acme.t`",
+        "`acme.t_*`",
+        "`acme.x_meta_run*`",
+        "x_meta_pipeline_runs",
+        "x_meta_step_logs",
+        "acme.__TABLES__",
+        "acme.INFORMATION_SCHEMA.TABLES",
+        "acme.information_schema.columns",
+        "`billing-project.export.gcp_billing`",
+        "`billing-project.export.gcp_billing$20250101`",
+        "`billing-project.export.d_*`",
+        "`billing-project.export.days$20250101`",
+        "shared.prices",
+        "`lake-project.raw.anything`",
+        "`lake-project.raw.t_*`",
+        "`lake-project.curated.cost_daily`",
+        "`lake-project.curated.cost_*`",
+        "`lake-project.one.table`",
+        "`my-project.acme.x_meta_pipeline_*`",
     ],
     "TABLE_NOT_ALLOWED": [
-        "unknown.t", "ACME.t", "`My-project2.acme.t`".lower(), "`other-project.acme.t`", "shared.other", "shared.Prices",
-        "`billing-project.export.other`", "`billing-project.export.gcp_*`", "`billing-project.export.*`",
-        "`billing-project.export.d_1`", "`lake-project.curated.other`", "`lake-project.curated.*`",
-        "`lake-project.curated.cost*`", "`lake-project.one.table2`", "`lake-project.one.*`", "`lake-project.raw2.t`",
-        "`lake-project.Raw.t`", "pg_catalog.pg_tables", "main.t",
+        "unknown.t",
+        "ACME.t",
+        "`my-project2.acme.t`",
+        "`other-project.acme.t`",
+        "`other-project.globex.t`",
+        "`other-project.tenants.t`",
+        "shared.other",
+        "shared.Prices",
+        "`billing-project.export.other`",
+        "`billing-project.export.gcp_*`",
+        "`billing-project.export.*`",
+        "`billing-project.export.d_1`",
+        "`billing-project.export.days`",
+        "`billing-project.export.days$20250102`",
+        "`lake-project.curated.other`",
+        "`lake-project.curated.*`",
+        "`lake-project.curated.cost*`",
+        "`lake-project.one.table2`",
+        "`lake-project.one.*`",
+        "`lake-project.raw2.t`",
+        "`lake-project.Raw.t`",
+        "pg_catalog.pg_tables",
+        "main.t",
     ],
     "OTHER_TENANT": [
-        "globex.t", "GLOBEX.t", "`my-project.globex.t`", "`globex.*`", "`globex.x_meta_*`", "globex.named", "initech.t",
-        "tenants.tenant_profiles", "TENANTS.tenant_profiles", "`my-project.tenants.tenant_profiles`", "tenants.named",
-        "globex.INFORMATION_SCHEMA.TABLES", "globex.__TABLES__", "tenants.INFORMATION_SCHEMA.TABLES",
+        "globex.t",
+        "GLOBEX.t",
+        "`my-project.globex.t`",
+        "`globex.*`",
+        "`globex.x_meta_*`",
+        "globex.named",
+        "initech.t",
+        "tenants.tenant_profiles",
+        "TENANTS.tenant_profiles",
+        "`my-project.tenants.tenant_profiles`",
+        "tenants.named",
+        "globex.INFORMATION_SCHEMA.TABLES",
+        "globex.__TABLES__",
+        "tenants.INFORMATION_SCHEMA.TABLES",
         "globex.x_meta_api_keys",
     ],
     "METADATA_NOT_ALLOWED": [
-        "INFORMATION_SCHEMA.SCHEMATA", "`INFORMATION_SCHEMA.SCHEMATA`", "`region-us`.INFORMATION_SCHEMA.JOBS_BY_PROJECT",
-        "region-us.INFORMATION_SCHEMA.TABLES", "`region-us.INFORMATION_SCHEMA.TABLES`",
-        "`my-project`.`region-us`.INFORMATION_SCHEMA.TABLES", "unknown.INFORMATION_SCHEMA.TABLES",
-        "`other-project.acme.INFORMATION_SCHEMA.TABLES`", "acme.INFORMATION_SCHEMA.SCHEMATA",
-        "acme.INFORMATION_SCHEMA.JOBS", "unknown.__TABLES__", "unknown.__tables__", "`lake-project.raw.__TABLES__`",
-        "unknown.__TABLES_SUMMARY__", "`lake-project.raw.INFORMATION_SCHEMA.TABLES`", "ACME.__TABLES__",
-        "x_meta_api_keys", "acme.x_meta_api_keys", "X_META_API_KEYS", "`acme.X_Meta_Api_Keys`", "x_meta_cloud_credentials",
-        "`x_meta_*`", "`acme.x_meta_*`", "`acme.X_META_*`", "`acme.*`", "`x*`", "`x_meta_api_keys*`", "`x_meta_c*`",
-        "`x_meta_api_keys$20250101`", "`my-project.acme.x_meta_api_keys`",
+        "INFORMATION_SCHEMA.SCHEMATA",
+        "`INFORMATION_SCHEMA.SCHEMATA`",
+        "`region-us`.INFORMATION_SCHEMA.JOBS_BY_PROJECT",
+        "region-us.INFORMATION_SCHEMA.TABLES",
+        "`region-us.INFORMATION_SCHEMA.TABLES`",
+        "`my-project`.`region-us`.INFORMATION_SCHEMA.TABLES",
+        "unknown.INFORMATION_SCHEMA.TABLES",
+        "`other-project.acme.INFORMATION_SCHEMA.TABLES`",
+        "acme.INFORMATION_SCHEMA.SCHEMATA",
+        "acme.INFORMATION_SCHEMA.JOBS",
+        "unknown.__TABLES__",
+        "unknown.__tables__",
+        "`lake-project.raw.__TABLES__`",
+        "unknown.__TABLES_SUMMARY__",
+        "`lake-project.raw.INFORMATION_SCHEMA.TABLES`",
+        "ACME.__TABLES__",
+        "x_meta_api_keys",
+        "acme.x_meta_api_keys",
+        "X_META_API_KEYS",
+        "`acme.X_Meta_Api_Keys`",
+        "x_meta_cloud_credentials",
+        "`x_meta_*`",
+        "`acme.x_meta_*`",
+        "`acme.X_META_*`",
+        "`acme.*`",
+        "`x*`",
+        "`x_meta_api_keys*`",
+        "`x_meta_c*`",
+        "`x_meta_api_keys$20250101`",
+        "`my-project.acme.x_meta_api_keys`",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -616,10 +722,56 @@ def test_exactly_the_tables_that_a_query_reads_are_reported(built):
 
 
 PIECES = [
-    "SELECT", "*", "FROM", "t", "globex.secret", ",", "(", ")", "WITH", "AS", "c", "WHERE", "1", "=", "JOIN", "ON", "TRUE",
-    "UNION ALL", "'x'", "`globex`.secret", "--", "\n", "/*", "*/", ";", "UNNEST", "IN", "EXISTS", "'", '"', "`", "'''",
-    "\\", "#", "g.f", "INSERT INTO", "r'", ".", "LEFT", "PIVOT", "TABLE", "|>", "ARRAY", "[", "]", "INTO", "\r", "{", "@",
-]  # fmt: skip
+    "SELECT",
+    "*",
+    "FROM",
+    "t",
+    "globex.secret",
+    ",",
+    "(",
+    ")",
+    "WITH",
+    "AS",
+    "c",
+    "WHERE",
+    "1",
+    "=",
+    "JOIN",
+    "ON",
+    "TRUE",
+    "UNION ALL",
+    "'x'",
+    "`globex`.secret",
+    "--",
+    "\n",
+    "/*",
+    "*/",
+    ";",
+    "UNNEST",
+    "IN",
+    "EXISTS",
+    "'",
+    '"',
+    "`",
+    "'''",
+    "\\",
+    "#",
+    "g.f",
+    "INSERT INTO",
+    "r'",
+    ".",
+    "LEFT",
+    "PIVOT",
+    "TABLE",
+    "|>",
+    "ARRAY",
+    "[",
+    "]",
+    "INTO",
+    "\r",
+    "{",
+    "@",
+]
 
 
 @settings(max_examples=1500, deadline=None)

@@ -84,7 +84,7 @@ def _parsed(line: bytes, wrong: list[str]) -> object:
 
 def _insert(session: Session, table: TableRef, reader: RowReader, rows: Sequence[Mapping[str, Any]]) -> int:
     columns = ", ".join(quoted(name) for name in reader.structure)
-    values = ", ".join(f"struct_extract(r, '{name}')" for name in reader.structure)
+    values = ", ".join(reader.values.values())
     return session.count(
         f"INSERT INTO {physical(table)} ({columns}) SELECT {values} FROM (SELECT from_json(line, ?) AS r "  # noqa: S608
         "FROM (SELECT unnest(string_split(?, chr(10))) AS line))",
@@ -134,7 +134,7 @@ def _delete(
     session: Session, table: TableRef, names: Sequence[str], reader: RowReader, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     same = " AND ".join(f"t.{quoted(name)} IS NOT DISTINCT FROM k.{quoted(name)}" for name in names)
-    columns = ", ".join(f"struct_extract(r, '{name}') AS {quoted(name)}" for name in names)
+    columns = ", ".join(f"{reader.values[name]} AS {quoted(name)}" for name in names)
     structure = {name: reader.structure[name] for name in names}
     given = [{name: row[name] for name in names} for row in rows]
     session.run(

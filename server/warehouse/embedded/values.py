@@ -14,8 +14,10 @@ from typing import Any
 from server.domain.schema import TableField
 from server.warehouse.types import duckdb_type
 
+# Where a value stands, from the inside out: joined only when there is something to say about it.
+_Path = tuple["_Path", "str | int"] | None
 # value, its path, and the list that takes what is wrong with it -> the form for DuckDB
-_Reader = Callable[[Any, str, list[str]], Any]
+_Reader = Callable[[Any, _Path, list[str]], Any]
 _ONE_VALUE_SHOWN = 60
 
 
@@ -26,13 +28,17 @@ class RowReader:
         self._read = _record(fields)
         self.structure = _structure(fields)
         """The argument that DuckDB's from_json needs for what `read` returns."""
+        self.values = {
+            field.name: f"CAST(struct_extract(r, '{field.name}') AS {duckdb_type(field)})" for field in fields
+        }
+        """For each column the SQL that takes it out of from_json's answer `r`."""
 
     def read(self, row: object, faults: list[str]) -> dict[str, Any]:
         """The row in DuckDB's form; everything that is wrong with it is added to `faults`."""
         if not isinstance(row, Mapping):
             faults.append(f"a row is an object and not {_shown(row)}")
             return {}
-        form: dict[str, Any] = self._read(row, "", faults)
+        form: dict[str, Any] = self._read(row, None, faults)
         return form
 
 
@@ -42,59 +48,72 @@ def _structure(fields: Sequence[TableField]) -> dict[str, Any]:
 
 def _shape(field: TableField) -> Any:  # the shape of JSON: text, object or list
     single = field.model_copy(update={"mode": "NULLABLE"})
-    shape = _structure(field.fields) if field.fields else duckdb_type(single)
+    # from_json takes a string's bytes as they are; the CAST that follows it reads the escapes of `_bytes`.
+    scalar = "VARCHAR" if field.type == "BYTES" else duckdb_type(single)
+    shape = _structure(field.fields) if field.fields else scalar
     return [shape] if field.mode == "REPEATED" else shape
 
 
 def _record(fields: Sequence[TableField]) -> _Reader:
-    readers = {field.name.lower(): (field.name, _field(field)) for field in fields}
+    exact = {field.name: (field.name, _field(field)) for field in fields}
+    any_case = {name.lower(): known for name, known in exact.items()}
 
-    def read(value: Any, path: str, faults: list[str]) -> Any:
+    def read(value: Any, path: _Path, faults: list[str]) -> Any:
         if not isinstance(value, Mapping):
             return _wrong(value, "an object", path, faults)
-        given = {name.lower(): part for name, part in value.items()}
-        faults.extend(
-            f"{path}{name} is not a column; the columns here are {', '.join(n for n, _ in readers.values())}"
-            for name in value
-            if name.lower() not in readers
-        )
-        return {name: part(given.get(key), f"{path}{name}", faults) for key, (name, part) in readers.items()}
+        row: dict[str, Any] = {}
+        for given, part in value.items():
+            known = exact.get(given) or any_case.get(given.lower())
+            if known:
+                row[known[0]] = known[1](part, (path, known[0]), faults)
+            else:
+                faults.append(f"{_text((path, given))} is not a column; the columns here are {', '.join(exact)}")
+        for name in exact.keys() - row.keys():
+            row[name] = exact[name][1](None, (path, name), faults)
+        return row
 
     return read
 
 
 def _field(field: TableField) -> _Reader:
-    inner = _nested(_record(field.fields)) if field.type == "RECORD" else _SCALARS[field.type]
+    inner = _record(field.fields) if field.type == "RECORD" else _SCALARS[field.type]
     if field.mode == "REPEATED":
         return _repeated(inner)
     required = field.mode == "REQUIRED"
 
-    def read(value: Any, path: str, faults: list[str]) -> Any:
+    def read(value: Any, path: _Path, faults: list[str]) -> Any:
         if value is None:
             if required:
-                faults.append(f"{path} is REQUIRED and missing or null")
+                faults.append(f"{_text(path)} is REQUIRED and missing or null")
             return None
         return inner(value, path, faults)
 
     return read
 
 
-def _nested(record: _Reader) -> _Reader:
-    return lambda value, path, faults: record(value, f"{path}.", faults)
-
-
 def _repeated(inner: _Reader) -> _Reader:
-    def read(values: Any, path: str, faults: list[str]) -> Any:
+    def read_all(values: Any, path: _Path, faults: list[str]) -> Any:
         if values is None:
             return []
         if not isinstance(values, list | tuple):
             return _wrong(values, "an array", path, faults)
-        for place, value in enumerate(values):
-            if value is None:
-                faults.append(f"{path}[{place}] is null; an array has no null elements")
-        return [inner(value, f"{path}[{place}]", faults) for place, value in enumerate(values) if value is not None]
+        read = [inner(value, (path, place), faults) for place, value in enumerate(values) if value is not None]
+        if len(read) < len(values):
+            places = [f"{_text((path, place))}" for place, value in enumerate(values) if value is None]
+            faults.append(f"{', '.join(places)} is null; an array has no null elements")
+        return read
 
-    return read
+    return read_all
+
+
+def _text(path: _Path) -> str:
+    """`items[0].key`."""
+    if path is None:
+        return ""
+    before, part = _text(path[0]), path[1]
+    if isinstance(part, int):
+        return f"{before}[{part}]"
+    return f"{before}.{part}" if before else part
 
 
 def _shown(value: object) -> str:
@@ -102,14 +121,14 @@ def _shown(value: object) -> str:
     return text if len(text) <= _ONE_VALUE_SHOWN else text[:_ONE_VALUE_SHOWN] + "..."
 
 
-def _wrong(value: object, wanted: str, path: str, faults: list[str]) -> None:
-    faults.append(f"{path.rstrip('.')} is {_shown(value)}; it has to be {wanted}")
+def _wrong(value: object, wanted: str, path: _Path, faults: list[str]) -> None:
+    faults.append(f"{_text(path)} is {_shown(value)}; it has to be {wanted}")
 
 
 def _scalar(convert: Callable[[Any], Any], wanted: str) -> _Reader:
     """A reader from a conversion that raises ValueError for what it does not accept."""
 
-    def read(value: Any, path: str, faults: list[str]) -> Any:
+    def read(value: Any, path: _Path, faults: list[str]) -> Any:
         try:
             return convert(value)
         except (ValueError, InvalidOperation, binascii.Error):
@@ -129,7 +148,8 @@ def _is_number(value: object) -> bool:
 
 def _string(value: Any) -> str:
     _require(isinstance(value, str))
-    return str(value)
+    text: str = value
+    return text
 
 
 def _integer(value: Any) -> int:
@@ -143,7 +163,7 @@ def _decimal(limit: Decimal) -> Callable[[Any], str]:
     def convert(value: Any) -> str:
         _require(_is_number(value))
         number = Decimal(str(value))
-        _require(number.is_finite() and abs(number) < limit)
+        _require(number.is_finite() and abs(number) < limit and number.adjusted() > -100)
         return format(number, "f")
 
     return convert

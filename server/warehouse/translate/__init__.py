@@ -38,9 +38,14 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
     Raises:
         WarehouseError: INVALID_QUERY, TABLE_NOT_FOUND, UNSUPPORTED_SQL.
     """
-    tree = _parse(sql)
+    try:
+        return _translated(_parse(sql), Sources(tables, default_dataset))
+    except RecursionError:
+        raise WarehouseError("INVALID_QUERY", "the query is nested too deeply") from None
+
+
+def _translated(tree: exp.Expr, sources: Sources) -> Translated:
     require_allowed(tree)
-    sources = Sources(tables, default_dataset)
     outputs = QueryTranslator(sources).query(tree, None, {})
     _require_distinct(outputs)
     return Translated(
@@ -54,8 +59,8 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
 def _parse(sql: str) -> exp.Expr:
     try:
         statements = [statement for statement in sqlglot.parse(sql, read="bigquery") if statement]
-    except (SqlglotError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else "it is nested too deeply"
+    except SqlglotError as error:
+        first = str(error).split("\n", 1)[0]
         raise WarehouseError("INVALID_QUERY", f"the query is not BigQuery SQL: {first}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise WarehouseError("INVALID_QUERY", "a query is exactly one SELECT")

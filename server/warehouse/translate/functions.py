@@ -179,22 +179,6 @@ def _substring(node: exp.Expr, _types: Types) -> exp.Expr:
     return node
 
 
-def _bracket(node: exp.Expr, types: Types) -> exp.Expr:
-    """a[OFFSET(n)], a[ORDINAL(n)] and their SAFE_ forms; outside the array is an error, or NULL for SAFE_."""
-    array, (index,) = node.args["this"], node.expressions
-    if types.kind(array) != "ARRAY":
-        raise unsupported(f"[...] on a value of type {types.kind(array)}")
-    first = node.args.get("offset") or 0
-    place = exp.Paren(this=exp.Add(this=index.copy(), expression=exp.Literal.number(1 - first)))
-    inside = exp.Between(this=place, low=exp.Literal.number(1), high=call("LEN", array.copy()))
-    element = call("LIST_EXTRACT", array.copy(), place.copy())
-    case = exp.Case().when(inside, element)
-    if not node.args.get("safe"):
-        missing = exp.Is(this=array.copy(), expression=exp.Null())
-        case = case.when(missing, exp.Null()).else_(call("ERROR", exp.Literal.string("array index is out of bounds")))
-    return case
-
-
 def _dot(node: exp.Expr, types: Types) -> exp.Expr:
     value, name = node.args["this"], node.args["expression"]
     if not isinstance(name, exp.Identifier):
@@ -202,70 +186,6 @@ def _dot(node: exp.Expr, types: Types) -> exp.Expr:
     if types.kind(value) != "RECORD":
         raise WarehouseError("INVALID_QUERY", f"Cannot access field {name.name} on a value of type {types.kind(value)}")
     return read_field(value.copy(), name.name)
-
-
-def _array(node: exp.Expr, _types: Types) -> exp.Expr:
-    node.set("struct_name_inheritance", None)
-    return node
-
-
-def _array_length(node: exp.Expr, _types: Types) -> exp.Expr:
-    return call("LEN", node.args["this"])
-
-
-def _in(node: exp.Expr, _types: Types) -> exp.Expr:
-    """`x IN UNNEST(array)`, with SQL's answer for NULLs."""
-    unnest = node.args.get("unnest")
-    if unnest is None:
-        return node
-    elements = exp.Select(expressions=[call("UNNEST", unnest.expressions[0].copy())])
-    return exp.In(this=node.args["this"].copy(), query=exp.Subquery(this=elements))
-
-
-def _window(node: exp.Expr, _types: Types) -> exp.Expr:
-    """ARRAY_AGG(... LIMIT n) is cut to n after DuckDB's window has made the whole array."""
-    sliced = node.args["this"]
-    if not (isinstance(sliced, exp.Anonymous) and sliced.name == "LIST_SLICE"):
-        return node
-    whole, *places = sliced.expressions
-    node.set("this", whole.copy())
-    return call("LIST_SLICE", node.copy(), *places)
-
-
-def _array_agg(node: exp.Expr, types: Types) -> exp.Expr:
-    """ARRAY_AGG([DISTINCT] x [IGNORE NULLS] [ORDER BY ...] [LIMIT n])."""
-    if isinstance(node, exp.ArrayAgg) and isinstance(node.parent, exp.IgnoreNulls):
-        return node
-    ignore = isinstance(node, exp.IgnoreNulls)
-    aggregate = node.args["this"] if ignore else node
-    if not isinstance(aggregate, exp.ArrayAgg):
-        return node
-    inner, limit = aggregate.args["this"], None
-    if isinstance(inner, exp.Limit):
-        inner, limit = inner.args["this"], inner.args["expression"]
-    result: exp.Expr = call("ARRAY_AGG", inner.copy())
-    if ignore:
-        present = exp.Not(this=exp.Is(this=_aggregated(inner).copy(), expression=exp.Null()))
-        result = exp.Filter(this=result, expression=exp.Where(this=present))
-    return call("LIST_SLICE", result, exp.Literal.number(1), limit.copy()) if limit else result
-
-
-def _aggregated(node: exp.Expr) -> exp.Expr:
-    """What is aggregated, without its ORDER BY and DISTINCT."""
-    if isinstance(node, exp.Order):
-        return _aggregated(node.args["this"])
-    return node.expressions[0] if isinstance(node, exp.Distinct) else node
-
-
-def _string_agg(node: exp.Expr, _types: Types) -> exp.Expr:
-    inner = node.args["this"]
-    if isinstance(inner, exp.Limit):
-        raise unsupported("LIMIT inside STRING_AGG")
-    separator = node.args.get("separator") or exp.Literal.string(",")
-    if isinstance(inner, exp.Order):
-        ordered = exp.Order(this=separator.copy(), expressions=[part.copy() for part in inner.expressions])
-        return call("STRING_AGG", inner.args["this"].copy(), ordered)
-    return call("STRING_AGG", inner.copy(), separator.copy())
 
 
 RULES: dict[type[exp.Expr], Rule] = {
@@ -287,13 +207,5 @@ RULES: dict[type[exp.Expr], Rule] = {
     exp.IntDiv: _integer_division,
     exp.Length: _length,
     exp.Substring: _substring,
-    exp.Bracket: _bracket,
     exp.Dot: _dot,
-    exp.Array: _array,
-    exp.ArraySize: _array_length,
-    exp.In: _in,
-    exp.ArrayAgg: _array_agg,
-    exp.IgnoreNulls: _array_agg,
-    exp.Window: _window,
-    exp.GroupConcat: _string_agg,
 }

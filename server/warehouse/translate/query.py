@@ -4,17 +4,18 @@ from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
-from server.domain.schema import TableField
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import unsupported
+from server.warehouse.translate.arrays import ARRAY_RULES
 from server.warehouse.translate.dates import DATE_RULES
 from server.warehouse.translate.functions import RULES
 from server.warehouse.translate.names import Column, Scope, read_path
-from server.warehouse.translate.select_list import Resolved, expand, name_outputs, spell_out_windows, struct_names
-from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, merge
-from server.warehouse.types import bigquery_field, is_untyped, scalar_type
+from server.warehouse.translate.select_list import Resolved, expand, name_fields, name_outputs, spell_out_windows
+from server.warehouse.translate.set_operations import common
+from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, implied_alias, merge
+from server.warehouse.types import bigquery_field, scalar_type
 
-_RULES = {**RULES, **DATE_RULES}
+_RULES = {**RULES, **ARRAY_RULES, **DATE_RULES}
 _KINDS = {"list": "ARRAY", "struct": "RECORD"}
 
 
@@ -59,7 +60,7 @@ class QueryTranslator:
             raise WarehouseError(
                 "INVALID_QUERY", f"the sides of {name} have {len(left)} and {len(right)} columns; both need as many"
             )
-        outputs = [_common(name, place, *pair) for place, pair in enumerate(zip(left, right, strict=True), 1)]
+        outputs = [common(name, place, *pair) for place, pair in enumerate(zip(left, right, strict=True), 1)]
         self._order_by_outputs(node, outputs)
         return outputs
 
@@ -170,7 +171,7 @@ class QueryTranslator:
         if isinstance(node, exp.Unnest):
             alias = node.args.get("alias")
             names = [*alias.columns, alias.this] if alias else []
-            named = next((name.name for name in names if name), "")
+            named = next((name.name for name in names if name), "") or implied_alias(node)
             offset = node.args.get("offset")
             return self._unnest(array_of(node), named, offset.name if offset else "", scope, relations)
         if isinstance(node, exp.Subquery):
@@ -212,7 +213,7 @@ class QueryTranslator:
                 raise WarehouseError("INVALID_QUERY", f"a subquery in an expression gives 1 column, not {len(outputs)}")
             return node
         if isinstance(node, exp.Struct):
-            struct_names(node)
+            name_fields(node)
         if isinstance(node, exp.DataType | exp.Identifier):
             return node
         _replace_children(node, self._value_translator(scope, relations))
@@ -287,27 +288,3 @@ def _column_of(path: Sequence[str]) -> exp.Expr:
     for name in path[2:]:
         column = exp.Dot(this=column, expression=exp.to_identifier(name))
     return column
-
-
-_WIDER = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
-
-
-def _common(operation: str, place: int, left: Output, right: Output) -> Output:
-    """The column that both sides of a set operation make; types must be equal or numbers."""
-    if is_untyped(left.kind):
-        return Output(left.name, left.physical, right.kind)
-    ours, theirs = (_shape(bigquery_field("x", output.kind)) for output in (left, right))
-    if is_untyped(right.kind) or ours == theirs:
-        return left
-    if ours[0] in _WIDER and theirs[0] in _WIDER and ours[1:] == theirs[1:]:
-        wider = max(left, right, key=lambda output: _WIDER.index(_shape(bigquery_field("x", output.kind))[0]))
-        return Output(left.name, left.physical, wider.kind)
-    raise WarehouseError(
-        "INVALID_QUERY",
-        f"column {place} of {operation} ({left.name}) is {ours[0]} on one side and {theirs[0]} on the other; use CAST",
-    )
-
-
-def _shape(field: TableField) -> tuple[str, bool, tuple[object, ...]]:
-    parts = tuple((part.name.lower(), *_shape(part)) for part in field.fields)
-    return field.type, field.mode == "REPEATED", parts

@@ -90,15 +90,19 @@ def _name(item: exp.Expr) -> str:
     return item.name if isinstance(item, exp.Column) else item.expression.name if isinstance(item, exp.Dot) else ""
 
 
-def struct_names(struct: exp.Struct) -> None:
-    """Give each field of STRUCT(...) its name before names are resolved: `STRUCT(a.b)` has a field `b`."""
+def name_fields(struct: exp.Struct) -> None:
+    """Give each field of STRUCT(...) its name before names are resolved.
+
+    STRUCT(a.b) has a field `b`; STRUCT<x INT64>(1), which sqlglot reads as a CAST, has a field `x`.
+    """
+    target = struct.parent.args["to"].expressions if isinstance(struct.parent, exp.Cast) else []
     fields: list[exp.Expr] = []
     for place, item in enumerate(struct.expressions, 1):
-        if isinstance(item, exp.PropertyEQ):
-            fields.append(item)
-        else:
-            name = exp.to_identifier(_name(item) or f"_field_{place}", quoted=True)
-            fields.append(exp.PropertyEQ(this=name, expression=item))
+        given = target[place - 1].name if place <= len(target) and isinstance(target[place - 1], exp.ColumnDef) else ""
+        value = item.expression if isinstance(item, exp.PropertyEQ) else item
+        own = item.name if isinstance(item, exp.PropertyEQ) else _name(item)
+        name = exp.to_identifier(given or own or f"_field_{place}", quoted=True)
+        fields.append(exp.PropertyEQ(this=name, expression=value))
     struct.set("expressions", fields)
 
 

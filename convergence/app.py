@@ -1,0 +1,200 @@
+"""The application behind the command `convergence`: global options, and the commands about runs."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from convergence.arguments import (
+    Limit,
+    PipelinePath,
+    RequestId,
+    RunId,
+    TenantOption,
+    group,
+    parse_statuses,
+    parse_variables,
+    split_path,
+)
+from convergence.client import DEFAULT_TARGET, ConvergenceClient
+from convergence.commands import pipelines, system, tenants
+from convergence.output import as_dict, steps_table
+from convergence.session import Session, current_session
+from convergence.tables import run_facts, runs_table
+
+HELP = """Runs pipelines for tenants, and watches them.
+
+The API key comes from a file (--api-key-file), or else from the environment variable CONVERGENCE_API_KEY. There is no
+option for the key itself: every user of the machine could read it in the list of processes.
+
+The options below may stand anywhere on the command line. With --json the answer is one JSON document, or while watching
+one document a line for each event, with the field names of the protos; errors are JSON too, on standard error.
+"""
+
+EXIT_CODES = """Exit codes:
+
+\b
+  0    done; with --watch: the run ended as SUCCESS
+  1    the watched run ended in another way
+  2    the request or the command line was refused
+  3    no valid API key, or it may not do that
+  4    the server cannot be reached, or failed
+  130  interrupted; a run that was being watched goes on
+"""
+
+_GLOBAL_FLAGS = {"--json"}
+_GLOBAL_OPTIONS = {"--target", "--api-key-file", "--tls-ca"}
+
+_Item = TypeVar("_Item")
+
+
+def hoist(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the global options first, so that they may stand anywhere; what follows `--` stays."""
+    first, rest = list[str](), list[str]()
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--":
+            rest += [argument, *remaining]
+        elif argument in _GLOBAL_FLAGS or argument.startswith(tuple(f"{name}=" for name in _GLOBAL_OPTIONS)):
+            first.append(argument)
+        elif argument in _GLOBAL_OPTIONS:
+            first += [argument, *(value for value in [next(remaining, None)] if value is not None)]
+        else:
+            rest.append(argument)
+    return first + rest
+
+
+app = typer.Typer(
+    help=HELP,
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    # Its tracebacks show local variables, and one of them is the key.
+    pretty_exceptions_enable=False,
+)
+runs = group("Shows, watches and cancels runs.")
+app.add_typer(runs, name="runs")
+app.add_typer(pipelines, name="pipelines")
+app.add_typer(tenants, name="tenants")
+app.add_typer(system, name="system")
+
+
+@app.callback()
+def _global_options(
+    ctx: typer.Context,
+    target: Annotated[str, typer.Option(envvar="CONVERGENCE_TARGET", help="host:port of the server.")] = DEFAULT_TARGET,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(envvar="CONVERGENCE_API_KEY_FILE", help="File that holds the API key and nothing else."),
+    ] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(envvar="CONVERGENCE_TLS_CA", help="PEM file of the authority to trust; turns TLS on."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    ctx.obj = Session(target=target, api_key_file=api_key_file, tls_ca=tls_ca, as_json=json)
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    pipeline: PipelinePath,
+    *,
+    tenant: TenantOption,
+    date: Annotated[str, typer.Option(help="The day the run is about, YYYY-MM-DD; today in UTC by default.")] = "",
+    var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set a variable; repeatable.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the run until it has ended.")] = False,
+    request_id: RequestId = "",
+) -> None:
+    """Start a run of a pipeline."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        provider, domain, template_name = split_path(pipeline)
+        accepted = await client.run_pipeline(
+            tenant_id=tenant,
+            provider=provider,
+            domain=domain,
+            template_name=template_name,
+            date=date,
+            variables=parse_variables(var or []),
+            request_id=request_id,
+        )
+        if watch:
+            return await session.watch(client, accepted)
+        session.show_accepted(accepted)
+        return 0
+
+    session.execute(work)
+
+
+@runs.command("list")
+def list_runs(
+    ctx: typer.Context,
+    tenant: Annotated[str, typer.Option("--tenant", help="The tenant's id; operators may leave it out.")] = "",
+    pipeline: Annotated[str, typer.Option(help="Exact pipeline_id.")] = "",
+    status: Annotated[list[str] | None, typer.Option(help="PENDING, RUNNING, ...; repeatable.")] = None,
+    limit: Limit = 20,
+) -> None:
+    """List runs, newest first."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        wanted = client.iter_runs(
+            tenant_id=tenant, pipeline=pipeline, statuses=parse_statuses(status or []), page_size=min(limit, 500)
+        )
+        found = await _take(wanted, limit)
+        session.show({"runs": [as_dict(item) for item in found]}, runs_table(found))
+        return 0
+
+    session.execute(work)
+
+
+@runs.command("show")
+def show_run(ctx: typer.Context, run_id: RunId, tenant: TenantOption) -> None:
+    """Show a run and its steps."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await client.get_run(tenant, run_id)
+        session.show(as_dict(found), run_facts(found), "", steps_table(found.steps))
+        return 0
+
+    session.execute(work)
+
+
+@runs.command("watch")
+def watch_run(ctx: typer.Context, run_id: RunId, tenant: TenantOption) -> None:
+    """Show a run from its beginning until it has ended."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        return await session.watch(client, await client.get_run(tenant, run_id))
+
+    session.execute(work)
+
+
+@runs.command("cancel")
+def cancel_run(ctx: typer.Context, run_id: RunId, tenant: TenantOption) -> None:
+    """Ask for a run to be stopped."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        session.show_accepted(await client.cancel_run(tenant, run_id))
+        return 0
+
+    session.execute(work)
+
+
+async def _take(items: AsyncIterator[_Item], limit: int) -> list[_Item]:
+    taken = list[_Item]()
+    async for item in items:
+        taken.append(item)
+        if len(taken) == limit:
+            break
+    return taken

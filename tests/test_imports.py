@@ -1,0 +1,76 @@
+"""Dependencies point one way. This reads every import and holds the rule that docs/architecture.md states."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("server", "processors", "convergence")
+
+# package or module -> what it may import of the project and of third parties; the longest matching rule counts.
+ALLOWED: dict[str, set[str]] = {
+    "server.domain": {"server.domain", "pydantic", "sqlglot"},
+    "server.store": {"server.store", "server.domain"},
+    "server.warehouse": {"server.warehouse", "server.domain", "sqlglot", "duckdb", "pydantic"},
+    "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
+    "server.security": {"server.security"},
+    "server.settings": {"pydantic", "pydantic_settings"},
+    "processors": {"processors", "pydantic"},
+    "convergence": {"convergence", "grpc", "google", "rich", "typer"},
+}
+PROTOBUF = {"convergence.v1", "google.protobuf", "google.rpc"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            if not name.startswith("convergence.v1"):
+                yield name, path
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the direction"
+            found.add(node.module or "")
+    return found
+
+
+def is_under(name: str, parents: set[str]) -> bool:
+    return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
+
+
+MODULES = dict(modules())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_one_way(name: str) -> None:
+    rules = [rule for rule in ALLOWED if is_under(name, {rule})]
+    used = {used for used in imports(MODULES[name]) if used.partition(".")[0] not in sys.stdlib_module_names}
+    if rules:
+        allowed = ALLOWED[max(rules, key=len)]
+        assert not {used for used in used if not is_under(used, allowed)}
+    if name.startswith("server") and not name.startswith("server.api"):
+        assert not {used for used in used if is_under(used, PROTOBUF)}, "messages are the business of server.api"
+    if name != "server.worker" and name.startswith("server") and not name.startswith("server.warehouse"):
+        assert not {used for used in used if used.startswith("server.warehouse.embedded")}, "go through the port"
+    if name.startswith("server") and name != "server.step_runner":
+        assert not is_under("processors", used), "processors are reached through the registry"
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {
+        name
+        for name, path in MODULES.items()
+        if name.startswith("server")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    }
+    assert readers == {"server.settings"}
