@@ -65,13 +65,7 @@ def play(folder: Path) -> None:
     title("5. The rows, and the run's own row in the tenant's dataset")
     run([*WAREHOUSE, "query", by_service()])
     check_total(export)
-    run(
-        [
-            *WAREHOUSE,
-            "query",
-            f"SELECT pipeline_id, status, rows_processed, started_at FROM {TENANT}.x_meta_pipeline_runs",
-        ]
-    )
+    check_metadata()
 
 
 def by_service() -> str:
@@ -93,10 +87,9 @@ def check_total(export: Path) -> None:
 
 
 def check_metadata() -> None:
-    """The run left one row in x_meta_pipeline_runs."""
-    sql = (
-        f"SELECT pipeline_id, status, rows_processed, started_at FROM {TENANT}.x_meta_pipeline_runs ORDER BY started_at"
-    )
+    """Each run left one row in x_meta_pipeline_runs."""
+    columns = "pipeline_id, status, date, rows_processed"
+    sql = f"SELECT {columns} FROM {TENANT}.x_meta_pipeline_runs ORDER BY started_at"
     run([*WAREHOUSE, "query", sql])
     found = [(row["pipeline_id"], row["status"]) for row in rows_of(sql)]
     if found != [(f"{TENANT}-tenant-onboarding", "SUCCESS"), (f"{TENANT}-gcp-cost-billing", "SUCCESS")]:

@@ -1,5 +1,6 @@
 """What a step gets of the warehouse: its tenant's dataset, through the SQL guard, each effect once."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
@@ -97,7 +98,8 @@ class TenantWarehouse:
 
     async def _guarded(self, sql: str) -> CheckedQuery:
         """The query, checked against what the step may read at this moment."""
-        query = read_query(sql, default=self._access.own)
+        # Parsing a long query takes seconds, and the worker's other runs need the event loop.
+        query = await asyncio.to_thread(read_query, sql, default=self._access.own)
         named = {table.dataset for table in query.tables} - {self.dataset}
         policy = GuardPolicy(
             own=self._access.own,

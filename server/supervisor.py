@@ -22,12 +22,6 @@ class Supervisor:
         self._store = store
         self._hang_seconds = lease_seconds
         self._drain_seconds = drain_seconds
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def worker_pid(self) -> int | None:
-        """The process id of the worker that runs now."""
-        return self._process.pid if self._process is not None else None
 
     async def run(self) -> None:
         """Start workers, one after the other, until cancelled; then drain the last."""
@@ -52,14 +46,11 @@ class Supervisor:
             # Ctrl-C in a terminal reaches the whole group; the server decides when its worker drains.
             start_new_session=True,
         )
-        self._process = process
         try:
             await self._watch(process)
         except asyncio.CancelledError:
             await self._drain(process)
             raise
-        finally:
-            self._process = None
         logger.error("The worker ended with code %s; another one is started", process.returncode)
         with suppress(StoreBusy):
             # It is dead for certain: its runs need not wait for their leases to end.

@@ -12,7 +12,7 @@ from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
 from server.api import convert
 from server.api.authorization import current_principal
 from server.api.pages import page_key, page_moment, page_size, page_token
-from server.api.requests import checked_request_id, own_tenant, pipeline_name
+from server.api.requests import checked_request_id, known_name, own_tenant, pipeline_name
 from server.catalog import Catalog, Entry, PipelineNotFound
 from server.domain.faults import Fault, Refused
 from server.domain.run import Run, RunStatus
@@ -116,18 +116,12 @@ def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
         provider=request.provider,
         domain=request.domain,
         template_name=request.template_name,
-        statuses=tuple(_status(number) for number in request.statuses),
+        statuses=tuple(
+            known_name(RunStatus, run_pb2.Run.Status.Name, number, "statuses") for number in request.statuses
+        ),
         created_after=convert.moment(request.created_after) if request.HasField("created_after") else None,
         created_before=convert.moment(request.created_before) if request.HasField("created_before") else None,
     )
-
-
-def _status(number: run_pb2.Run.Status.ValueType) -> RunStatus:
-    try:
-        return RunStatus(run_pb2.Run.Status.Name(number))
-    except ValueError:
-        known = ", ".join(status.value for status in RunStatus)
-        raise InvalidRequest([Fault("INVALID_FIELD", f"a status is one of {known}", field="statuses")]) from None
 
 
 def _is_behind(entry: Entry, key: list[str] | None) -> bool:

@@ -1,11 +1,16 @@
 """What several requests have in common."""
 
-from typing import Protocol
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol, TypeVar
 
 from server.api.authorization import current_principal
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.errors import InvalidRequest
+
+E = TypeVar("E", bound=StrEnum)
+N = TypeVar("N")
 
 _MAX_REQUEST_ID = 128
 
@@ -44,6 +49,15 @@ def pipeline_name(request: OfPipeline) -> PipelineName:
         return PipelineName(request.provider, request.domain, request.template_name)
     except Refused as refused:
         raise InvalidRequest(refused.faults) from None
+
+
+def known_name(kind: type[E], name_of: Callable[[N], str], number: N, field: str) -> E:
+    """The member of `kind` that a number of the protos' enum stands for. Raises InvalidRequest."""
+    try:
+        return kind(name_of(number))
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise InvalidRequest([Fault("INVALID_FIELD", f"{field} are of {known}", field=field)]) from None
 
 
 def checked_request_id(request: Repeatable) -> str:

@@ -9,10 +9,8 @@ from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from server.api import convert
 from server.api.authorization import current_principal
 from server.api.pages import page_key, page_size, page_token
-from server.api.requests import checked_request_id, own_tenant
-from server.domain.faults import Fault
+from server.api.requests import checked_request_id, known_name, own_tenant
 from server.domain.tenant import TenantState
-from server.errors import InvalidRequest
 from server.tenants import NewTenant, Tenants
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -51,18 +49,10 @@ class TenantServicer(TenantServiceServicer):
     async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
         """See the proto."""
         size, key = page_size(request.page_size), page_key(request, parts=1)
-        states = [_state(number) for number in request.states]
+        states = [known_name(TenantState, pb.Tenant.State.Name, number, "states") for number in request.states]
         tenants = await self._tenants.list(after=key[0] if key else "", limit=size + 1, states=states)
         page = tenants[:size]
         return pb.ListTenantsResponse(
             tenants=[convert.tenant(tenant) for tenant in page],
             next_page_token=page_token(request, page[-1].tenant_id) if len(tenants) > size else "",
         )
-
-
-def _state(number: pb.Tenant.State.ValueType) -> TenantState:
-    try:
-        return TenantState(pb.Tenant.State.Name(number))
-    except ValueError:
-        known = ", ".join(state.value for state in TenantState)
-        raise InvalidRequest([Fault("INVALID_FIELD", f"a state is one of {known}", field="states")]) from None

@@ -1,10 +1,14 @@
 """Proof that the values in a filled template are leaves of the statement."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from server.domain.sql_holes import Hole, Part, Template
 from server.domain.sql_lexer import Kind, is_number, tokens
 from server.domain.sql_tree import Unparsable, parse, same_shape
+
+_Extent = tuple[Kind, int, int, bool]
+"""Of a token: kind, start, end, and whether its quotes are closed."""
 
 
 def changing_names(template: Template) -> list[str]:
@@ -36,20 +40,20 @@ def _without(template: Template, neutral: Mapping[int, str], names: Sequence[str
 
 def _has_same_tokens(template: Template) -> bool:
     shift = 0
-    expected: list[tuple[Kind, int, int]] = []
+    expected: list[_Extent] = []
     for part in template.parts:
         start = part.token.start + shift
         shift += sum(len(hole.value) - 1 for hole in part.holes)
         expected.extend(_expected_tokens(part, start, part.token.end + shift))
-    return expected == [(token.kind, token.start, token.end) for token in tokens(template.render())]
+    return expected == [(token.kind, token.start, token.end, token.closed) for token in tokens(template.render())]
 
 
-def _expected_tokens(part: Part, start: int, end: int) -> list[tuple[Kind, int, int]]:
+def _expected_tokens(part: Part, start: int, end: int) -> list[_Extent]:
     if not part.alone or not is_number(part.filled):
-        return [(part.token.kind, start, end)]
+        return [(part.token.kind, start, end, part.token.closed)]
     if part.filled.startswith("-"):
-        return [("symbol", start, start + 1), ("number", start + 1, end)]
-    return [("number", start, end)]
+        return [("symbol", start, start + 1, True), ("number", start + 1, end, True)]
+    return [("number", start, end, True)]
 
 
 def _neutral_values(template: Template) -> dict[int, str]:
@@ -70,7 +74,9 @@ def _neutral_value(hole: Hole, fresh: str) -> str:
     return "TRUE" if hole.value.upper() in ("TRUE", "FALSE") else fresh
 
 
+@lru_cache(maxsize=128)
 def _alike(template: str, statement: str) -> bool:
+    """A pure function of two texts that are the same for every date and address of a pipeline's runs."""
     return same_shape(_trees(template), _trees(statement))
 
 

@@ -39,7 +39,7 @@ def parse(sql: str) -> list[exp.Expr | None]:
         raise Unparsable("the statement is nested too deeply", too_deep=True) from None
     except ParseError as error:
         raise Unparsable(_explain(sql, error)) from None
-    except Exception:  # noqa: BLE001 - on odd input sqlglot raises what its helpers raise; none of it may pass as parsed
+    except Exception:  # noqa: BLE001 - odd input raises whatever its helpers raise; none may pass
         raise Unparsable("the statement cannot be read as BigQuery SQL") from None
 
 

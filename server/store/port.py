@@ -139,11 +139,11 @@ class OutboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """A run with its steps, and what the queue knows of it."""
+    """A run with its steps, and who has it."""
 
     run: Run
     worker_id: str
-    leases_lost: int
+    """The worker that claimed it last, '' before the first claim."""
 
 
 class ControlStore(Protocol):

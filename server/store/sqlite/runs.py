@@ -193,7 +193,4 @@ def queue_states(tx: Transaction, pipeline_logging_ids: Collection[str]) -> list
         "SELECT * FROM runs WHERE pipeline_logging_id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(pipeline_logging_ids)),),
     ).fetchall()
-    return [
-        QueueState(run_of(row, stored_steps(tx, row["pipeline_logging_id"])), row["lease_worker"], row["leases_lost"])
-        for row in rows
-    ]
+    return [QueueState(run_of(row, stored_steps(tx, row["pipeline_logging_id"])), row["lease_worker"]) for row in rows]

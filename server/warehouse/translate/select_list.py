@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
+from server.warehouse.translate.allowed import unsupported
 from server.warehouse.translate.names import Column, Scope, read_path
 
 
@@ -93,17 +94,32 @@ def _name(item: exp.Expr) -> str:
 def name_fields(struct: exp.Struct) -> None:
     """Give each field of STRUCT(...) its name before names are resolved.
 
-    STRUCT(a.b) has a field `b`; STRUCT<x INT64>(1), which sqlglot reads as a CAST, has a field `x`.
+    STRUCT(a.b) has a field `b`; STRUCT<x INT64>(1), which sqlglot reads as a CAST, has a field `x`; a further
+    STRUCT of an array has the names of the first.
     """
-    target = struct.parent.args["to"].expressions if isinstance(struct.parent, exp.Cast) else []
+    given = _given_names(struct)
     fields: list[exp.Expr] = []
-    for place, item in enumerate(struct.expressions, 1):
-        given = target[place - 1].name if place <= len(target) and isinstance(target[place - 1], exp.ColumnDef) else ""
+    for place, item in enumerate(struct.expressions):
         value = item.expression if isinstance(item, exp.PropertyEQ) else item
-        own = item.name if isinstance(item, exp.PropertyEQ) else _name(item)
-        name = exp.to_identifier(given or own or f"_field_{place}", quoted=True)
+        wanted, own = given[place] if place < len(given) else "", _field_name(item)
+        if isinstance(struct.parent, exp.Array) and wanted and own and wanted.lower() != own.lower():
+            raise unsupported(f"an array of STRUCTs whose fields are named differently: {wanted} and {own}")
+        name = exp.to_identifier(wanted or own or f"_field_{place + 1}", quoted=True)
         fields.append(exp.PropertyEQ(this=name, expression=value))
     struct.set("expressions", fields)
+
+
+def _given_names(struct: exp.Struct) -> list[str]:
+    """Names that a STRUCT's surroundings give to its fields, by place."""
+    parent = struct.parent
+    if isinstance(parent, exp.Cast):
+        return [part.name if isinstance(part, exp.ColumnDef) else "" for part in parent.args["to"].expressions]
+    first = parent.expressions[0] if isinstance(parent, exp.Array) else None
+    return [_field_name(item) for item in first.expressions] if isinstance(first, exp.Struct) else []
+
+
+def _field_name(item: exp.Expr) -> str:
+    return item.name if isinstance(item, exp.PropertyEQ) else _name(item)
 
 
 def spell_out_windows(select: exp.Select) -> None:

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from server.settings import Settings
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = Settings()
+    assert settings.state_dir == Path("var")
+    assert settings.configs_dir.joinpath("gcp/cost/cost_billing.yml").is_file()
+    assert settings.project == "gac-prod-471220"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONVERGENCE_GRPC_PROT", "1"),
+        ("CONVERGENCE_BIGQUERY_PROJECT", "my-project"),
+        ("CONVERGENCE_GRPC_PORT", "70000"),
+        ("CONVERGENCE_LEASE_SECONDS", "0"),
+        ("CONVERGENCE_LOG_LEVEL", "LOUD"),
+        ("CONVERGENCE_EMBEDDED_PROJECT", "No Project"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert name.removeprefix("CONVERGENCE_").lower() in str(caught.value).lower()
+
+
+def test_the_clients_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGENCE_TARGET", "127.0.0.1:1")
+    Settings()
+
+
+def test_the_state_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGENCE_STATE_DIR", str(tmp_path / "deep" / "var"))
+    assert Settings().make_state_dir().stat().st_mode & 0o077 == 0
