@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.domain.schema import DatasetRef, TableSpec
+from server.domain.schema import DatasetRef
 from server.warehouse.port import TableChange, Warehouse, WarehouseError
 from tests.warehouse.tables import PROJECT, column, effect, spec, values
 
@@ -239,6 +239,28 @@ async def test_required_columns_are_enforced_and_all_named(warehouse: Warehouse,
     assert await warehouse.get_table(dataset.table("costs")) is None
 
 
+async def test_a_field_inside_a_record_is_required_too(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    strict = spec(column("l", "RECORD", "REPEATED", [column("key", "STRING", "REQUIRED")]))
+    await warehouse.write(effect(dataset, "SELECT [STRUCT('a' AS key)] AS l", job_id="good", into=strict))
+
+    with pytest.raises(WarehouseError, match=r"l.key \(1 rows\)"):
+        await warehouse.write(effect(dataset, "SELECT [STRUCT('a' AS key), STRUCT(CAST(NULL AS STRING))] AS l"))
+
+    assert await values(warehouse, dataset, "SELECT COUNT(*) FROM costs") == [(1,)]
+
+
+async def test_a_null_array_is_an_empty_one(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    await warehouse.write(
+        effect(
+            dataset,
+            "SELECT ARRAY_AGG(x) AS l FROM UNNEST([1]) AS x WHERE FALSE",
+            into=spec(column("l", "INT64", "REPEATED")),
+        )
+    )
+
+    assert await values(warehouse, dataset, "SELECT l, ARRAY_LENGTH(l) FROM costs") == [([], 0)]
+
+
 async def test_a_null_column_of_a_plain_table_is_named(warehouse: Warehouse, dataset: DatasetRef) -> None:
     with pytest.raises(WarehouseError, match=r"service \(1 rows\)") as refused:
         await warehouse.write(effect(dataset, "SELECT CAST(NULL AS STRING) AS service", into=COSTS))
@@ -350,7 +372,7 @@ async def test_a_cancelled_write_leaves_nothing_and_readers_go_on(warehouse: War
         "UNNEST(GENERATE_ARRAY(1, 1000000)) AS b"
     )
     writing = asyncio.create_task(warehouse.write(effect(dataset, endless)))
-    for _ in range(3):
+    for _ in range(200):  # by then the write is past its preparation
         assert await values(warehouse, dataset, "SELECT 1") == [(1,)]
     assert not writing.done()
 
@@ -364,10 +386,15 @@ async def test_a_cancelled_write_leaves_nothing_and_readers_go_on(warehouse: War
 
 
 async def test_writers_wait_for_each_other(warehouse: Warehouse, dataset: DatasetRef) -> None:
-    await warehouse.ensure_table(dataset.table("costs"), COSTS)
+    await warehouse.write(effect(dataset, ONE_ROW, into=COSTS))
+    kept = "SELECT * FROM costs"
 
     await asyncio.gather(
-        *(warehouse.write(effect(dataset, ONE_ROW, job_id=f"job-{n}", into=TableSpec())) for n in range(10))
+        *(warehouse.write(effect(dataset, kept, job_id=f"keep-{n}", mode="overwrite")) for n in range(8)),
+        *(
+            warehouse.upsert(dataset.table("costs"), ["service"], [{"service": "BigQuery", "cost": n}])
+            for n in range(8)
+        ),
     )
 
-    assert await values(warehouse, dataset, "SELECT COUNT(*) FROM costs") == [(10,)]
+    assert await values(warehouse, dataset, "SELECT COUNT(*) FROM costs") == [(1,)]

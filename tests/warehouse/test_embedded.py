@@ -185,6 +185,7 @@ async def test_duckdb_itself_is_closed_and_locked(tmp_path: Path) -> None:
         f"COPY (SELECT 1) TO '{tmp_path / 'leak.csv'}'",
         f"ATTACH '{tmp_path / 'other.duckdb'}'",
         "SET enable_external_access = true",
+        "SET GLOBAL TimeZone = 'Europe/Berlin'",
         "LOAD httpfs",
     ):
         with pytest.raises(WarehouseError):

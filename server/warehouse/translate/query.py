@@ -100,8 +100,10 @@ class QueryTranslator:
         for clause in ("having", "qualify"):
             if found := node.args.get(clause):
                 _replace_children(found, with_aliases)
-        if order := node.args.get("order"):
-            self._order(node, order, with_aliases, outputs)
+        order = node.args.get("order")
+        for ordered in order.expressions if order else ():
+            if not _is_ordinal(ordered.this):
+                ordered.set("this", with_aliases(ordered.this))
 
     def _group(
         self,
@@ -121,21 +123,6 @@ class QueryTranslator:
             return (with_aliases if _is_alias(item, named) else plain)(item)
 
         _replace_children(group, translated)
-
-    def _order(
-        self,
-        node: exp.Select,
-        order: exp.Expr,
-        with_aliases: Callable[[exp.Expr], exp.Expr],
-        outputs: Sequence[Output],
-    ) -> None:
-        names = [output.name.lower() for output in outputs]
-        for ordered in order.expressions:
-            name = ordered.this.name.lower() if _is_bare(ordered.this) else ""
-            if names.count(name) == 1 and not node.args.get("kind"):
-                ordered.set("this", _ordinal(names.index(name)))
-            elif not _is_ordinal(ordered.this):
-                ordered.set("this", with_aliases(ordered.this))
 
     def _as_struct(self, node: exp.Select, outputs: Sequence[Output]) -> list[Output]:
         """SELECT AS STRUCT: one column that holds the others."""
