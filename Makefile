@@ -30,7 +30,7 @@ $(GENERATED): $(PROTOS) hatch_build.py | $(INSTALLED)
 	@touch $@
 
 run: setup ## run the server with its worker, stores in var/
-	@CONVERGENCE_LOG_FORMAT=$${CONVERGENCE_LOG_FORMAT:-text} $(BIN)/python -m server
+	@CONVERGENCE_LOG_FORMAT=$${CONVERGENCE_LOG_FORMAT:-text} exec $(BIN)/python -m server
 
 demo: setup ## onboard a tenant, load a day of costs, show the rows; in a temporary folder
 	@$(BIN)/python examples/demo.py

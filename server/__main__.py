@@ -55,10 +55,11 @@ async def serve(settings: Settings) -> None:
         runs = Runs(store, Preparation(catalog, Registry(), settings.project))
         api = Api(_servicers(settings, store, keys, catalog, runs), Authenticator(store, keys))
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}")
-        stack.push_async_callback(api.stop, _STOP_GRACE_SECONDS)
         supervisor = _supervise(settings, store)
         if supervisor is not None:
             stack.push_async_callback(_end, supervisor)
+        # Undone first: probes and clients hear of the end before the worker drains.
+        stack.push_async_callback(api.stop, _STOP_GRACE_SECONDS)
         await _bootstrap(runs)
         _say(f"ready grpc={settings.grpc_host}:{port}")
         await stopping.wait()
@@ -127,11 +128,11 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Run the server."""
-    settings = Settings()
+    settings = Settings.from_environment()
     logs.configure(settings, process="server")
     asyncio.run(serve(settings))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(logs.explain_start(main))

@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,7 +51,7 @@ class Source:
     text: str
     pipeline: Pipeline
     config_hash: str
-    """SHA-256 of the text, in hex."""
+    """SHA-256 of the text and of the ps_templates that its steps use, in hex."""
     places: Places
     ps_templates: dict[str, PsTemplateSnapshot]
     """ps_type -> what its steps' settings were merged over."""
@@ -150,6 +150,13 @@ def _holds_no_pipelines(inside: Path) -> bool:
     return is_hidden or any(inside.parts[: len(folder)] == folder for folder in _OTHER_FOLDERS)
 
 
+def _hash(text: str, templates: Mapping[str, PsTemplateSnapshot]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for ps_type in sorted(templates):
+        digest.update(f"\0{ps_type}\0{templates[ps_type].model_dump_json()}".encode())
+    return digest.hexdigest()
+
+
 @lru_cache(maxsize=512)
 def _document(text: str, file: str) -> Document:
     """Parsed once per content; nothing changes a document."""
@@ -185,9 +192,8 @@ class _Draft:
         for index, item in enumerate(items):
             self._check_variable_names(item, ("steps", index, "variables"), places)
         pipeline = self._validate(model, places)
-        digest = hashlib.sha256(self._text.encode()).hexdigest()
         snapshots = {ps_type: template.snapshot for ps_type, template in self._templates.items()}
-        return Source(self._name, self._file, self._text, pipeline, digest, places, snapshots)
+        return Source(self._name, self._file, self._text, pipeline, _hash(self._text, snapshots), places, snapshots)
 
     def _validate(self, model: dict[str, Any], places: Places) -> Pipeline:
         try:

@@ -2,9 +2,11 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
 from pythonjsonlogger.json import JsonFormatter
 
+from server.domain.faults import CannotStart
 from server.security.redaction import redact
 from server.settings import Settings
 
@@ -38,6 +40,15 @@ def _json(process: str) -> logging.Formatter:
 
 def _text() -> logging.Formatter:
     return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+
+def explain_start(run: Callable[[], int]) -> int:
+    """Run a process; what keeps it from starting is told in a sentence, with exit code 2."""
+    try:
+        return run()
+    except CannotStart as reason:
+        print(f"Cannot start: {reason}", file=sys.stderr)  # noqa: T201 - for whoever typed the command
+        return 2
 
 
 def run_fields(*, tenant_id: str, pipeline_id: str, pipeline_logging_id: str, step_id: str = "") -> dict[str, str]:

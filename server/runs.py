@@ -43,9 +43,12 @@ class Caller:
 class Runs:
     """The use cases around runs."""
 
-    def __init__(self, store: ControlStore, preparation: Preparation) -> None:
+    def __init__(
+        self, store: ControlStore, preparation: Preparation, *, heartbeat_seconds: float = _HEARTBEAT_SECONDS
+    ) -> None:
         self._store = store
         self._preparation = preparation
+        self._heartbeat_seconds = heartbeat_seconds
 
     async def start(self, caller: Caller, request: RunRequest, *, request_id: str = "") -> Run:
         """Check everything, then accept the run; nothing is recorded of a refused one.
@@ -139,6 +142,8 @@ class Runs:
             RunNotFound: also for another tenant's run.
         """
         run = await self.get(tenant_id, pipeline_logging_id)
+        clock = asyncio.get_running_loop().time
+        silent_since = clock()
         while True:
             seen = self._store.version
             batch = await self._store.events(pipeline_logging_id, after=after, limit=_EVENT_BATCH)
@@ -146,17 +151,16 @@ class Runs:
                 yield event
                 if event.is_last:
                     return
-                after = event.sequence
+                after, silent_since = event.sequence, clock()
             if batch:
                 continue
             if run.status.is_terminal:
                 return
-            if await self._silent(seen):
+            if clock() - silent_since >= self._heartbeat_seconds:
                 yield None
-
-    async def _silent(self, seen: int) -> bool:
-        """Wait for any change of the store; True when there was none for the time of a heartbeat."""
-        return await self._store.wait_for_change(seen, _HEARTBEAT_SECONDS) == seen
+                silent_since = clock()
+            # Other runs' commits end the wait too, so that silence is measured and not the length of one wait.
+            await self._store.wait_for_change(seen, silent_since + self._heartbeat_seconds - clock())
 
 
 def request_key(tenant_id: str, method: str, request_id: str, content: Mapping[str, object]) -> RequestKey | None:

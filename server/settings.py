@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.domain.faults import CannotStart
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PREFIX = "CONVERGENCE_"
@@ -63,8 +66,17 @@ class Settings(BaseSettings):
         known = {_PREFIX + name.upper() for name in cls.model_fields} | _CLIENT_VARIABLES
         unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
         if unknown:
-            raise ValueError(f"unknown settings in the environment: {', '.join(unknown)}; see docs/configuration.md")
+            raise ValueError(f"there is no setting {', '.join(unknown)}; docs/configuration.md lists them")
         return values
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the environment. Raises CannotStart with everything that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            faults = (_explain(detail) for detail in error.errors(include_url=False, include_context=False))
+            raise CannotStart("\n".join(faults)) from None
 
     @property
     def project(self) -> str:
@@ -82,6 +94,23 @@ class Settings(BaseSettings):
         return self.state_dir / "warehouse.duckdb"
 
     def make_state_dir(self) -> Path:
-        """Create the state folder, readable by its owner only."""
-        self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Create the state folder; it and every file this process makes from now on are their owner's only.
+
+        Raises:
+            CannotStart: the folder cannot be made or written.
+        """
+        os.umask(0o077)
+        try:
+            self.state_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(f"the state folder {self.state_dir} cannot be made: {error.strerror}") from None
+        if not os.access(self.state_dir, os.W_OK | os.X_OK):
+            raise CannotStart(f"the state folder {self.state_dir} cannot be written; see CONVERGENCE_STATE_DIR")
         return self.state_dir
+
+
+def _explain(detail: ErrorDetails) -> str:
+    """One fault of the environment, named as it is set there."""
+    if not detail["loc"]:
+        return detail["msg"].removeprefix("Value error, ")
+    return f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}, not {str(detail['input'])[:80]!r}"

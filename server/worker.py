@@ -13,6 +13,7 @@ import uuid
 from contextlib import AsyncExitStack, suppress
 
 from server import logs
+from server.domain.faults import CannotStart
 from server.executor import RunExecution
 from server.mail import MailFolder
 from server.mirror import Mirror
@@ -171,7 +172,7 @@ def new_worker_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
-async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> int:
+async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None:
     settings.make_state_dir()
     async with AsyncExitStack() as stack:
         store = await SqliteStore.open(settings.control_store_path)
@@ -179,12 +180,10 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> int:
         try:
             warehouse = await EmbeddedWarehouse.open(settings.warehouse_path, project=settings.project)
         except WarehouseError as error:
-            logger.critical("The worker cannot start: %s", error.message)
-            return 1
+            raise CannotStart(error.message) from None
         stack.push_async_callback(warehouse.close)
         worker = _build(settings, worker_id, store, warehouse)
         await _serve(worker, Mirror(store, warehouse, project=settings.project), supervised=supervised)
-    return 0
 
 
 def _build(settings: Settings, worker_id: str, store: ControlStore, warehouse: EmbeddedWarehouse) -> Worker:
@@ -234,12 +233,13 @@ async def _drain_with_parent(worker: Worker) -> None:
 
 def main() -> int:
     """Run one worker until SIGTERM, SIGINT or, when supervised, the end of the server."""
-    settings = Settings()
+    settings = Settings.from_environment()
     supervised = SUPERVISED in sys.argv[1:]
     worker_id = sys.argv[2] if supervised else new_worker_id()
     logs.configure(settings, process="worker")
-    return asyncio.run(_main(settings, worker_id, supervised=supervised))
+    asyncio.run(_main(settings, worker_id, supervised=supervised))
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(logs.explain_start(main))

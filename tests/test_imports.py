@@ -16,8 +16,8 @@ ALLOWED: dict[str, set[str]] = {
     "server.store": {"server.store", "server.domain"},
     "server.warehouse": {"server.warehouse", "server.domain", "sqlglot", "duckdb", "pydantic"},
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
-    "server.security": {"server.security"},
-    "server.settings": {"pydantic", "pydantic_settings"},
+    "server.security": {"server.security", "server.domain"},
+    "server.settings": {"server.domain", "pydantic", "pydantic_core", "pydantic_settings"},
     "processors": {"processors", "pydantic"},
     "convergence": {"convergence", "grpc", "google", "rich", "typer"},
 }

@@ -14,6 +14,7 @@ from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer, ad
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer, add_SystemServiceServicer_to_server
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer, add_TenantServiceServicer_to_server
 from server.api.interceptors import Authenticator, Gate
+from server.domain.faults import CannotStart
 
 _OPTIONS = (
     # Two servers on one port would share its calls silently.
@@ -59,8 +60,11 @@ class Api:
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME, _HEALTH_NAME), self._server)
 
     async def start(self, address: str) -> int:
-        """Bind and serve; answers the port. Raises RuntimeError when the address is taken."""
-        port = self._server.add_insecure_port(address)
+        """Bind and serve; answers the port. Raises CannotStart when the address cannot be bound."""
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise CannotStart(f"{address} cannot be bound: another process has it, or it is not an address") from None
         await self._server.start()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)

@@ -62,3 +62,7 @@ class Refused(Exception):
 def refuse(reason: str, message: str, *, field: str = "", step: str = "") -> Refused:
     """A refusal for a single fault: `raise refuse("INVALID_DATE", "...", field="date")`."""
     return Refused([Fault(reason=reason, message=message, field=field, step=step)])
+
+
+class CannotStart(Exception):
+    """A process cannot start; the message tells its operator what is wrong and what would be right."""

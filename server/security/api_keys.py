@@ -7,6 +7,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.domain.faults import CannotStart
+
 _PREFIX = "cvg"
 _SECRET_BYTES = 32
 _PEPPER_BYTES = 32
@@ -32,8 +34,7 @@ class KeyRing:
         """Use the pepper in `path`; a missing file is made, readable by its owner only.
 
         Raises:
-            PermissionError: others may read the file.
-            ValueError: the file does not hold a pepper.
+            CannotStart: others may read the file, or it does not hold a pepper.
         """
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -73,8 +74,8 @@ def _split(key: str) -> tuple[str, str, str]:
 
 def _read_pepper(path: Path) -> bytes:
     if path.stat().st_mode & 0o077:
-        raise PermissionError(f"{path} holds a secret and others may read it; run chmod 600 {path}")
+        raise CannotStart(f"{path} holds a secret and others may read it; run chmod 600 {path}")
     pepper = path.read_bytes()
     if len(pepper) < _PEPPER_BYTES:
-        raise ValueError(f"{path} holds {len(pepper)} bytes; a pepper has {_PEPPER_BYTES}. Restore it from the backup")
+        raise CannotStart(f"{path} holds {len(pepper)} bytes; a pepper has {_PEPPER_BYTES}. Restore it from the backup")
     return pepper

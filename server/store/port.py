@@ -71,7 +71,9 @@ class RunFilter:
     template_name: str = ""
     statuses: tuple[RunStatus, ...] = ()
     created_after: datetime | None = None
+    """At this time or later."""
     created_before: datetime | None = None
+    """Before this time."""
 
 
 @dataclass(frozen=True, slots=True)

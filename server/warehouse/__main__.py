@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from server.domain.faults import Refused, refuse
+from server.domain.faults import CannotStart, Refused, refuse
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.settings import Settings
 from server.warehouse.billing_export import SCHEMA, generate
@@ -44,7 +44,9 @@ def _choose(
     context: typer.Context,
     warehouse: Annotated[Path | None, typer.Option(help="The warehouse file.", show_default="the service's")] = None,
 ) -> None:
-    settings = Settings()
+    settings = _reported(Settings.from_environment)
+    if warehouse is None:
+        _reported(settings.make_state_dir)
     context.obj = _Choice(warehouse or settings.warehouse_path, settings.project)
 
 
@@ -169,7 +171,7 @@ def _reported(work: Callable[[], _T]) -> _T:
         return work()
     except WarehouseError as error:
         message = f"{error.reason}: {error.message}"
-    except Refused as error:
+    except (Refused, CannotStart) as error:
         message = str(error)
     except OSError as error:
         message = f"{error.filename}: {error.strerror}"

@@ -97,10 +97,10 @@ class Warehouse(Protocol):
     async def write(self, effect: WriteEffect) -> JobOutcome:
         """Write a query's rows to a table, atomically, and once per job id.
 
-        The destination is created from `effect.spec` when missing (DATASET_NOT_FOUND without its dataset). Columns are matched by name, without
-        case; a column the query does not give becomes NULL, so it must not be REQUIRED. `overwrite` replaces
-        all rows and keeps schema, description, partitioning and clustering. Types must be equal or widen as BigQuery
-        coerces them (INT64 to NUMERIC, BIGNUMERIC, FLOAT64; NUMERIC to BIGNUMERIC, FLOAT64; BIGNUMERIC to FLOAT64).
+        The destination is created from `effect.spec` when missing. Columns are matched by name, without case; a column
+        that the query does not give becomes NULL, so it must not be REQUIRED. `overwrite` replaces all rows and keeps
+        schema, description, partitioning and clustering. Types must be equal or widen as BigQuery coerces them
+        (INT64 to NUMERIC, BIGNUMERIC, FLOAT64; NUMERIC to BIGNUMERIC, FLOAT64; BIGNUMERIC to FLOAT64).
 
         Raises:
             WarehouseError: SCHEMA_MISMATCH listing every difference, REQUIRED_FIELD_IS_NULL, INVALID_QUERY ...;

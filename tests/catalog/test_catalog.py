@@ -1,7 +1,5 @@
 """Pipeline files: found, read, and refused with every fault in its place."""
 
-import hashlib
-
 import pytest
 
 from server.catalog import PipelineNotFound
@@ -40,9 +38,13 @@ def test_a_pipeline(configs, catalog):
     assert source.lines["steps", 0, "table"] == 7
 
 
-def test_the_hash_is_that_of_the_file(configs, catalog):
-    path = configs.write("gcp/cost/daily.yml", GOOD)
-    assert catalog.load(NAME).config_hash == hashlib.sha256(path.read_bytes()).hexdigest()
+def test_the_hash_is_that_of_the_file_and_its_templates(configs, ps_templates, catalog):
+    configs.write("gcp/cost/daily.yml", GOOD)
+    first = catalog.load(NAME).config_hash
+    assert catalog.load(NAME).config_hash == first
+    ps_type = catalog.load(NAME).pipeline.steps[0].ps_type
+    ps_templates.write(f"{ps_type.replace('.', '/')}/config.yml", "timeout_minutes: 7")
+    assert catalog.load(NAME).config_hash != first
 
 
 def test_an_edited_file_is_read_anew(configs, catalog):

@@ -164,7 +164,8 @@ class TestList:
             return [run.pipeline_logging_id for run in await store.list_runs(wanted, after=None, limit=9)]
 
         assert await ids(RunFilter(tenant_id="acme_corp")) == [first.pipeline_logging_id]
-        assert await ids(RunFilter(created_after=first.created_at)) == [second.pipeline_logging_id]
+        assert await ids(RunFilter(created_after=second.created_at)) == [second.pipeline_logging_id]
+        assert len(await ids(RunFilter(created_after=first.created_at))) == 2
         assert await ids(RunFilter(created_before=second.created_at)) == [first.pipeline_logging_id]
         assert await ids(RunFilter(pipeline_id="other_tenant-costs")) == [second.pipeline_logging_id]
         assert await ids(RunFilter(statuses=(RunStatus.RUNNING,))) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from server.domain.faults import CannotStart
 from server.security.api_keys import KeyRing, key_id_of
 from server.security.redaction import redact
 
@@ -52,14 +53,14 @@ def test_a_pepper_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pepper"
     KeyRing.from_file(path)
     path.chmod(0o644)
-    with pytest.raises(PermissionError, match="chmod 600"):
+    with pytest.raises(CannotStart, match="chmod 600"):
         KeyRing.from_file(path)
 
 
 def test_a_damaged_pepper_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pepper"
     path.touch(mode=0o600)
-    with pytest.raises(ValueError, match="0 bytes"):
+    with pytest.raises(CannotStart, match="0 bytes"):
         KeyRing.from_file(path)
 
 

@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
+from server.domain.faults import CannotStart
 from server.settings import Settings
 
 
@@ -26,9 +27,15 @@ def test_nothing_has_to_be_set() -> None:
 )
 def test_what_cannot_be_meant_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError) as caught:
-        Settings()
-    assert name.removeprefix("CONVERGENCE_").lower() in str(caught.value).lower()
+    with pytest.raises(CannotStart, match=name):
+        Settings.from_environment()
+
+
+def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGENCE_GRPC_PORT", "x")
+    monkeypatch.setenv("CONVERGENCE_WORKERS", "7")
+    with pytest.raises(CannotStart, match=r"CONVERGENCE_GRPC_PORT.*\n.*CONVERGENCE_WORKERS"):
+        Settings.from_environment()
 
 
 def test_the_clients_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,4 +45,18 @@ def test_the_clients_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_state_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVERGENCE_STATE_DIR", str(tmp_path / "deep" / "var"))
-    assert Settings().make_state_dir().stat().st_mode & 0o077 == 0
+    before = os.umask(0o022)
+    try:
+        folder = Settings().make_state_dir()
+        (folder / "file").touch()
+        assert folder.stat().st_mode & 0o077 == 0
+        assert (folder / "file").stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)
+
+
+def test_a_state_folder_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "var").touch()
+    monkeypatch.setenv("CONVERGENCE_STATE_DIR", str(tmp_path / "var"))
+    with pytest.raises(CannotStart, match="cannot be made"):
+        Settings().make_state_dir()

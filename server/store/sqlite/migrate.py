@@ -4,12 +4,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from server.domain.faults import CannotStart
 from server.store.sqlite.database import Transaction
 
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-class StoreTooNew(Exception):
+class StoreTooNew(CannotStart):
     """The store was written by a newer version of the server; this one would misread it."""
 
 

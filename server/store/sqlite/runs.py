@@ -113,7 +113,7 @@ def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, lim
         ("provider = ?", wanted.provider),
         ("domain = ?", wanted.domain),
         ("template_name = ?", wanted.template_name),
-        ("created_at > ?", wanted.created_after and to_micros(wanted.created_after)),
+        ("created_at >= ?", wanted.created_after and to_micros(wanted.created_after)),
         ("created_at < ?", wanted.created_before and to_micros(wanted.created_before)),
     ]
     used = [(condition, value) for condition, value in conditions if value]

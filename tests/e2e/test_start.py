@@ -1,0 +1,61 @@
+"""What keeps a process from starting is told in a sentence."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.service import Service, make_checkout
+
+
+def start(checkout: Path, module: str = "server", **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
+    environment |= {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
+    return subprocess.run(
+        [sys.executable, "-m", module],
+        check=False,
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"grpc_prot": "1"}, "there is no setting CONVERGENCE_GRPC_PROT"),
+        ({"grpc_port": "many"}, "CONVERGENCE_GRPC_PORT"),
+        ({"grpc_host": "not an address"}, "cannot be bound"),
+        ({"state_dir": "server/__init__.py"}, "state folder"),
+    ],
+    ids=["unknown", "no number", "no address", "a file"],
+)
+def test_a_wrong_setting(tmp_path: Path, settings: dict[str, str], says: str) -> None:
+    done = start(make_checkout(tmp_path), **settings)
+    assert done.returncode == 2
+    assert "Cannot start: " in done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = start(make_checkout(tmp_path), grpc_port=str(taken.getsockname()[1]))
+    assert (done.returncode, "cannot be bound" in done.stderr) == (2, True), done.stderr
+
+
+async def test_a_second_worker_on_the_embedded_warehouse(own_service: Service) -> None:
+    done = start(own_service.checkout, "server.worker")
+    assert done.returncode == 2
+    assert f"in use by process {own_service.worker_pid()}" in done.stderr
+
+
+async def test_everything_in_the_state_folder_is_its_owners(own_service: Service) -> None:
+    folder = own_service.checkout / "var"
+    open_to_others = [path.name for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+    assert open_to_others == []

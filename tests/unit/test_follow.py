@@ -1,0 +1,44 @@
+"""What a watcher gets while nothing happens to its run."""
+
+import asyncio
+from pathlib import Path
+
+from server.catalog import Catalog
+from server.preparation import Preparation
+from server.registry import Registry
+from server.runs import Runs
+from server.settings import Settings
+from server.store.sqlite import SqliteStore
+from tests.store.records import new_run
+
+
+async def test_heartbeats_come_while_other_runs_keep_the_store_busy(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    settings = Settings()
+    preparation = Preparation(Catalog(settings.configs_dir, settings.ps_templates_dir), Registry(), settings.project)
+    runs = Runs(store, preparation, heartbeat_seconds=0.2)
+    watched = await store.accept_run(new_run())
+
+    async def keep_busy() -> None:
+        while True:
+            await store.accept_run(new_run("other_tenant"))
+            await asyncio.sleep(0.01)
+
+    busy = asyncio.create_task(keep_busy())
+    try:
+        async with asyncio.timeout(20):
+            events = runs.follow("acme_corp", watched.pipeline_logging_id, after=0)
+            first = await anext(events)
+            assert first is not None
+            assert first.sequence == 1
+            assert await anext(events) is None
+            assert await anext(events) is None
+            await store.request_cancel(watched.pipeline_logging_id)
+            last = await anext(events)
+            assert last is not None
+            assert last.is_last
+            assert [event async for event in events] == []
+    finally:
+        busy.cancel()
+        await asyncio.wait([busy])
+        await store.close()
