@@ -5,11 +5,9 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime
 
 from server import logs
 from server.api.app import Api, Servicers
@@ -20,22 +18,22 @@ from server.api.system import Stores, SystemServicer
 from server.api.tenants import TenantServicer
 from server.catalog import Catalog
 from server.domain.pipeline import PipelineName
-from server.domain.run import RunTrigger
-from server.domain.tenant import SYSTEM_TENANT, ApiKey, Scope
+from server.domain.run import RunStatus, RunTrigger
+from server.domain.tenant import SYSTEM_TENANT
 from server.errors import ServiceError
+from server.first_key import FILE, ensure_first_key
 from server.preparation import Preparation, RunRequest
 from server.registry import Registry
 from server.runs import Caller, Runs
 from server.security.api_keys import KeyRing
 from server.settings import Settings
-from server.store.port import ControlStore
+from server.store.port import ControlStore, RunFilter, StoreBusy
 from server.store.sqlite import SqliteStore
-from server.supervisor import Supervisor
 from server.tenants import Tenants
+from server.worker.supervisor import Supervisor
 
 _STOP_GRACE_SECONDS = 5.0
 _BOOTSTRAP = PipelineName("setup", "", "bootstrap_system")
-ADMIN_KEY_FILE = "admin_api_key"
 
 logger = logging.getLogger("server")
 
@@ -50,7 +48,9 @@ async def serve(settings: Settings) -> None:
         store = await SqliteStore.open(settings.control_store_path)
         stack.push_async_callback(store.close)
         keys = KeyRing.from_file(state_dir / "pepper")
-        await _make_first_key(store, keys, settings)
+        if text := await ensure_first_key(store, keys, state_dir):
+            _say(f"first operator key: {text}")
+            _say(f"It is not shown again. Until you move it to a safe place it is also in {state_dir / FILE}.")
         catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
         runs = Runs(store, Preparation(catalog, Registry(), settings.project))
         api = Api(_servicers(settings, store, keys, catalog, runs), Authenticator(store, keys))
@@ -60,7 +60,7 @@ async def serve(settings: Settings) -> None:
             stack.push_async_callback(_end, supervisor)
         # Undone first: probes and clients hear of the end before the worker drains.
         stack.push_async_callback(api.stop, _STOP_GRACE_SECONDS)
-        await _bootstrap(runs)
+        await _bootstrap(store, runs)
         _say(f"ready grpc={settings.grpc_host}:{port}")
         await stopping.wait()
         logger.info("Stopping")
@@ -88,37 +88,19 @@ async def _end(task: "asyncio.Task[None]") -> None:
         await task
 
 
-async def _make_first_key(store: ControlStore, keys: KeyRing, settings: Settings) -> None:
-    """The first start makes the first operator's key: printed once, and kept for its owner in the state folder."""
-    secret = keys.make()
-    key = ApiKey(
-        key_id=secret.key_id,
-        tenant_id=None,
-        name="first operator key",
-        scopes=(Scope.ADMIN,),
-        digest=secret.digest,
-        created_at=datetime.now(UTC),
+async def _bootstrap(store: ControlStore, runs: Runs) -> None:
+    """Make the central dataset unless a run has made it or is about to; what failed is tried again at each start."""
+    made = RunFilter(
+        tenant_id=SYSTEM_TENANT,
+        provider=_BOOTSTRAP.provider,
+        template_name=_BOOTSTRAP.template_name,
+        statuses=(RunStatus.SUCCESS, RunStatus.PENDING, RunStatus.RUNNING),
     )
-    path = settings.state_dir / ADMIN_KEY_FILE
-    draft = path.with_suffix(f".{os.getpid()}")
-    # On the disk before it is valid, so that no crash can lose it; renamed only when it is the one that counts.
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secret.text + "\n")
-    if not await store.add_first_operator_key(key):
-        draft.unlink()
-        return
-    draft.replace(path)
-    _say(f"first operator key: {secret.text}")
-    _say(f"It is not shown again. Until you move it to a safe place it is also in {path}, readable by you only.")
-
-
-async def _bootstrap(runs: Runs) -> None:
-    """The first start makes the central dataset; the request id keeps later starts from doing it again."""
-    caller = Caller(SYSTEM_TENANT, trigger=RunTrigger.SYSTEM)
     try:
-        await runs.start(caller, RunRequest(_BOOTSTRAP, None, {}), request_id="first-start")
-    except ServiceError as error:
-        logger.warning("The system was not bootstrapped: %s", error.message)
+        if not await store.list_runs(made, after=None, limit=1):
+            await runs.start(Caller(SYSTEM_TENANT, trigger=RunTrigger.SYSTEM), RunRequest(_BOOTSTRAP))
+    except (ServiceError, StoreBusy) as error:
+        logger.warning("The central dataset is not set up, the next start tries again: %s", error)
 
 
 def _say(line: str) -> None:

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import Pipeline, PipelineName, PsTemplateSnapshot, StepBase
 from server.domain.variables import LATE_NAMES, PROTECTED_NAMES
-from server.files import read_text
-from server.model_faults import model_faults, shown
-from server.places import Lines, Origin, Places
-from server.ps_templates import PsTemplate, PsTemplates
+from server.pipeline_files.model_faults import model_faults, shown
+from server.pipeline_files.places import Lines, Origin, Places
+from server.pipeline_files.ps_templates import PsTemplate, PsTemplates
+from server.pipeline_files.text_files import read_text
+from server.pipeline_files.yaml_source import Data, Document, load_yaml
+from server.pipeline_files.yaml_source import Path as YamlPath
 from server.registry import is_ps_type
-from server.yaml_source import Data, Document, load_yaml
-from server.yaml_source import Path as YamlPath
 
 logger = logging.getLogger(__name__)
 

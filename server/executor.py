@@ -12,13 +12,14 @@ from server.domain.pipeline import StepSnapshot
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.domain.triggers import has_failed, run_status, should_run
 from server.logs import run_fields
-from server.security.redaction import redact
-from server.step_runner import StepResult, StepRunner
-from server.store.port import Claim, ControlStore, RunEnd, StepEnd
+from server.plain import plain_mapping, plain_text, row_count
+from server.step_runner import Attempt, StepCall, StepResult, StepRunner
+from server.store.port import Claim, ControlStore, LeaseLost, RunEnd, StepEnd, StoreBusy
 
+STOP_SECONDS = 5.0
+"""How long a processor may take to end after it was cancelled."""
 _LOG_FLUSH_SECONDS = 0.2
 _MAX_LOG_LINES = 2_000
-_MAX_MESSAGE = 4_096
 _CANCELLED = "the run was cancelled"
 _ONBOARDING = "setup/tenants/onboarding"
 
@@ -39,18 +40,17 @@ class LogBuffer:
             return
         if self._told == _MAX_LOG_LINES:
             message, fields = f"further lines of this run are left out after {_MAX_LOG_LINES}", {}
-        plain = {
-            key: value if isinstance(value, int | float | bool) else redact(str(value))[:_MAX_MESSAGE]
-            for key, value in list(fields.items())[:50]
-        }
-        self._waiting.append(
-            LogEntry(step_id=step_id, level=level, message=redact(message)[:_MAX_MESSAGE], fields=plain)
-        )
+        entry = LogEntry(step_id=step_id, level=level, message=plain_text(message), fields=plain_mapping(fields))
+        self._waiting.append(entry)
 
     def take(self) -> tuple[LogEntry, ...]:
         """The lines that were not taken yet."""
         taken, self._waiting = tuple(self._waiting), []
         return taken
+
+    def put_back(self, lines: Sequence[LogEntry]) -> None:
+        """Lines that could not be stored come first again."""
+        self._waiting[:0] = lines
 
 
 class RunExecution:
@@ -62,21 +62,13 @@ class RunExecution:
         self._runner = runner
         self._logs = LogBuffer()
         self._done: list[StepRun] = []
-        self._step_task: asyncio.Task[StepResult] | None = None
         self._cancel_asked = asyncio.Event()
         if claim.run.status is RunStatus.CANCELLING:
             self._cancel_asked.set()
 
-    @property
-    def _cancelled(self) -> bool:
-        return self._cancel_asked.is_set()
-
     def cancel(self) -> None:
         """End the running step and skip the rest, except those with trigger `always`."""
-        if not self._cancelled:
-            self._cancel_asked.set()
-            if self._step_task is not None:
-                self._step_task.cancel()
+        self._cancel_asked.set()
 
     async def run(self) -> Run:
         """Go through the steps. Raises LeaseLost when another worker has the run."""
@@ -94,17 +86,26 @@ class RunExecution:
         while True:
             await asyncio.sleep(_LOG_FLUSH_SECONDS)
             if logs := self._logs.take():
-                # A step's last lines must not be lost between take and commit when this task ends.
-                await asyncio.shield(self._store.add_logs(self._claim.lease, logs))
+                try:
+                    # When this task ends between take and commit, the lines still get there.
+                    await asyncio.shield(self._store.add_logs(self._claim.lease, logs))
+                except StoreBusy:
+                    self._logs.put_back(logs)
+                except LeaseLost:
+                    return
 
     async def _take_step(self, snapshot: StepSnapshot, step: StepRun) -> StepRun:
         if step.status.is_terminal:
             return step
-        if self._cancelled and snapshot.trigger != "always":
+        if self._is_cancelled(snapshot):
             return await self._finish(step, StepResult(StepStatus.CANCELLED, error=_CANCELLED))
         if not should_run(snapshot.trigger, self._done):
             return await self._finish(step, StepResult(StepStatus.SKIPPED))
         return await self._attempts(snapshot, step)
+
+    def _is_cancelled(self, snapshot: StepSnapshot) -> bool:
+        """Whether the step has to end; a step that always runs is what a cancelled run still does."""
+        return self._cancel_asked.is_set() and snapshot.trigger != "always"
 
     async def _attempts(self, snapshot: StepSnapshot, step: StepRun) -> StepRun:
         """Try the step until it succeeds, is cancelled, or its attempts are used up."""
@@ -113,42 +114,58 @@ class RunExecution:
             tries += 1
             step = await self._store.start_step(self._claim.lease, step)
             result = await self._attempt(snapshot, step)
-            last = tries >= snapshot.retry.max_attempts or result.permanent or self._cancelled
+            last = tries >= snapshot.retry.max_attempts or result.permanent
             if result.status is not StepStatus.FAILED or last:
                 return await self._finish(step, result)
             pause = snapshot.retry.backoff_seconds * 2 ** (tries - 1) * (0.5 + random() / 2)  # noqa: S311
             self._log(step, f"attempt {step.attempt} failed, next one in {pause:.1f} s: {result.error}", "WARNING")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._cancel_asked.wait()
-            if self._cancelled:
+            await self._pause(snapshot, pause)
+            if self._is_cancelled(snapshot):
                 return await self._finish(step, StepResult(StepStatus.CANCELLED, error=result.error))
 
-    async def _attempt(self, snapshot: StepSnapshot, step: StepRun) -> StepResult:
-        """One attempt, within the step's time and until the run is cancelled."""
-        self._step_task = asyncio.create_task(
-            self._runner.execute(self._claim, snapshot, step, self._late_variables(), self._logs)
-        )
-        try:
-            done, _ = await asyncio.wait([self._step_task], timeout=snapshot.timeout_minutes * 60)
-            if not done:
-                self._step_task.cancel()
-                await asyncio.wait([self._step_task])
-                message = f"not finished within timeout_minutes: {snapshot.timeout_minutes:g}"
-                return StepResult(StepStatus.TIMED_OUT, error=message)
-            if self._step_task.cancelled():
-                return StepResult(StepStatus.CANCELLED, error=_CANCELLED)
-            return self._step_task.result()
-        finally:
-            await self._settle(self._step_task)
-            self._step_task = None
+    async def _pause(self, snapshot: StepSnapshot, seconds: float) -> None:
+        """Wait between attempts, until the step is cancelled."""
+        if snapshot.trigger == "always":
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._cancel_asked.wait()
 
-    @staticmethod
-    async def _settle(task: asyncio.Task[StepResult]) -> None:
-        """Whoever ends the run's own task, on a lost lease or a shutdown, ends the step with it."""
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+    async def _attempt(self, snapshot: StepSnapshot, step: StepRun) -> StepResult:
+        """One attempt, within the step's time and until the run is cancelled, whatever the processor does about it."""
+        call = StepCall(self._claim, snapshot, step, self._late_variables())
+        attempt = self._runner.attempt(call, self._logs)
+        work = asyncio.create_task(attempt.run())
+        asked = asyncio.create_task(self._cancel_asked.wait())
+        try:
+            wanted = {work} if snapshot.trigger == "always" else {work, asked}
+            await asyncio.wait(wanted, timeout=snapshot.timeout_minutes * 60, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return _result_of(work)
+        finally:
+            asked.cancel()
+            await self._stop(work, attempt, step)
+        # It may have succeeded while it was being stopped, and what is done must not be called undone.
+        if work.done() and not work.cancelled() and work.result().status is StepStatus.SUCCESS:
+            return work.result()
+        if self._is_cancelled(snapshot):
+            return StepResult(StepStatus.CANCELLED, error=_CANCELLED)
+        message = f"not finished within timeout_minutes: {snapshot.timeout_minutes:g}"
+        return StepResult(StepStatus.TIMED_OUT, error=message)
+
+    async def _stop(self, work: "asyncio.Task[StepResult]", attempt: Attempt, step: StepRun) -> None:
+        """End the attempt. One that ignores its cancellation is left behind, cut off from the warehouse."""
+        if work.done():
+            attempt.close()
+            return
+        work.cancel()
+        try:
+            await asyncio.wait([work], timeout=STOP_SECONDS)
+        finally:
+            attempt.close()
+        if not work.done():
+            logger.critical("A processor ignores its cancellation and is left behind", extra=self._fields(step.step_id))
 
     async def _finish(self, step: StepRun, result: StepResult) -> StepRun:
         ended = step.model_copy(
@@ -156,7 +173,7 @@ class RunExecution:
                 "status": result.status,
                 "rows_processed": result.rows_processed,
                 "details": result.details,
-                "error_message": redact(result.error)[:_MAX_MESSAGE],
+                "error_message": plain_text(result.error),
                 "warning": result.warning,
             }
         )
@@ -202,6 +219,13 @@ class RunExecution:
         )
 
 
+def _result_of(work: "asyncio.Task[StepResult]") -> StepResult:
+    """The result of an attempt that nobody stopped."""
+    if work.cancelled():
+        return StepResult(StepStatus.FAILED, error="the processor was cancelled by its own code")
+    return work.result()
+
+
 def _failed_step(steps: Sequence[StepRun]) -> StepRun | None:
     """The step that decides a failed run."""
     return next((step for step in steps if has_failed(step)), None)
@@ -212,4 +236,4 @@ def _error_of(step: StepRun | None) -> str:
 
 
 def _rows(steps: Sequence[StepRun]) -> int:
-    return sum(step.rows_processed for step in steps)
+    return row_count(sum(step.rows_processed for step in steps))

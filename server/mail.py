@@ -1,12 +1,14 @@
 """Where mails go: files that a person or a mail server picks up."""
 
-import asyncio
 import hashlib
-import os
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
+
+from server.security.private_files import write_private
+from server.security.redaction import redact
+from server.threads import in_own_thread
 
 
 class MailFolder:
@@ -17,17 +19,22 @@ class MailFolder:
         self._sender = sender
 
     async def send(self, message: EmailMessage, *, to: Sequence[str]) -> str:
-        """Write the message; answers with the path of the file."""
+        """Write the message, without secrets; answers with the file's name in the state folder."""
         message["From"] = self._sender
         message["To"] = ", ".join(to)
-        return await asyncio.to_thread(self._write, message)
+        _without_secrets(message)
+        return await in_own_thread(self._write, message)
 
     def _write(self, message: EmailMessage) -> str:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = hashlib.sha256(message["Message-ID"].encode()).hexdigest()[:32]
-        path = self._folder / f"{name}.eml"
-        draft = path.with_suffix(".tmp")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(message.as_bytes(policy=SMTP))
-        draft.replace(path)
-        return str(path)
+        name = f"{hashlib.sha256(message['Message-ID'].encode()).hexdigest()[:32]}.eml"
+        write_private(self._folder / name, message.as_bytes(policy=SMTP))
+        return f"{self._folder.name}/{name}"
+
+
+def _without_secrets(message: EmailMessage) -> None:
+    subject, text = str(message["Subject"]), message.get_content()
+    if redact(subject) != subject:
+        message.replace_header("Subject", redact(subject))
+    if redact(text) != text:
+        message.set_content(redact(text))

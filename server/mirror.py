@@ -9,33 +9,50 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from server.domain.run import Run, RunStatus, StepRun
-from server.domain.schema import DatasetRef
+from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.domain.tenant import SYSTEM_TENANT, ApiKey
 from server.store.port import ControlStore, OutboxEntry, QueueState, StoreBusy
 from server.warehouse.port import Warehouse, WarehouseError
 
 _BATCH = 500
 _IDLE_SECONDS = 1.0
-_RETRY_SECONDS = 1.0
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_REPAIRABLE = {"TABLE_NOT_FOUND", "SCHEMA_MISMATCH", "INVALID_ROWS"}
 
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Postponed:
+    """A tenant whose tables could not be written."""
+
+    until: float
+    """When to try again, on the event loop's clock."""
+    pause: float
+    reason: str
+
+
 class Mirror:
     """Copies changes to the warehouse until it is cancelled."""
 
-    def __init__(self, store: ControlStore, warehouse: Warehouse, *, project: str) -> None:
+    def __init__(
+        self, store: ControlStore, warehouse: Warehouse, *, project: str, tables: Mapping[str, TableSpec]
+    ) -> None:
         self._store = store
         self._warehouse = warehouse
         self._project = project
-        self._postponed: dict[str, float] = {}
-        """Tenants whose tables could not be written, and when to try again (the event loop's time)."""
+        self._specs = tables
+        """What the x_meta_ tables look like: a lost table is made again, and an older one gets its new columns."""
+        self._postponed: dict[str, _Postponed] = {}
 
     async def run(self) -> None:
         """Follow the outbox. A tenant whose tables cannot be written waits, and delays no other."""
@@ -51,13 +68,14 @@ class Mirror:
     async def finish(self) -> None:
         """Project all that is left, also what was postponed, as far as it can be written now."""
         self._postponed.clear()
-        while await self.flush():
-            pass
+        with suppress(StoreBusy):
+            while await self.flush(retry=False):
+                pass
 
-    async def flush(self) -> bool:
-        """Project one batch; False when nothing was there to do."""
+    async def flush(self, *, retry: bool = True) -> bool:
+        """Project one batch; False when nothing was there to do. Without `retry` what is postponed stays so."""
         now = asyncio.get_running_loop().time()
-        waiting = [tenant_id for tenant_id, retry_at in self._postponed.items() if now < retry_at]
+        waiting = [tenant for tenant, postponed in self._postponed.items() if not retry or now < postponed.until]
         entries = await self._store.outbox(skip=waiting, limit=_BATCH)
         by_tenant = defaultdict[str, list[OutboxEntry]](list)
         for entry in entries:
@@ -66,25 +84,46 @@ class Mirror:
             if await self._project_tenant(tenant_id, own):
                 self._postponed.pop(tenant_id, None)
                 await self._store.acknowledge([entry.number for entry in own])
-            else:
-                self._postponed[tenant_id] = now + _RETRY_SECONDS
         return bool(entries)
 
     async def _project_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> bool:
-        """Write a tenant's rows; False when its tables are not there yet or cannot be written now."""
+        """Write a tenant's rows; False when its tables cannot be written now."""
         if tenant_id == SYSTEM_TENANT:
             # Runs of the system belong to no tenant's dataset; the control store alone has them.
             return True
-        dataset = DatasetRef(self._project, tenant_id)
         try:
             for table, keys, rows in await self._tables(tenant_id, entries):
                 if rows:
-                    await self._warehouse.upsert(dataset.table(table), keys, rows)
+                    await self._upsert(DatasetRef(self._project, tenant_id).table(table), keys, rows)
+        except StoreBusy:
+            raise
         except WarehouseError as error:
-            if tenant_id not in self._postponed:
-                logger.info("The mirror postpones a tenant: %s", error.message, extra={"tenant_id": tenant_id})
+            self._postpone(tenant_id, error.reason, error.message)
+            return False
+        except Exception as error:
+            # One tenant's record must not end the mirror of all.
+            logger.exception("The mirror failed on a tenant's record", extra={"tenant_id": tenant_id})
+            self._postpone(tenant_id, type(error).__name__, "see the traceback before")
             return False
         return True
+
+    async def _upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Row]) -> None:
+        try:
+            await self._warehouse.upsert(table, keys, rows)
+        except WarehouseError as error:
+            if error.reason not in _REPAIRABLE:
+                raise
+            await self._warehouse.ensure_table(table, self._specs[table.table])
+            await self._warehouse.upsert(table, keys, rows)
+
+    def _postpone(self, tenant_id: str, reason: str, message: str) -> None:
+        earlier = self._postponed.get(tenant_id)
+        pause = min(earlier.pause * 2, _LONGEST_PAUSE) if earlier else _FIRST_PAUSE
+        if earlier is None or earlier.reason != reason:
+            # A tenant that is being onboarded has no dataset yet; anything else wants an operator's look.
+            level = logging.INFO if reason == "DATASET_NOT_FOUND" else logging.WARNING
+            logger.log(level, "The mirror postpones a tenant: %s", message, extra={"tenant_id": tenant_id})
+        self._postponed[tenant_id] = _Postponed(asyncio.get_running_loop().time() + pause, pause, reason)
 
     async def _tables(
         self, tenant_id: str, entries: Iterable[OutboxEntry]

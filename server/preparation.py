@@ -13,17 +13,21 @@ from functools import lru_cache
 from pydantic import BaseModel
 
 from server.catalog import Catalog, Source
-from server.domain.faults import Fault, Refused
+from server.domain.faults import Fault, Refused, refuse
 from server.domain.pipeline import PipelineName, RunSnapshot, Step, StepBase, StepSnapshot
 from server.domain.schema import DatasetRef
 from server.domain.variables import names_in, render_text
+from server.pipeline_files.yaml_source import Path
 from server.registry import Registry
 from server.rendering import Template, settings_faults, templates, validation_context, with_strings
 from server.run_variables import RunVariables, with_late_samples
 from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, judge, read_query
-from server.yaml_source import Path
 
 _PIPELINE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}")
+
+
+MAX_VARIABLES = 1_000
+"""More than any pipeline declares; each one that is wrong is looked at and told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class Preparation:
                 `read_query` and `judge`; UNDEFINED_VARIABLE, LATE_VARIABLE, CIRCULAR_VARIABLE, INVALID_PIPELINE_ID;
                 and UNKNOWN_FIELD, MISSING_FIELD, INVALID_FIELD from a processor's Config.
         """
+        if len(request.variables) > MAX_VARIABLES:
+            message = f"a request sets at most {MAX_VARIABLES:,} variables, not {len(request.variables):,}"
+            raise refuse("TOO_MANY_VARIABLES", message, field="variables")
         source = self._catalog.load(request.name)
         context = {
             "tenant_id": tenant.tenant_id,

@@ -16,9 +16,9 @@ from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
 from server.domain.sql_template import render_sql, sql_names
 from server.domain.variables import names_in, render_text
-from server.model_faults import model_faults
-from server.places import field_path
-from server.yaml_source import Path
+from server.pipeline_files.model_faults import model_faults
+from server.pipeline_files.places import field_path
+from server.pipeline_files.yaml_source import Path
 
 logger = logging.getLogger(__name__)
 

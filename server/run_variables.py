@@ -15,9 +15,9 @@ from server.domain.variables import (
     render_text,
     resolve,
 )
-from server.model_faults import suggestion
+from server.pipeline_files.model_faults import suggestion
+from server.pipeline_files.yaml_source import Path
 from server.rendering import templates
-from server.yaml_source import Path
 
 # Stands for what is known only while the run goes on, in the shape that the real values have.
 _LATE_SAMPLES = {

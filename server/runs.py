@@ -159,6 +159,8 @@ class Runs:
             if clock() - silent_since >= self._heartbeat_seconds:
                 yield None
                 silent_since = clock()
+                # Whoever asks for events after the last one gets none, and must hear that none will come.
+                run = await self.get(tenant_id, pipeline_logging_id)
             # Other runs' commits end the wait too, so that silence is measured and not the length of one wait.
             await self._store.wait_for_change(seen, silent_since + self._heartbeat_seconds - clock())
 

@@ -1,8 +1,9 @@
 """One attempt of one step: settings rendered, processor called, its answer read."""
 
+import asyncio
 import logging
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,10 +13,12 @@ from server.domain.pipeline import PsTemplateSnapshot, StepSnapshot
 from server.domain.run import Run, StepRun, StepStatus
 from server.domain.schema import DatasetRef
 from server.logs import run_fields
-from server.registry import Registry
+from server.plain import plain_mapping, plain_text, row_count
+from server.registry import Engine, Registry
 from server.rendering import step_config, validation_context
 from server.step_warehouse import StepAccess, TenantWarehouse
 from server.store.port import Claim, ControlStore
+from server.threads import in_own_thread
 from server.warehouse.port import Warehouse, WarehouseError
 
 _ANSWERS = {"SUCCESS": StepStatus.SUCCESS, "FAILED": StepStatus.FAILED, "SKIPPED": StepStatus.SKIPPED}
@@ -46,6 +49,17 @@ class StepResult:
     """Another attempt would fail the same way."""
 
 
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """What an attempt is about."""
+
+    claim: Claim
+    snapshot: StepSnapshot
+    step: StepRun
+    late: Mapping[str, str]
+    """The variables that are known only now."""
+
+
 class _StepLogger(logging.LoggerAdapter[logging.Logger]):
     """Adds the step's fields to what the processor gives; `merge_extra` does it from Python 3.13 on."""
 
@@ -54,7 +68,7 @@ class _StepLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 class StepRunner:
-    """Calls processors. Whatever they raise becomes a result; only cancellation passes through."""
+    """Calls processors."""
 
     def __init__(
         self, registry: Registry, warehouse: Warehouse, store: ControlStore, mail: Mail, *, project: str
@@ -65,37 +79,20 @@ class StepRunner:
         self._mail = mail
         self._project = project
 
-    async def execute(
-        self, claim: Claim, snapshot: StepSnapshot, step: StepRun, late: Mapping[str, str], logs: Logs
-    ) -> StepResult:
-        """Run one attempt of the step."""
-        fields = _fields(claim.run, step.step_id)
-        try:
-            engine = self._registry.engine(snapshot.ps_type)
-            config = self._step_config(claim, snapshot, late)
-            answer = await engine.execute(config, self._context(claim, snapshot, step, logs))
-        except ProcessorError as error:
-            return StepResult(StepStatus.FAILED, error=str(error))
-        except WarehouseError as error:
-            return StepResult(StepStatus.FAILED, error=error.message, permanent=error.reason not in _TRANSIENT)
-        except Refused as refused:
-            return StepResult(StepStatus.FAILED, error="; ".join(map(str, refused.faults)), permanent=True)
-        except (Exception, SystemExit) as error:
-            # Its text may hold anything, so that it goes to the operator's log and not to the tenant.
-            logger.exception("Processor %s failed", snapshot.ps_type, extra=fields)
-            message = (
-                f"{snapshot.ps_type} raised {type(error).__name__}; the worker's log has the traceback of this run"
-            )
-            return StepResult(StepStatus.FAILED, error=message)
-        return _read_answer(snapshot.ps_type, answer)
+    def attempt(self, call: StepCall, logs: Logs) -> "Attempt":
+        """An attempt that is ready to run."""
+        warehouse = TenantWarehouse(self._warehouse, self._store, self._access(call.claim, call.snapshot))
+        return Attempt(call, self._context(call, warehouse, logs), warehouse, self._load)
 
-    def _step_config(self, claim: Claim, snapshot: StepSnapshot, late: Mapping[str, str]) -> dict[str, Any]:
-        template = _template(claim, snapshot)
-        known = validation_context(template, project=self._project, tenant_id=claim.run.tenant_id)
-        return step_config(snapshot, late, self._registry.config_model(snapshot.ps_type), known)
+    def _load(self, call: StepCall) -> tuple[Engine, dict[str, Any]]:
+        """The engine and its rendered settings. Imports and parses: not for the event loop."""
+        ps_type = call.snapshot.ps_type
+        known = validation_context(_template(call), project=self._project, tenant_id=call.claim.run.tenant_id)
+        config = step_config(call.snapshot, call.late, self._registry.config_model(ps_type), known)
+        return self._registry.engine(ps_type), config
 
-    def _context(self, claim: Claim, snapshot: StepSnapshot, step: StepRun, logs: Logs) -> dict[str, Any]:
-        run = claim.run
+    def _context(self, call: StepCall, warehouse: TenantWarehouse, logs: Logs) -> dict[str, Any]:
+        run, snapshot, step = call.claim.run, call.snapshot, call.step
 
         def progress(message: str, **fields: Any) -> None:
             logs.add(step.step_id, message, fields)
@@ -109,8 +106,8 @@ class StepRunner:
             "attempt": step.attempt,
             "date": snapshot.variables["date"],
             "run_date": snapshot.variables["run_date"],
-            "ps_template": _template(claim, snapshot).model_dump(mode="json"),
-            "warehouse": TenantWarehouse(self._warehouse, self._store, self._access(claim, snapshot)),
+            "ps_template": _template(call).model_dump(mode="json"),
+            "warehouse": warehouse,
             "progress": progress,
             "mail": self._mail,
             "logger": _StepLogger(logging.getLogger(f"processors.{snapshot.ps_type}"), _fields(run, step.step_id)),
@@ -130,8 +127,50 @@ class StepRunner:
         )
 
 
-def _template(claim: Claim, snapshot: StepSnapshot) -> PsTemplateSnapshot:
-    return claim.snapshot.ps_templates.get(snapshot.ps_type, PsTemplateSnapshot())
+class Attempt:
+    """One attempt of one step. Whatever the processor raises becomes a result; only cancellation passes through."""
+
+    def __init__(
+        self,
+        call: StepCall,
+        context: dict[str, Any],
+        warehouse: TenantWarehouse,
+        load: Callable[[StepCall], tuple[Engine, dict[str, Any]]],
+    ) -> None:
+        self._call = call
+        self._context = context
+        self._warehouse = warehouse
+        self._load = load
+
+    async def run(self) -> StepResult:
+        """Call the processor and read its answer."""
+        ps_type = self._call.snapshot.ps_type
+        try:
+            engine, config = await in_own_thread(self._load, self._call)
+            return _read_answer(ps_type, await engine.execute(config, self._context))
+        except asyncio.CancelledError:
+            raise
+        except ProcessorError as error:
+            return StepResult(StepStatus.FAILED, error=plain_text(error))
+        except WarehouseError as error:
+            return StepResult(StepStatus.FAILED, error=error.message, permanent=error.reason not in _TRANSIENT)
+        except Refused as refused:
+            return StepResult(StepStatus.FAILED, error="; ".join(map(str, refused.faults)), permanent=True)
+        except BaseException as error:
+            # Foreign code: not even its KeyboardInterrupt may end the worker. Its text may hold anything, so that it
+            # goes to the operator's log and not to the tenant.
+            fields = _fields(self._call.claim.run, self._call.step.step_id)
+            logger.exception("Processor %s failed", ps_type, extra=fields)
+            message = f"{ps_type} raised {type(error).__name__}; the worker's log has the traceback of this run"
+            return StepResult(StepStatus.FAILED, error=message)
+
+    def close(self) -> None:
+        """The attempt is over, whether or not its processor has noticed: it reaches the warehouse no more."""
+        self._warehouse.close()
+
+
+def _template(call: StepCall) -> PsTemplateSnapshot:
+    return call.claim.snapshot.ps_templates.get(call.snapshot.ps_type, PsTemplateSnapshot())
 
 
 def _fields(run: Run, step_id: str) -> dict[str, str]:
@@ -145,40 +184,20 @@ def _fields(run: Run, step_id: str) -> dict[str, str]:
 
 def _read_answer(ps_type: str, answer: object) -> StepResult:
     """What the contract's dict says; anything else is the processor's fault."""
-    if not isinstance(answer, Mapping) or answer.get("status") not in _ANSWERS:
+    name = answer.get("status") if isinstance(answer, Mapping) else None
+    if not isinstance(answer, Mapping) or not isinstance(name, str) or name not in _ANSWERS:
         return StepResult(
             StepStatus.FAILED,
             error=f"{ps_type} did not answer with {{'status': 'SUCCESS' | 'FAILED' | 'SKIPPED', ...}}",
             permanent=True,
         )
-    details = answer.get("details") or {}
-    error = str(details.get("error") or answer.get("error") or "") if isinstance(details, Mapping) else ""
-    status = _ANSWERS[answer["status"]]
-    if status is StepStatus.FAILED and not error:
-        error = f"{ps_type} answered FAILED without a reason"
+    details = plain_mapping(answer.get("details"))
+    error = plain_text(details.get("error") or answer.get("error") or f"{ps_type} answered FAILED without a reason")
+    status = _ANSWERS[name]
     return StepResult(
         status,
-        rows_processed=_whole_number(answer.get("rows_processed")),
-        details=_plain(details),
+        rows_processed=row_count(answer.get("rows_processed")),
+        details=details,
         error=error if status is StepStatus.FAILED else "",
-        warning=bool(answer.get("warning")),
+        warning=answer.get("warning") is True,
     )
-
-
-def _whole_number(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
-
-
-def _plain(details: object) -> dict[str, Any]:
-    """Details as JSON keeps them."""
-    if not isinstance(details, Mapping):
-        return {}
-    return {str(key): _plain_value(value) for key, value in details.items()}
-
-
-def _plain_value(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return _plain(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain_value(item) for item in value]
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

@@ -1,6 +1,5 @@
 """What a step gets of the warehouse: its tenant's dataset, through the SQL guard, each effect once."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
@@ -10,7 +9,8 @@ from pydantic import ValidationError
 from server.domain.faults import Refused, refuse
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.store.port import ControlStore
-from server.warehouse.port import Warehouse, WriteEffect, WriteMode
+from server.threads import in_own_thread
+from server.warehouse.port import Warehouse, WarehouseError, WriteEffect, WriteMode
 from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, judge, read_query
 
 METADATA_PREFIX = "x_meta_"
@@ -38,6 +38,7 @@ class TenantWarehouse:
         self._store = store
         self._access = access
         self._effects = 0
+        self._closed = False
         self.project = access.own.project
         self.dataset = access.own.dataset
 
@@ -51,12 +52,14 @@ class TenantWarehouse:
         table_config: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
+        # Before anything is awaited: the order of the calls decides which effect is which, not who is faster.
+        self._effects += 1
+        job_id = f"{self._access.job_prefix}-{self._effects}"
         if write_mode not in get_args(WriteMode):
             raise refuse("INVALID_WRITE_MODE", f"write_mode is one of {', '.join(get_args(WriteMode))}")
         query = await self._guarded(sql)
-        self._effects += 1
         effect = WriteEffect(
-            job_id=f"{self._access.job_prefix}-{self._effects}",
+            job_id=job_id,
             sql=query.sql,
             destination=self._own_table(table),
             mode=cast("WriteMode", write_mode),
@@ -81,6 +84,7 @@ class TenantWarehouse:
 
     async def ensure_dataset(self, *, location: str, description: str = "") -> bool:
         """See `processors.base.StepWarehouse`. Raises WarehouseError."""
+        self._require_open()
         return await self._warehouse.ensure_dataset(self._access.own, location=location, description=description)
 
     async def ensure_table(
@@ -92,6 +96,7 @@ class TenantWarehouse:
         table_config: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
+        self._require_open()
         spec = _spec(schema, description, table_config)
         change = await self._warehouse.ensure_table(self._own_table(table), spec)
         return {"created": change.created, "added_columns": list(change.added_columns)}
@@ -99,7 +104,7 @@ class TenantWarehouse:
     async def _guarded(self, sql: str) -> CheckedQuery:
         """The query, checked against what the step may read at this moment."""
         # Parsing a long query takes seconds, and the worker's other runs need the event loop.
-        query = await asyncio.to_thread(read_query, sql, default=self._access.own)
+        query = await in_own_thread(read_query, sql, default=self._access.own)
         named = {table.dataset for table in query.tables} - {self.dataset}
         policy = GuardPolicy(
             own=self._access.own,
@@ -109,7 +114,16 @@ class TenantWarehouse:
         )
         if faults := judge(query, policy):
             raise Refused(faults)
+        self._require_open()
         return query
+
+    def close(self) -> None:
+        """Nothing can be read or written through this any more: the attempt that it belonged to is over."""
+        self._closed = True
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise WarehouseError("ATTEMPT_ENDED", "the attempt that this warehouse belonged to has ended")
 
     def _own_table(self, name: str) -> TableRef:
         """A table that the step may write."""

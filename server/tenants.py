@@ -6,26 +6,15 @@ from datetime import UTC, datetime
 
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run
-from server.domain.tenant import ApiKey, Scope, Tenant, TenantState, tenant_faults
+from server.domain.tenant import ApiKey, NewTenant, Scope, Tenant, TenantState, tenant_faults
 from server.errors import InvalidRequest, RequestIdReused, TenantExists, TenantNotFound
 from server.preparation import RunRequest, TenantFacts
 from server.runs import Caller, Runs, request_key
 from server.security.api_keys import KeyRing, NewSecret
-from server.store.port import ControlStore, RequestConflict, TenantConflict
+from server.store.port import ControlStore, RequestConflict, RequestKey, TenantConflict
 
 _ONBOARDING = PipelineName("setup", "tenants", "onboarding")
 _FIRST_KEY_SCOPES = (Scope.RUNS_READ, Scope.RUNS_WRITE, Scope.TENANT_ADMIN)
-
-
-@dataclass(frozen=True, slots=True)
-class NewTenant:
-    """What an operator says of a tenant."""
-
-    tenant_id: str
-    display_name: str
-    location: str
-    contact_emails: tuple[str, ...]
-    allowed_sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +42,25 @@ class Tenants:
         Raises:
             InvalidRequest: with every fault. TenantExists, RequestIdReused.
         """
-        if faults := tenant_faults(new.tenant_id, new.contact_emails, new.allowed_sources, new.location):
-            raise InvalidRequest(faults)
-        request = RunRequest(_ONBOARDING, None, {"location": new.location})
-        facts = TenantFacts(new.tenant_id, new.allowed_sources)
         key = request_key(new.tenant_id, "OnboardTenant", request_id, _content(new))
         try:
-            run = await self._runs.prepare(Caller(new.tenant_id, created_by), request, facts, key)
-            secret = self._keys.make()
-            stored = await self._store.onboard_tenant(_tenant(new), _first_key(new.tenant_id, secret), run)
+            # First, so that a repetition gets its answer whatever has become of the pipeline's file or of the rules.
+            if key is not None and (earlier := await self._store.find_request(key)):
+                return await self._answer(earlier, "")
+            return await self._onboard(new, Caller(new.tenant_id, created_by), key)
         except TenantConflict:
             raise TenantExists from None
         except RequestConflict:
             raise RequestIdReused from None
+
+    async def _onboard(self, new: NewTenant, caller: Caller, key: RequestKey | None) -> Onboarded:
+        if faults := tenant_faults(new):
+            raise InvalidRequest(faults)
+        request = RunRequest(_ONBOARDING, None, {"location": new.location})
+        run = await self._runs.prepare(caller, request, TenantFacts(new.tenant_id, new.allowed_sources), key)
+        secret = self._keys.make()
+        stored = await self._store.onboard_tenant(_tenant(new), _first_key(new.tenant_id, secret), run)
+        # Another repetition of the request may have been faster.
         is_new = stored.pipeline_logging_id == run.pipeline_logging_id
         return await self._answer(stored, secret.text if is_new else "")
 

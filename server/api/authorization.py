@@ -7,10 +7,13 @@ from google.protobuf.message import Message
 from server.domain.tenant import Principal, Scope
 from server.errors import PermissionDenied, TenantNotFound
 
-_PIPELINES = "/convergence.v1.PipelineService/"
-_TENANTS = "/convergence.v1.TenantService/"
-_SCHEDULES = "/convergence.v1.ScheduleService/"
-_SYSTEM = "/convergence.v1.SystemService/"
+OWN_PREFIX = "/convergence.v1."
+"""Methods of this service; the others, reflection and health, are the gRPC library's."""
+_PIPELINES = OWN_PREFIX + "PipelineService/"
+_TENANTS = OWN_PREFIX + "TenantService/"
+_SCHEDULES = OWN_PREFIX + "ScheduleService/"
+_SYSTEM = OWN_PREFIX + "SystemService/"
+_HEALTH = "/grpc.health.v1.Health/"
 
 ANY_KEY = None
 """The method needs a valid key and no particular scope."""
@@ -51,10 +54,11 @@ SCOPES: dict[str, Scope | None] = {
     _SCHEDULES + "ListScheduledRuns": Scope.RUNS_READ,
     _SYSTEM + "GetSystemInfo": ANY_KEY,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": ANY_KEY,
+    _HEALTH + "Watch": ANY_KEY,
 }
 
-OPEN_PREFIX = "/grpc.health.v1.Health/"
-"""Probes come without a key and learn nothing but whether the server serves."""
+OPEN_METHODS = frozenset({_HEALTH + "Check"})
+"""Probes come without a key and learn nothing but whether the server serves. Watch is a stream without end."""
 
 current_principal: ContextVar[Principal] = ContextVar("current_principal")
 """Who makes the call that is being handled."""

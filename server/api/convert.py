@@ -1,6 +1,6 @@
 """Records to messages."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from google.protobuf import struct_pb2, timestamp_pb2
 from google.protobuf.json_format import ParseDict
@@ -11,6 +11,7 @@ from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
 from server.domain.run import LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant
+from server.plain import plain_mapping
 
 
 def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
@@ -22,14 +23,9 @@ def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
     return message
 
 
-def moment(message: timestamp_pb2.Timestamp) -> datetime:
-    """A time in UTC."""
-    return message.ToDatetime(tzinfo=UTC)
-
-
 def struct(values: dict[str, object]) -> struct_pb2.Struct:
-    """Plain JSON values."""
-    return ParseDict(values, struct_pb2.Struct())
+    """What a processor told of its work; what a Struct cannot hold becomes text, so that no value hides the run."""
+    return ParseDict(plain_mapping(values), struct_pb2.Struct())
 
 
 def run(record: Run) -> run_pb2.Run:

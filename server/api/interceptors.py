@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import grpc
 from google.protobuf.message import Message
 
-from server.api.authorization import OPEN_PREFIX, authorize_method, authorize_request, current_principal
+from server.api.authorization import OPEN_METHODS, OWN_PREFIX, authorize_method, authorize_request, current_principal
 from server.api.status import abort
 from server.domain.tenant import Principal
 from server.errors import InternalError, MalformedRequest, NotAvailable, ServiceError, StoreUnavailable, Unauthenticated
@@ -91,43 +91,79 @@ class Gate(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """Authenticate, then wrap the method's handler."""
         method = handler_call_details.method
-        if method.startswith(OPEN_PREFIX):
-            return await continuation(handler_call_details)
+        if method in OPEN_METHODS:
+            return _open(await continuation(handler_call_details))
         try:
             principal = await self._authenticator.principal(handler_call_details.invocation_metadata)
-            handler = await continuation(handler_call_details)
-            if handler is None:
-                raise NotAvailable("There is no such method.")
-            authorize_method(principal, method)
+            return _admitted(await continuation(handler_call_details), method, principal)
         except ServiceError as error:
             return _refusing(error)
         except StoreBusy:
             return _refusing(StoreUnavailable())
-        return _guarded(handler, method, principal)
+        except Exception:
+            request_id = str(uuid.uuid4())
+            logger.exception("%s INTERNAL", method, extra={"method": method, "request_id": request_id})
+            return _refusing(InternalError(), request_id)
 
 
-def _refusing(error: ServiceError) -> Handler:
+def _open(handler: Handler | None) -> Handler | None:
+    """The health check with an answer of ours to bytes that are no message."""
+    if handler is None or handler.unary_unary is None:
+        return handler
+    answer = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
+
+    async def unary(request: Message, context: Context) -> Message:
+        if request is _MALFORMED:
+            await abort(context, MalformedRequest(), request_id="")
+        return await answer(request, context)
+
+    return grpc.unary_unary_rpc_method_handler(
+        unary,
+        request_deserializer=_tolerant(handler.request_deserializer),
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _admitted(handler: Handler | None, method: str, principal: Principal) -> Handler:
+    if handler is None:
+        raise NotAvailable("There is no such method.")
+    authorize_method(principal, method)
+    # The handlers of reflection and health are the gRPC library's own, and not shaped like ours.
+    return _Guard(handler, method, principal).handler() if method.startswith(OWN_PREFIX) else handler
+
+
+def _refusing(error: ServiceError, request_id: str = "") -> Handler:
     async def refuse(_: bytes, context: Context) -> None:
-        await abort(context, error, request_id="")
+        await abort(context, error, request_id=request_id)
 
     return grpc.unary_unary_rpc_method_handler(refuse)
 
 
-def _guarded(handler: Handler, method: str, principal: Principal) -> Handler:
-    """The handler with everything around it that no servicer should have to think of."""
+class _Guard:
+    """A handler of ours with everything around it that no servicer should have to think of."""
 
-    # In an asyncio server they are coroutine functions and async generators, which the stubs do not say.
-    answer = cast("Callable[[Message, Context], Awaitable[Message]]", handler.unary_unary)
-    answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", handler.unary_stream)
+    def __init__(self, handler: Handler, method: str, principal: Principal) -> None:
+        self._handler = handler
+        self._method = method
+        self._principal = principal
+        self._is_offered = _is_offered(handler)
 
-    def new_call() -> _Call:
-        current_principal.set(principal)
-        return _Call(method, principal, str(uuid.uuid4()), time.monotonic())
+    def handler(self) -> Handler:
+        """What the server is to call instead."""
+        serializers = {
+            "request_deserializer": _tolerant(self._handler.request_deserializer),
+            "response_serializer": self._handler.response_serializer,
+        }
+        if self._handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(self._unary, **serializers)
+        return grpc.unary_stream_rpc_method_handler(self._stream, **serializers)
 
-    async def unary(request: Message, context: Context) -> Message:
-        call = new_call()
+    async def _unary(self, request: Message, context: Context) -> Message:
+        call = self._new_call()
+        # In an asyncio server it is a coroutine function, which the stubs do not say.
+        answer = cast("Callable[[Message, Context], Awaitable[Message]]", self._handler.unary_unary)
         try:
-            _check(principal, request)
+            self._check(request)
             response = await answer(request, context)
         except BaseException as error:
             await _fail(call, context, error)
@@ -135,10 +171,12 @@ def _guarded(handler: Handler, method: str, principal: Principal) -> Handler:
         call.log("OK")
         return response
 
-    async def stream(request: Message, context: Context) -> AsyncIterator[Message]:
-        call = new_call()
+    async def _stream(self, request: Message, context: Context) -> AsyncIterator[Message]:
+        call = self._new_call()
+        # And this one is an async generator.
+        answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", self._handler.unary_stream)
         try:
-            _check(principal, request)
+            self._check(request)
             async for response in answers(request, context):
                 yield response
         except GeneratorExit:
@@ -148,20 +186,26 @@ def _guarded(handler: Handler, method: str, principal: Principal) -> Handler:
             raise
         call.log("OK")
 
-    serializers = {
-        "request_deserializer": _tolerant(handler.request_deserializer),
-        "response_serializer": handler.response_serializer,
-    }
-    if handler.unary_unary is not None:
-        return grpc.unary_unary_rpc_method_handler(unary, **serializers)
-    if handler.unary_stream is not None:
-        return grpc.unary_stream_rpc_method_handler(stream, **serializers)
-    # Reflection, the only method with a stream of requests, is the library's own.
-    return handler
+    def _new_call(self) -> _Call:
+        current_principal.set(self._principal)
+        return _Call(self._method, self._principal, str(uuid.uuid4()), time.monotonic())
+
+    def _check(self, request: Message) -> None:
+        if request is _MALFORMED:
+            raise MalformedRequest
+        authorize_request(self._principal, request)
+        if not self._is_offered:
+            raise NotAvailable
+
+
+def _is_offered(handler: Handler) -> bool:
+    """Whether a servicer of ours defines the method; what it does not define, the generated base answers."""
+    behaviour = handler.unary_unary or handler.unary_stream
+    return behaviour is not None and not behaviour.__module__.endswith("_pb2_grpc")
 
 
 def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-    """Bytes that are no message become a mark that `_check` refuses, instead of UNKNOWN."""
+    """Bytes that are no message become a mark that is refused later, with a reason, instead of UNKNOWN."""
 
     def decode(data: bytes) -> Any:
         try:
@@ -172,12 +216,6 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
     return decode
 
 
-def _check(principal: Principal, request: Message) -> None:
-    if request is _MALFORMED:
-        raise MalformedRequest
-    authorize_request(principal, request)
-
-
 async def _fail(call: _Call, context: Context, error: BaseException) -> None:
     """Give the call its status. Returns only when the client itself ended the call: then the caller re-raises."""
     task = asyncio.current_task()
@@ -186,8 +224,6 @@ async def _fail(call: _Call, context: Context, error: BaseException) -> None:
         return
     if isinstance(error, StoreBusy):
         error = StoreUnavailable()
-    if isinstance(error, NotImplementedError):
-        error = NotAvailable()
     if not isinstance(error, ServiceError):
         call.log("INTERNAL", failure=error)
         error = InternalError()

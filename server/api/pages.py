@@ -4,12 +4,13 @@ import base64
 import binascii
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.message import Message
 
 from convergence.v1 import pipeline_service_pb2, tenant_service_pb2
-from server.domain.faults import Fault
+from server.domain.faults import Fault, Refused
+from server.domain.pipeline import PipelineName
 from server.errors import InvalidRequest
 
 ListRequest = (
@@ -20,6 +21,7 @@ ListRequest = (
 
 MAX_PAGE_SIZE = 500
 DEFAULT_PAGE_SIZE = 50
+_NO_RUN_IS_OLDER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def page_size(asked: int) -> int:
@@ -46,6 +48,8 @@ def page_key(request: ListRequest, *, parts: int) -> list[str] | None:
         return None
     try:
         key = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        # JSON can spell what is no text: half of a surrogate pair, which no store takes.
+        json.dumps(key, ensure_ascii=False).encode()
     except (binascii.Error, ValueError, RecursionError):
         key = None
     strings = isinstance(key, list) and len(key) == parts + 1 and all(isinstance(part, str) for part in key)
@@ -57,8 +61,19 @@ def page_key(request: ListRequest, *, parts: int) -> list[str] | None:
 def page_moment(part: str) -> datetime:
     """A time that is part of a key. Raises InvalidRequest: INVALID_PAGE_TOKEN."""
     try:
-        return datetime.fromisoformat(part)
+        moment = datetime.fromisoformat(part)
     except ValueError:
+        raise _foreign_token() from None
+    if moment.utcoffset() is None or moment < _NO_RUN_IS_OLDER:
+        raise _foreign_token()
+    return moment
+
+
+def page_pipeline(part: str) -> PipelineName:
+    """A pipeline's name that is a key. Raises InvalidRequest: INVALID_PAGE_TOKEN."""
+    try:
+        return PipelineName.parse(part)
+    except Refused:
         raise _foreign_token() from None
 
 

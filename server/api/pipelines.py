@@ -11,10 +11,11 @@ from convergence.v1 import run_pb2
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
 from server.api import convert
 from server.api.authorization import current_principal
-from server.api.pages import page_key, page_moment, page_size, page_token
-from server.api.requests import checked_request_id, known_name, own_tenant, pipeline_name
+from server.api.pages import page_key, page_moment, page_pipeline, page_size, page_token
+from server.api.requests import checked_request_id, known_names, moments, own_tenant, pipeline_name
 from server.catalog import Catalog, Entry, PipelineNotFound
 from server.domain.faults import Fault, Refused
+from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunStatus
 from server.domain.tenant import Scope
 from server.errors import InvalidRequest, PermissionDenied, PipelineMissing
@@ -73,9 +74,9 @@ class PipelineServicer(PipelineServiceServicer):
 
     async def ListPipelines(self, request: pb.ListPipelinesRequest, context: Context) -> pb.ListPipelinesResponse:
         """See the proto."""
-        size, key = page_size(request.page_size), page_key(request, parts=1)
+        size, after = page_size(request.page_size), _last_name(request)
         entries = await asyncio.to_thread(self._catalog.entries)
-        wanted = [entry for entry in entries if _is_behind(entry, key) and _is_of(entry, request.provider)]
+        wanted = [entry for entry in entries if _is_behind(entry, after) and _is_of(entry, request.provider)]
         page = wanted[:size]
         return pb.ListPipelinesResponse(
             pipelines=[convert.pipeline_summary(entry) for entry in page],
@@ -109,23 +110,28 @@ def _token_behind(request: pb.ListRunsRequest, run: Run) -> str:
 
 
 def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
-    principal = current_principal.get()
+    # To leave the tenant out means all of them to an operator, and to everyone else their own.
+    sees_all = current_principal.get().is_admin and not request.tenant_id
+    created_after, created_before = moments(request, "created_after", "created_before")
     return RunFilter(
-        tenant_id=request.tenant_id or principal.tenant_id,
+        tenant_id=None if sees_all else own_tenant(request),
         pipeline_id=request.pipeline,
         provider=request.provider,
         domain=request.domain,
         template_name=request.template_name,
-        statuses=tuple(
-            known_name(RunStatus, run_pb2.Run.Status.Name, number, "statuses") for number in request.statuses
-        ),
-        created_after=convert.moment(request.created_after) if request.HasField("created_after") else None,
-        created_before=convert.moment(request.created_before) if request.HasField("created_before") else None,
+        statuses=known_names(RunStatus, run_pb2.Run.Status.Name, request.statuses, "statuses"),
+        created_after=created_after,
+        created_before=created_before,
     )
 
 
-def _is_behind(entry: Entry, key: list[str] | None) -> bool:
-    return key is None or str(entry.name) > key[0]
+def _last_name(request: pb.ListPipelinesRequest) -> PipelineName | None:
+    key = page_key(request, parts=1)
+    return None if key is None else page_pipeline(key[0])
+
+
+def _is_behind(entry: Entry, after: PipelineName | None) -> bool:
+    return after is None or entry.name > after
 
 
 def _is_of(entry: Entry, provider: str) -> bool:

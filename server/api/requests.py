@@ -1,8 +1,11 @@
 """What several requests have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from server.api.authorization import current_principal
 from server.domain.faults import Fault, Refused
@@ -51,13 +54,27 @@ def pipeline_name(request: OfPipeline) -> PipelineName:
         raise InvalidRequest(refused.faults) from None
 
 
-def known_name(kind: type[E], name_of: Callable[[N], str], number: N, field: str) -> E:
-    """The member of `kind` that a number of the protos' enum stands for. Raises InvalidRequest."""
+def known_names(kind: type[E], name_of: Callable[[N], str], numbers: Iterable[N], field: str) -> tuple[E, ...]:
+    """The members of `kind` that numbers of the protos' enum stand for, each once. Raises InvalidRequest."""
     try:
-        return kind(name_of(number))
+        return tuple(kind(name_of(number)) for number in dict.fromkeys(numbers))
     except ValueError:
         known = ", ".join(member.value for member in kind)
         raise InvalidRequest([Fault("INVALID_FIELD", f"{field} are of {known}", field=field)]) from None
+
+
+def moments(request: Message, *fields: str) -> list[datetime | None]:
+    """The times in those fields, in UTC, None for one that is not set. Raises InvalidRequest, for all at once."""
+    found, faults = list[datetime | None](), list[Fault]()
+    for field in fields:
+        try:
+            found.append(getattr(request, field).ToDatetime(tzinfo=UTC) if request.HasField(field) else None)
+        except (ValueError, OverflowError):
+            message = "a time is of the years 1 to 9999, with 0 to 999,999,999 nanos"
+            faults.append(Fault("INVALID_FIELD", message, field=field))
+    if faults:
+        raise InvalidRequest(faults)
+    return found
 
 
 def checked_request_id(request: Repeatable) -> str:

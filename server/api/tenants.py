@@ -9,9 +9,9 @@ from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from server.api import convert
 from server.api.authorization import current_principal
 from server.api.pages import page_key, page_size, page_token
-from server.api.requests import checked_request_id, known_name, own_tenant
-from server.domain.tenant import TenantState
-from server.tenants import NewTenant, Tenants
+from server.api.requests import checked_request_id, known_names, own_tenant
+from server.domain.tenant import NewTenant, TenantState
+from server.tenants import Tenants
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -49,7 +49,7 @@ class TenantServicer(TenantServiceServicer):
     async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
         """See the proto."""
         size, key = page_size(request.page_size), page_key(request, parts=1)
-        states = [known_name(TenantState, pb.Tenant.State.Name, number, "states") for number in request.states]
+        states = known_names(TenantState, pb.Tenant.State.Name, request.states, "states")
         tenants = await self._tenants.list(after=key[0] if key else "", limit=size + 1, states=states)
         page = tenants[:size]
         return pb.ListTenantsResponse(

@@ -1,6 +1,8 @@
 """Tenants, their API keys, and who is asking."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,6 +16,9 @@ _TENANT_ID = re.compile(r"[a-z][a-z0-9_]{2,62}")
 _EMAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,190}")
 _RESERVED = {SYSTEM_TENANT, "information_schema", "admin", "system", "setup", "default", "public", "main"}
 _LOCATION = re.compile(r"US|EU|[a-z]+(?:-[a-z]+)+[0-9]{1,2}")
+_MAX_DISPLAY_NAME = 200
+_MAX_CONTACT_EMAILS = 50
+_MAX_ALLOWED_SOURCES = 100
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{4,61}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]*\*?")
 
 
@@ -88,35 +93,66 @@ class Principal(Record):
         return self.is_admin or scope in self.scopes
 
 
-def tenant_faults(
-    tenant_id: str, contact_emails: tuple[str, ...], allowed_sources: tuple[str, ...], location: str
-) -> list[Fault]:
-    """What is wrong with a new tenant's profile."""
-    faults = []
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """What an operator says of a tenant."""
+
+    tenant_id: str
+    display_name: str
+    """'' for the tenant_id."""
+    location: str
+    contact_emails: tuple[str, ...]
+    allowed_sources: tuple[str, ...]
+
+
+def tenant_faults(new: NewTenant) -> list[Fault]:
+    """Everything that is wrong with a new tenant's profile."""
+    return [
+        *_id_faults(new.tenant_id),
+        *_display_name_faults(new.display_name),
+        *_location_faults(new.location),
+        *_email_faults(new.contact_emails),
+        *_source_faults(new.allowed_sources),
+    ]
+
+
+def _id_faults(tenant_id: str) -> Iterator[Fault]:
     if not _TENANT_ID.fullmatch(tenant_id) or tenant_id in _RESERVED or tenant_id.startswith("x_meta_"):
-        faults.append(
-            Fault(
-                "INVALID_TENANT_ID",
-                "a tenant id is 3 to 63 lower-case letters, digits and _, starts with a letter, and is not reserved: "
-                "it names the tenant's dataset",
-                field="tenant_id",
-            )
+        yield Fault(
+            "INVALID_TENANT_ID",
+            "a tenant id is 3 to 63 lower-case letters, digits and _, starts with a letter, and is not reserved: "
+            "it names the tenant's dataset",
+            field="tenant_id",
         )
+
+
+def _display_name_faults(display_name: str) -> Iterator[Fault]:
+    if len(display_name) > _MAX_DISPLAY_NAME or not display_name.isprintable():
+        message = f"a display name is at most {_MAX_DISPLAY_NAME} printable characters"
+        yield Fault("INVALID_DISPLAY_NAME", message, field="display_name")
+
+
+def _location_faults(location: str) -> Iterator[Fault]:
     if not _LOCATION.fullmatch(location):
         message = f"{location[:50]!r} is not a BigQuery location; write US, EU or a region such as europe-west1"
-        faults.append(Fault("INVALID_LOCATION", message, field="location"))
-    faults += [
-        Fault("INVALID_EMAIL", f"{mail[:100]!r} is not one mail address", field=f"contact_emails[{position}]")
-        for position, mail in enumerate(contact_emails)
-        if not _EMAIL.fullmatch(mail) or not mail.isprintable()
-    ]
-    faults += [
-        Fault(
-            "INVALID_SOURCE",
-            f"{source[:100]!r} is not project.dataset.table; the table may end in *",
-            field=f"allowed_sources[{position}]",
-        )
-        for position, source in enumerate(allowed_sources)
-        if not _SOURCE.fullmatch(source)
-    ]
-    return faults
+        yield Fault("INVALID_LOCATION", message, field="location")
+
+
+def _email_faults(contact_emails: tuple[str, ...]) -> Iterator[Fault]:
+    if len(contact_emails) > _MAX_CONTACT_EMAILS:
+        message = f"the contact addresses are at most {_MAX_CONTACT_EMAILS}, not {len(contact_emails)}"
+        yield Fault("INVALID_EMAIL", message, field="contact_emails")
+    for position, mail in enumerate(contact_emails[:_MAX_CONTACT_EMAILS]):
+        if not _EMAIL.fullmatch(mail) or not mail.isprintable():
+            message = f"{mail[:100]!r} is not one mail address"
+            yield Fault("INVALID_EMAIL", message, field=f"contact_emails[{position}]")
+
+
+def _source_faults(allowed_sources: tuple[str, ...]) -> Iterator[Fault]:
+    if len(allowed_sources) > _MAX_ALLOWED_SOURCES:
+        message = f"the allowed sources are at most {_MAX_ALLOWED_SOURCES}, not {len(allowed_sources)}"
+        yield Fault("INVALID_SOURCE", message, field="allowed_sources")
+    for position, source in enumerate(allowed_sources[:_MAX_ALLOWED_SOURCES]):
+        if not _SOURCE.fullmatch(source):
+            message = f"{source[:100]!r} is not project.dataset.table; the table may end in *"
+            yield Fault("INVALID_SOURCE", message, field=f"allowed_sources[{position}]")

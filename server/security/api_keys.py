@@ -2,12 +2,12 @@
 
 import hashlib
 import hmac
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from server.domain.faults import CannotStart
+from server.security.private_files import create_private
 
 _PREFIX = "cvg"
 _SECRET_BYTES = 32
@@ -36,16 +36,9 @@ class KeyRing:
         Raises:
             CannotStart: others may read the file, or it does not hold a pepper.
         """
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls(_read_pepper(path))
-        with os.fdopen(descriptor, "wb") as file:
-            pepper = secrets.token_bytes(_PEPPER_BYTES)
-            file.write(pepper)
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(pepper)
+        if not path.exists() and create_private(path, pepper := secrets.token_bytes(_PEPPER_BYTES)):
+            return cls(pepper)
+        return cls(_read_pepper(path))
 
     def make(self) -> NewSecret:
         """A new key of 32 random bytes."""

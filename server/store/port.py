@@ -125,7 +125,7 @@ class RunEnd:
     logs: tuple[LogEntry, ...] = ()
 
 
-OutboxKind = Literal["run", "step", "api_key", "tenant"]
+OutboxKind = Literal["run", "step", "api_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class OutboxEntry:
     tenant_id: str
     kind: OutboxKind
     key: str
-    """pipeline_logging_id, key_id or tenant_id; for a step `pipeline_logging_id/step_id`."""
+    """pipeline_logging_id or key_id; for a step `pipeline_logging_id/step_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class QueueState:
 
     run: Run
     worker_id: str
-    """The worker that claimed it last, '' before the first claim."""
+    """The worker that has it, or had it last; '' before the first claim and when it was handed back."""
 
 
 class ControlStore(Protocol):
@@ -189,6 +189,10 @@ class ControlStore(Protocol):
 
     async def tenants_among(self, names: Collection[str]) -> frozenset[str]:
         """Those of `names` that are tenant ids."""
+        ...
+
+    async def has_operator_key(self) -> bool:
+        """Whether any key belongs to an operator."""
         ...
 
     async def add_first_operator_key(self, key: ApiKey) -> bool:

@@ -17,7 +17,7 @@ class WarehouseError(Exception):
     """The warehouse refused a request, in a sentence that the tenant who made it may read.
 
     `reason` is UPPER_SNAKE: INVALID_QUERY, SCHEMA_MISMATCH, TABLE_NOT_FOUND, DATASET_NOT_FOUND,
-    REQUIRED_FIELD_IS_NULL, INVALID_ROWS, UNSUPPORTED_SQL, WAREHOUSE_BUSY, WAREHOUSE_FAILED.
+    REQUIRED_FIELD_IS_NULL, INVALID_ROWS, UNSUPPORTED_SQL, JOB_ID_REUSED, WAREHOUSE_BUSY, WAREHOUSE_FAILED.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -36,7 +36,11 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True)
 class WriteEffect:
-    """One write that happens once: the same `job_id` a second time answers with the first outcome."""
+    """One write that happens once: the same `job_id` a second time answers with the first outcome.
+
+    It is the same effect only with the same destination, mode and text of the query, so a caller that tries again
+    renders the same text again.
+    """
 
     job_id: str
     """Letters, digits, `-` and `_`, at most 1,024: BigQuery's rule for job ids."""
@@ -75,7 +79,11 @@ class Rows:
 
 
 class Warehouse(Protocol):
-    """A warehouse. Every method may raise WarehouseError; each may be cancelled and then leaves nothing half done."""
+    """A warehouse. Every method may raise WarehouseError.
+
+    Each may be cancelled and then leaves nothing half done. What can be repeated (`ensure_*`, `upsert`) and what
+    changes nothing ends with CancelledError, wherever the cancellation met it; `write` tells what it did.
+    """
 
     async def ensure_dataset(self, dataset: DatasetRef, *, location: str, description: str = "") -> bool:
         """Create the dataset unless it exists; True when it was created."""
@@ -102,9 +110,12 @@ class Warehouse(Protocol):
         schema, description, partitioning and clustering. Types must be equal or widen as BigQuery coerces them
         (INT64 to NUMERIC, BIGNUMERIC, FLOAT64; NUMERIC to BIGNUMERIC, FLOAT64; BIGNUMERIC to FLOAT64).
 
+        Cancelled before its commit it leaves nothing and raises CancelledError; cancelled after it, it answers with the
+        outcome. The task's `cancelling()` stays as it is, and its next call of the warehouse raises CancelledError.
+
         Raises:
             WarehouseError: SCHEMA_MISMATCH listing every difference, REQUIRED_FIELD_IS_NULL, INVALID_QUERY ...;
-                nothing was written then.
+                nothing was written then. JOB_ID_REUSED when the job id was that of another destination, mode or query.
         """
         ...
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from server.model_faults import model_faults
+from server.pipeline_files.model_faults import model_faults
 
 
 class Inner(BaseModel):

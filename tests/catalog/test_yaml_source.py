@@ -6,7 +6,7 @@ import time
 import pytest
 
 from server.domain.faults import Refused
-from server.yaml_source import MAX_BYTES, decode, load_yaml
+from server.pipeline_files.yaml_source import MAX_BYTES, decode, load_yaml
 
 
 def load(text):

@@ -176,6 +176,25 @@ async def test_probes_need_no_key(service: Service) -> None:
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+async def test_a_probe_that_is_no_message(service: Service) -> None:
+    async with grpc.aio.insecure_channel(service.target) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary("/grpc.health.v1.Health/Check")(b"\xff\xff", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error_info(caught.value).reason == "MALFORMED_REQUEST"
+
+
+async def test_watching_health_needs_a_key(service: Service, acme_key: str) -> None:
+    """It is a stream without end."""
+    async with grpc.aio.insecure_channel(service.target) as channel:
+        stub, ask = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await anext(aiter(stub.Watch(ask, timeout=10)))
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        watch = stub.Watch(ask, metadata=(("x-api-key", acme_key),), timeout=10)
+        assert (await anext(aiter(watch))).status == health_pb2.HealthCheckResponse.SERVING
+
+
 async def test_reflection_needs_a_key(service: Service) -> None:
     async with grpc.aio.insecure_channel(service.target) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)

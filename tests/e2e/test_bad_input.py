@@ -46,6 +46,9 @@ CASES = [
     Bad("unknown", "PIPELINE_NOT_FOUND", "cost_billing", ("gcp", "cost", "cost_biling"), code="NOT_FOUND"),
     Bad("no pipelines there", "PIPELINE_NOT_FOUND", "", ("metadata", "schemas", "x"), code="NOT_FOUND"),
     Bad("unknown variable", "UNKNOWN_VARIABLE", "admin_email", variables={"admin_mail": "a@example.com"}),
+    Bad(
+        "more variables than anyone means", "TOO_MANY_VARIABLES", "1,000", variables={f"v{n}": "" for n in range(1001)}
+    ),
     Bad("protected variable", "PROTECTED_VARIABLE", "tenant_id", variables={"tenant_id": "rival_inc"}),
     Bad("late variable", "PROTECTED_VARIABLE", "error_message", variables={"error_message": "x"}),
     Bad("unused variable", "UNUSED_VARIABLE", "unused", ("bad", "", "unused"), variables={"unused": "x"}),

@@ -24,6 +24,9 @@ async def rows(checkout: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 async def test_a_killed_worker_is_replaced_and_the_run_finishes(own_service: Service, tmp_path: Path) -> None:
+    """Long before its lease has ended: the server knows that the worker is dead."""
+    await own_service.stop()
+    own_service = await Service.start(own_service.checkout, lease_seconds="300")
     key = await onboard(own_service, "acme_corp")
     async with own_service.client(key) as client:
         run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
@@ -98,7 +101,7 @@ async def test_a_worker_whose_loop_stands_still_is_replaced(own_service: Service
 async def test_sigterm_hands_a_running_run_to_the_next_server(own_service: Service, tmp_path: Path) -> None:
     key = await onboard(own_service, "acme_corp")
     await own_service.stop()
-    first = await Service.start(own_service.checkout, drain_seconds="0")
+    first = await Service.start(own_service.checkout, drain_seconds="0", lease_seconds="300")
     async with first.client(key) as client:
         run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
         await file_appears(tmp_path / "began-1")
@@ -111,6 +114,8 @@ async def test_sigterm_hands_a_running_run_to_the_next_server(own_service: Servi
             ended = await finished(client, run)
             assert ended.status == Run.SUCCESS
             assert ended.steps[1].status == StepRun.SUCCESS
+            told = [event.log.message for event in await events(client, run) if event.HasField("log")]
+            assert not [message for message in told if "was lost" in message], "handing back is no loss"
     finally:
         await second.stop()
 

@@ -36,8 +36,8 @@ class TestSteps:
         assert run.failed_step == "act"
         assert run.error_message == "step act: the file bills.csv has no rows"
         assert statuses(run) == ["FAILED", "SKIPPED", "SUCCESS", "SKIPPED"]
-        path = Path(str(run.steps[2].details["delivered_to"]))
-        mail = message_from_bytes((service.checkout / path).read_bytes(), policy=policy.default)
+        path = service.checkout / "var" / str(run.steps[2].details["delivered_to"])
+        mail = message_from_bytes((path).read_bytes(), policy=policy.default)
         assert mail["To"] == "ops@example.com"
         assert mail["Subject"] == "failed act"
         assert mail["X-Convergence-Severity"] == "ERROR"

@@ -30,3 +30,11 @@ async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     opened = await SqliteStore.open(tmp_path / "control.sqlite3", clock=clock)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def second(store: SqliteStore, tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
+    """The same store, opened again as another process would."""
+    opened = await SqliteStore.open(tmp_path / "control.sqlite3", clock=clock)
+    yield opened
+    await opened.close()

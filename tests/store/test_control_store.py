@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,9 @@ class TestAccept:
             await store.find_request(request_key(content="other"))
         assert len(await store.list_runs(RunFilter(), after=None, limit=10)) == 1
 
-    async def test_simultaneous_equal_requests_make_one_run(self, store: SqliteStore) -> None:
-        runs = await asyncio.gather(*(store.accept_run(new_run(request=request_key())) for _ in range(20)))
+    async def test_simultaneous_equal_requests_make_one_run(self, store: SqliteStore, second: SqliteStore) -> None:
+        stores = [store, second] * 10
+        runs = await asyncio.gather(*(either.accept_run(new_run(request=request_key())) for either in stores))
         assert len({run.pipeline_logging_id for run in runs}) == 1
 
 
@@ -155,6 +157,12 @@ class TestList:
         keys = [(run.created_at, run.pipeline_logging_id) for run in seen]
         assert keys == sorted(keys, reverse=True)
 
+    async def test_a_time_before_all_time_is_a_filter_too(self, store: SqliteStore) -> None:
+        await store.accept_run(new_run())
+        beginning = datetime(1970, 1, 1, tzinfo=UTC)
+        assert await store.list_runs(RunFilter(created_before=beginning), after=None, limit=9) == []
+        assert len(await store.list_runs(RunFilter(created_after=beginning), after=None, limit=9)) == 1
+
     async def test_filters(self, store: SqliteStore, clock: Clock) -> None:
         first = await store.accept_run(new_run())
         clock.advance(60)
@@ -187,10 +195,11 @@ class TestClaim:
         assert [step.step_id for step in held.snapshot.steps] == ["extract", "load"]
         assert held.allowed_sources == ("shared-project.export.gcp_*",)
 
-    async def test_two_workers_never_have_the_same_run(self, store: SqliteStore) -> None:
+    async def test_two_workers_never_have_the_same_run(self, store: SqliteStore, second: SqliteStore) -> None:
         for _ in range(10):
             await store.accept_run(new_run())
-        held = await asyncio.gather(*(claim(store, f"w{number}", concurrent=100) for number in range(12)))
+        stores = [store, second] * 6
+        held = await asyncio.gather(*(claim(either, f"w{n}", concurrent=100) for n, either in enumerate(stores)))
         runs = [found.run.pipeline_logging_id for found in held if found]
         assert len(runs) == len(set(runs)) == 10
 
@@ -291,10 +300,51 @@ class TestLease:
         assert run is not None
         assert run.status is RunStatus.FAILED
         assert run.steps[0].status is StepStatus.FAILED
+        assert run.failed_step == "load"
         assert "3 times" in run.error_message
         assert await sequences(store, run.pipeline_logging_id) == list(
             range(1, len(await sequences(store, run.pipeline_logging_id)) + 1)
         )
+
+    async def test_a_run_that_gets_on_is_no_poison(self, store: SqliteStore) -> None:
+        await store.accept_run(new_run(steps=("one", "two", "three")))
+        for number in range(6):
+            held = await claimed(store, f"w{number}")
+            if number % 2:
+                step = await store.start_step(held.lease, held.run.steps[number // 2])
+                await store.finish_step(held.lease, StepEnd(step.model_copy(update={"status": StepStatus.SUCCESS})))
+            await store.expire_worker(f"w{number}")
+        assert (await claimed(store)).run.status is RunStatus.RUNNING
+
+    async def test_poison_ends_every_step_and_sums_what_was_done(self, store: SqliteStore) -> None:
+        accepted = await store.accept_run(new_run(steps=("one", "two", "three")))
+        held = await claimed(store, "w0")
+        step = await store.start_step(held.lease, held.run.steps[0])
+        ended = step.model_copy(update={"status": StepStatus.SUCCESS, "rows_processed": 5})
+        await store.finish_step(held.lease, StepEnd(ended))
+        await store.expire_worker("w0")
+        for worker in ("w1", "w2"):
+            held = await claimed(store, worker)
+            await store.start_step(held.lease, held.run.steps[1])
+            await store.expire_worker(worker)
+        assert await claim(store) is None
+        run = await store.get_run(accepted.pipeline_logging_id)
+        assert run is not None
+        assert [s.status for s in run.steps] == [StepStatus.SUCCESS, StepStatus.FAILED, StepStatus.SKIPPED]
+        assert (run.failed_step, run.rows_processed) == ("two", 5)
+
+    async def test_a_cancelled_run_that_no_worker_survives_is_cancelled(self, store: SqliteStore) -> None:
+        accepted = await store.accept_run(new_run(steps=("one", "two")))
+        for worker in ("w1", "w2", "w3"):
+            held = await claimed(store, worker)
+            await store.request_cancel(accepted.pipeline_logging_id)
+            await store.start_step(held.lease, held.run.steps[0])
+            await store.expire_worker(worker)
+        assert await claim(store) is None
+        run = await store.get_run(accepted.pipeline_logging_id)
+        assert run is not None
+        assert run.status is RunStatus.CANCELLED
+        assert {s.status for s in run.steps} == {StepStatus.CANCELLED}
 
     async def test_handing_back_costs_nothing(self, store: SqliteStore) -> None:
         await store.accept_run(new_run())
@@ -326,6 +376,8 @@ class TestRunControl:
         assert cancelled is not None
         assert cancelled.status is RunStatus.CANCELLED
         assert cancelled.finished_at is not None
+        assert [step.status for step in cancelled.steps] == [StepStatus.CANCELLED]
+        assert (await store.events(run.pipeline_logging_id, after=0, limit=9))[-1].is_last
         assert await claim(store) is None
 
     async def test_cancelling_a_running_run_tells_its_worker(self, store: SqliteStore) -> None:
@@ -355,6 +407,18 @@ class TestRunControl:
 
 
 class TestFile:
+    async def test_a_commit_before_the_first_look_is_noticed(
+        self, store: SqliteStore, tmp_path: Path, clock: Clock
+    ) -> None:
+        other = await SqliteStore.open(tmp_path / "control.sqlite3", clock=clock)
+        try:
+            seen = store.version
+            await other.accept_run(new_run())
+            async with asyncio.timeout(10):
+                assert await store.wait_for_change(seen, 30) != seen
+        finally:
+            await other.close()
+
     async def test_another_process_is_noticed(self, store: SqliteStore, tmp_path: Path, clock: Clock) -> None:
         other = await SqliteStore.open(tmp_path / "control.sqlite3", clock=clock)
         try:

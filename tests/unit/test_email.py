@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from processors.notify_systems.email_notification import EmailNotificationEngine, get_engine
 from server.mail import MailFolder
+from server.security.api_keys import KeyRing
 from tests.unit.contexts import context
 
 HOSTILE = [
@@ -25,11 +26,11 @@ HOSTILE = [
 
 
 async def mailed(tmp_path: Path, *, subject: str, message: str = "text", to: str = "ops@example.com") -> EmailMessage:
-    folder = MailFolder(tmp_path, sender="convergence@localhost")
+    folder = MailFolder(tmp_path / "mail", sender="convergence@localhost")
     config = {"to_emails": [to], "subject": subject, "message": message}
     answer = await get_engine().execute(config, context(mail=folder))
     assert answer["status"] == "SUCCESS"
-    parsed = message_from_bytes(Path(answer["details"]["delivered_to"]).read_bytes(), policy=policy.default)
+    parsed = message_from_bytes((tmp_path / answer["details"]["delivered_to"]).read_bytes(), policy=policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
 
@@ -56,7 +57,7 @@ async def test_every_attempt_has_the_same_message_id_and_file(tmp_path: Path) ->
     first = await mailed(tmp_path, subject="a")
     second = await mailed(tmp_path, subject="a")
     assert first["Message-ID"] == second["Message-ID"]
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list((tmp_path / "mail").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,11 @@ async def test_every_attempt_has_the_same_message_id_and_file(tmp_path: Path) ->
 def test_an_address_is_exactly_one(address: str) -> None:
     with pytest.raises(ValidationError):
         EmailNotificationEngine.Config(to_emails=[address], subject="s", message="m")
+
+
+async def test_a_key_in_a_mail_is_redacted(tmp_path: Path) -> None:
+    secret = KeyRing(b"p" * 32).make().text
+    mail = await mailed(tmp_path, subject=f"leaked {secret}", message=f"it was {secret}")
+    assert secret not in mail.as_string()
+    assert mail["Subject"].endswith("_[redacted]")
+    assert "_[redacted]" in mail.get_content()

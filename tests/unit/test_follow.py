@@ -34,11 +34,25 @@ async def test_heartbeats_come_while_other_runs_keep_the_store_busy(tmp_path: Pa
             assert await anext(events) is None
             assert await anext(events) is None
             await store.request_cancel(watched.pipeline_logging_id)
-            last = await anext(events)
-            assert last is not None
-            assert last.is_last
-            assert [event async for event in events] == []
+            rest = [event async for event in events]
+            assert [event.is_last for event in rest if event] == [False, True]
     finally:
         busy.cancel()
         await asyncio.wait([busy])
+        await store.close()
+
+
+async def test_nothing_is_awaited_behind_the_end(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    settings = Settings()
+    preparation = Preparation(Catalog(settings.configs_dir, settings.ps_templates_dir), Registry(), settings.project)
+    runs = Runs(store, preparation, heartbeat_seconds=0.05)
+    try:
+        run = await store.accept_run(new_run())
+        async with asyncio.timeout(20):
+            events = runs.follow("acme_corp", run.pipeline_logging_id, after=1000)
+            assert await anext(events) is None
+            await store.request_cancel(run.pipeline_logging_id)
+            assert {event async for event in events} <= {None}
+    finally:
         await store.close()

@@ -147,6 +147,30 @@ async def test_the_same_job_id_writes_once(warehouse: Warehouse, dataset: Datase
     assert await values(warehouse, dataset, "SELECT COUNT(*) FROM costs") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        pytest.param({"table": "others"}, ["another destination"], id="destination"),
+        pytest.param({"mode": "overwrite"}, ["another mode"], id="mode"),
+        pytest.param({"sql": "SELECT 'x' AS service"}, ["another query"], id="query"),
+        pytest.param({"table": "others", "sql": "SELECT 1 AS n"}, ["destination", "query"], id="several"),
+    ],
+)
+async def test_a_job_id_stands_for_one_effect(
+    warehouse: Warehouse, dataset: DatasetRef, other: Mapping[str, Any], words: list[str]
+) -> None:
+    await warehouse.write(effect(dataset, ONE_ROW, into=COSTS))
+
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.write(effect(dataset, **{"sql": ONE_ROW, **other}))
+
+    assert refused.value.reason == "JOB_ID_REUSED"
+    for word in ("job-1", *words):
+        assert word in refused.value.message
+    assert await warehouse.get_table(dataset.table("others")) is None
+    assert await values(warehouse, dataset, "SELECT service FROM costs") == [("BigQuery",)]
+
+
 async def test_a_failed_write_leaves_neither_table_nor_job(warehouse: Warehouse, dataset: DatasetRef) -> None:
     with pytest.raises(WarehouseError):
         await warehouse.write(effect(dataset, "SELECT 'x' AS service, 1 / (cost - 1) AS cost FROM UNNEST([1]) AS cost"))

@@ -10,8 +10,9 @@ import pytest
 
 from server.domain.schema import DatasetRef
 from server.warehouse.embedded import EmbeddedWarehouse
+from server.warehouse.embedded.catalog import FIND_JOB
 from server.warehouse.port import Warehouse, WarehouseError, WriteEffect
-from tests.warehouse.tables import PROJECT, effect, values
+from tests.warehouse.tables import PROJECT, column, effect, spec, values
 
 DATASET = DatasetRef(PROJECT, "acme_corp")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -98,6 +99,88 @@ async def test_a_job_is_remembered_when_the_file_is_opened_again(tmp_path: Path)
     assert (outcome.adopted, outcome.rows_written, outcome.table_created) == (True, 1, True)
     assert await values(second, DATASET, "SELECT COUNT(*) FROM costs") == [(1,)]
     await second.close()
+
+
+FIRST_BOOKKEEPING = """
+CREATE SCHEMA _warehouse;
+CREATE TABLE _warehouse.datasets (
+    project VARCHAR, dataset VARCHAR, location VARCHAR NOT NULL, description VARCHAR NOT NULL,
+    created_at TIMESTAMPTZ DEFAULT now(), PRIMARY KEY (project, dataset));
+CREATE TABLE _warehouse.tables (
+    project VARCHAR, dataset VARCHAR, name VARCHAR, spec JSON NOT NULL,
+    created_at TIMESTAMPTZ DEFAULT now(), PRIMARY KEY (project, dataset, name));
+CREATE TABLE _warehouse.jobs (
+    job_id VARCHAR PRIMARY KEY, outcome JSON NOT NULL, finished_at TIMESTAMPTZ DEFAULT now());
+INSERT INTO _warehouse.jobs (job_id, outcome)
+    VALUES ('job-1', '{"job_id": "job-1", "rows_written": 7, "table_created": true, "adopted": false}');
+"""
+
+
+async def test_a_file_of_the_first_bookkeeping_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    with duckdb.connect(path) as file:
+        file.execute(FIRST_BOOKKEEPING)
+
+    for job_id in ("job-2", "job-3"):  # the second time there is nothing left to do
+        warehouse = await open_file(path)
+        await warehouse.ensure_dataset(DATASET, location="US")
+        old = await warehouse.write(effect(DATASET, "SELECT 1 AS n"))
+        assert (old.adopted, old.rows_written) == (True, 7)
+        assert (await warehouse.write(effect(DATASET, "SELECT 1 AS n", job_id=job_id))).adopted is False
+        with pytest.raises(WarehouseError, match="another query"):
+            await warehouse.write(effect(DATASET, "SELECT 2 AS n", job_id=job_id))
+        await warehouse.close()
+
+
+async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    await (await open_file(path)).close()
+    with duckdb.connect(path) as file:
+        file.execute("UPDATE _warehouse.version SET number = number + 1")
+
+    with pytest.raises(WarehouseError, match="newer release"):
+        await open_file(path)
+
+    with duckdb.connect(path) as file:  # which another configuration could not do if the file were still open
+        assert file.execute("SELECT number FROM _warehouse.version").fetchall() == [(3,)]
+
+
+async def test_a_job_is_found_by_its_index(tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / "w.duckdb") as file:
+        file.execute(FIRST_BOOKKEEPING)
+    warehouse = await open_file(tmp_path / "w.duckdb")
+    fill = "INSERT INTO _warehouse.jobs (job_id, outcome) SELECT 'n' || i, '{}' FROM range(5000) r(i)"
+    await warehouse._connection.write(lambda session: session.run(fill))
+
+    plan = await warehouse._connection.read(lambda session: session.run(f"EXPLAIN ANALYZE {FIND_JOB}", ["n777"]))
+
+    assert "Index Scan" in plan[0][1]
+    await warehouse.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        pytest.param(
+            f'INSERT INTO "{DATASET}".costs SELECT NULL', "REQUIRED_FIELD_IS_NULL", id="NULL in a REQUIRED column"
+        ),
+        pytest.param(
+            "INSERT INTO _warehouse.jobs (job_id, outcome) SELECT 'NOT NULL', '{}' FROM range(2)",
+            "WAREHOUSE_FAILED",
+            id="a duplicate in the bookkeeping",
+        ),
+    ],
+)
+async def test_only_a_null_is_told_as_one(tmp_path: Path, sql: str, reason: str) -> None:
+    warehouse = await open_file(tmp_path / "w.duckdb")
+    await warehouse.ensure_dataset(DATASET, location="US")
+    await warehouse.ensure_table(DATASET.table("costs"), spec(column("n", "INT64", "REQUIRED")))
+
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse._connection.write(lambda session: session.run(sql))
+
+    assert refused.value.reason == reason
+    await warehouse.close()
 
 
 async def test_a_file_in_use_says_by_whom(busy_file: tuple[Path, int]) -> None:

@@ -51,8 +51,12 @@ class Database:
         self._local = threading.local()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._scanner = ThreadPoolExecutor(1, thread_name_prefix="store-scanner")
         self._connections: list[sqlite3.Connection] = []
         self._probe_connection = self._connect()
+        self._data_version = self._probe()
+        # From now on it probes on the event loop, which must not wait for another process.
+        self._probe_connection.execute("PRAGMA busy_timeout = 0")
         self._changed = asyncio.Condition()
         self._prober: asyncio.Task[None] | None = None
         self.version = 0
@@ -86,11 +90,21 @@ class Database:
             result = work(Transaction(connection, self._now()))
             connection.execute("COMMIT")
         except BaseException:
+            self._roll_back(connection)
+            raise
+        return result, connection.total_changes != before
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """Leave the transaction, or the connection: a later transaction must not begin inside this one."""
+        try:
             # SQLite may have rolled back by itself, on a full disk for one.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise
-        return result, connection.total_changes != before
+        except sqlite3.Error:
+            logger.exception("A transaction could not be rolled back; its connection is closed")
+            del self._local.connection
+            self._connections.remove(connection)
+            connection.close()
 
     def _look(self, work: Callable[[Transaction], T]) -> T:
         connection = self._connection()
@@ -111,6 +125,10 @@ class Database:
         """Run `work` on one consistent state. Raises StoreBusy when SQLite cannot."""
         return await _in_thread(self._readers, self._look, work)
 
+    async def scan(self, work: Callable[[Transaction], T]) -> T:
+        """As `read`, for what may look at many rows: such reads wait for each other and for nobody else."""
+        return await _in_thread(self._scanner, self._look, work)
+
     async def _announce(self) -> None:
         async with self._changed:
             self.version += 1
@@ -119,23 +137,27 @@ class Database:
     async def wait_for_change(self, seen: int, timeout: float) -> int:  # noqa: ASYNC109 - the port's word
         """Wait until `version` differs from `seen`, at most `timeout` seconds."""
         if self._prober is None:
-            self._prober = asyncio.create_task(self._probe())
+            self._prober = asyncio.create_task(self._keep_probing())
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout), self._changed:
                 await self._changed.wait_for(lambda: self.version != seen)
         return self.version
 
-    async def _probe(self) -> None:
+    async def _keep_probing(self) -> None:
         """Notice the commits of other processes."""
-        last = self._data_version()
         while True:
             await asyncio.sleep(_PROBE_SECONDS)
-            current = self._data_version()
-            if current != last:
-                last = current
+            try:
+                current = self._probe()
+            except sqlite3.Error:
+                # Whoever reads or writes next hears of it; the next look may succeed.
+                logger.debug("The control store could not be probed", exc_info=True)
+                continue
+            if current != self._data_version:
+                self._data_version = current
                 await self._announce()
 
-    def _data_version(self) -> int:
+    def _probe(self) -> int:
         version: int = self._probe_connection.execute("PRAGMA data_version").fetchone()[0]
         return version
 
@@ -144,7 +166,7 @@ class Database:
         if self._prober is not None:
             self._prober.cancel()
             await asyncio.wait([self._prober])
-        for pool in (self._writer, self._readers):
+        for pool in (self._writer, self._readers, self._scanner):
             await asyncio.to_thread(pool.shutdown)
         for connection in self._connections:
             connection.close()
@@ -155,7 +177,7 @@ async def _in_thread(
 ) -> U:
     try:
         return await asyncio.get_running_loop().run_in_executor(pool, run, work)
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         logger.exception("The control store did not answer")
         raise StoreBusy(str(error)) from error
 

@@ -8,7 +8,7 @@ from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, StepEnd
 from server.store.sqlite.database import Transaction
 from server.store.sqlite.rows import moment
-from server.store.sqlite.runs import add_event, announce, note, stored_run, stored_steps
+from server.store.sqlite.runs import add_event, announce, end_open_steps, ended, note, store_step, stored_run
 
 # Hops from one waiting tenant to the next through the partial index, so the cost follows the number of tenants that
 # wait and not the length of any tenant's queue.
@@ -51,6 +51,12 @@ def claim(tx: Transaction, worker_id: str, lease_micros: int, max_concurrent_run
     return _lease(tx, row["pipeline_logging_id"], worker_id, lease_micros)
 
 
+def has_work(tx: Transaction) -> bool:
+    """Whether a claim could find something."""
+    waiting = tx.execute("SELECT 1 FROM runs WHERE status = 'PENDING' LIMIT 1").fetchone()
+    return waiting is not None or _abandoned(tx) is not None
+
+
 def _abandoned(tx: Transaction) -> str | None:
     row = tx.execute(
         """
@@ -82,15 +88,23 @@ def _lose_lease(tx: Transaction, pipeline_logging_id: str) -> bool:
 
 
 def _fail_poison(tx: Transaction, pipeline_logging_id: str) -> None:
+    """The end of a run that no worker survives; one that was to be cancelled is cancelled by that."""
     message = f"the run's worker was lost {MAX_LEASES_LOST} times; it is not tried again"
-    for step in stored_steps(tx, pipeline_logging_id):
+    run = stored_run(tx, pipeline_logging_id)
+    cancelled = run.status is RunStatus.CANCELLING
+    failed = next((step.step_id for step in run.steps if step.status is StepStatus.RUNNING), "")
+    for step in run.steps:
         if step.status is StepStatus.RUNNING:
-            _store_step(tx, pipeline_logging_id, _ended(tx, step, StepStatus.FAILED, message))
-    _end_run(tx, pipeline_logging_id, RunEnd(RunStatus.FAILED, message))
-
-
-def _ended(tx: Transaction, step: StepRun, status: StepStatus, message: str) -> StepRun:
-    return step.model_copy(update={"status": status, "finished_at": moment(tx.now), "error_message": message})
+            status = StepStatus.CANCELLED if cancelled else StepStatus.FAILED
+            store_step(tx, pipeline_logging_id, ended(tx, step, status, message))
+    end_open_steps(tx, run, StepStatus.CANCELLED if cancelled else StepStatus.SKIPPED, "")
+    end = RunEnd(
+        RunStatus.CANCELLED if cancelled else RunStatus.FAILED,
+        message,
+        failed_step="" if cancelled else failed,
+        rows_processed=sum(step.rows_processed for step in run.steps),
+    )
+    _end_run(tx, pipeline_logging_id, end)
 
 
 def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micros: int) -> Claim:
@@ -98,14 +112,17 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
         """
         UPDATE runs SET lease_worker = ?, lease_epoch = lease_epoch + 1, lease_until = ? WHERE pipeline_logging_id = ?
         RETURNING lease_epoch,
-                  (SELECT body FROM snapshots WHERE snapshots.snapshot_hash = runs.snapshot_hash),
+                  (SELECT body FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id),
                   (SELECT allowed_sources FROM tenants WHERE tenants.tenant_id = runs.tenant_id)
         """,
         (worker_id, tx.now + lease_micros, pipeline_logging_id),
     ).fetchone()
+    run = stored_run(tx, pipeline_logging_id)
+    # Whose it is now is shown in the queue's table.
+    note(tx, run.tenant_id, "run", pipeline_logging_id)
     return Claim(
         Lease(pipeline_logging_id, worker_id, epoch),
-        stored_run(tx, pipeline_logging_id),
+        run,
         RunSnapshot.model_validate_json(snapshot),
         tuple(json.loads(sources or "[]")),
     )
@@ -182,7 +199,7 @@ def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
             "error_message": "",
         }
     )
-    return _store_step(tx, lease.pipeline_logging_id, started)
+    return store_step(tx, lease.pipeline_logging_id, started)
 
 
 def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
@@ -190,20 +207,9 @@ def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
     _fence(tx, lease)
     for log in end.logs:
         add_event(tx, lease.pipeline_logging_id, log)
-    return _store_step(tx, lease.pipeline_logging_id, _ended(tx, end.step, end.step.status, end.step.error_message))
-
-
-def _store_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> StepRun:
-    (tenant_id,) = tx.execute(
-        "SELECT tenant_id FROM runs WHERE pipeline_logging_id = ?", (pipeline_logging_id,)
-    ).fetchone()
-    tx.execute(
-        "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
-        (step.model_dump_json(), pipeline_logging_id, step.step_id),
-    )
-    add_event(tx, pipeline_logging_id, step)
-    note(tx, tenant_id, "step", f"{pipeline_logging_id}/{step.step_id}")
-    return step
+    # A run that gets on is no poison, however often others took its workers with them.
+    tx.execute("UPDATE runs SET leases_lost = 0 WHERE pipeline_logging_id = ?", (lease.pipeline_logging_id,))
+    return store_step(tx, lease.pipeline_logging_id, ended(tx, end.step, end.step.status, end.step.error_message))
 
 
 def add_logs(tx: Transaction, lease: Lease, logs: Sequence[LogEntry]) -> None:

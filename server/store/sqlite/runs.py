@@ -1,13 +1,12 @@
 """Runs as clients see them: accept, read, cancel."""
 
-import hashlib
 import json
 from collections.abc import Collection
 
-from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun
+from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun, StepStatus
 from server.store.port import NewRun, QueueState, RequestConflict, RequestKey, RunFilter, RunPosition
 from server.store.sqlite.database import Transaction, to_micros
-from server.store.sqlite.rows import event_body, event_of, run_of
+from server.store.sqlite.rows import event_body, event_of, moment, run_of
 
 
 def accept(tx: Transaction, new: NewRun) -> Run:
@@ -46,13 +45,12 @@ def accept(tx: Transaction, new: NewRun) -> Run:
 
 def _insert_run(tx: Transaction, new: NewRun) -> None:
     body = new.snapshot.model_dump_json(exclude_defaults=True)
-    snapshot_hash = hashlib.sha256(body.encode()).hexdigest()
-    tx.execute("INSERT INTO snapshots VALUES (?, ?) ON CONFLICT DO NOTHING", (snapshot_hash, body))
+    tx.execute("INSERT INTO snapshots VALUES (?, ?)", (new.pipeline_logging_id, body))
     tx.execute(
         """
         INSERT INTO runs (pipeline_logging_id, tenant_id, pipeline_id, provider, domain, template_name, status,
-                          trigger_kind, run_date, variables, config_hash, snapshot_hash, created_by, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
+                          trigger_kind, run_date, variables, config_hash, created_by, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?)
         """,
         (
             new.pipeline_logging_id,
@@ -65,7 +63,6 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
             new.date,
             json.dumps(new.variables),
             new.config_hash,
-            snapshot_hash,
             new.created_by,
             tx.now,
         ),
@@ -116,7 +113,7 @@ def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, lim
         ("created_at >= ?", wanted.created_after and to_micros(wanted.created_after)),
         ("created_at < ?", wanted.created_before and to_micros(wanted.created_before)),
     ]
-    used = [(condition, value) for condition, value in conditions if value]
+    used = [(condition, value) for condition, value in conditions if value not in (None, "")]
     where = [condition for condition, _ in used]
     values = [value for _, value in used]
     if wanted.statuses:
@@ -138,21 +135,48 @@ def request_cancel(tx: Transaction, pipeline_logging_id: str) -> Run | None:
     run = find_run(tx, pipeline_logging_id)
     if run is None or run.status not in {RunStatus.PENDING, RunStatus.RUNNING}:
         return run
-    waiting = run.status is RunStatus.PENDING
+    if run.status is RunStatus.RUNNING:
+        tx.execute(
+            "UPDATE runs SET status = 'CANCELLING', cancel_requested_at = ? WHERE pipeline_logging_id = ?",
+            (tx.now, pipeline_logging_id),
+        )
+        return announce(tx, pipeline_logging_id)
+    message = "cancelled before it started"
+    end_open_steps(tx, run, StepStatus.CANCELLED, message)
     tx.execute(
         """
-        UPDATE runs SET status = ?, cancel_requested_at = ?, finished_at = ?, error_message = ?
+        UPDATE runs SET status = 'CANCELLED', cancel_requested_at = ?, finished_at = ?, error_message = ?
         WHERE pipeline_logging_id = ?
         """,
-        (
-            RunStatus.CANCELLED if waiting else RunStatus.CANCELLING,
-            tx.now,
-            tx.now if waiting else None,
-            "cancelled before it started" if waiting else "",
-            pipeline_logging_id,
-        ),
+        (tx.now, tx.now, message, pipeline_logging_id),
     )
     return announce(tx, pipeline_logging_id)
+
+
+def end_open_steps(tx: Transaction, run: Run, status: StepStatus, message: str) -> None:
+    """No step of a run that has ended is still to come."""
+    for step in run.steps:
+        if step.status is StepStatus.PENDING:
+            store_step(tx, run.pipeline_logging_id, ended(tx, step, status, message))
+
+
+def ended(tx: Transaction, step: StepRun, status: StepStatus, message: str) -> StepRun:
+    """The step as it ends at this moment."""
+    return step.model_copy(update={"status": status, "finished_at": moment(tx.now), "error_message": message})
+
+
+def store_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> StepRun:
+    """Replace a step's record, and tell watchers and mirror."""
+    (tenant_id,) = tx.execute(
+        "SELECT tenant_id FROM runs WHERE pipeline_logging_id = ?", (pipeline_logging_id,)
+    ).fetchone()
+    tx.execute(
+        "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
+        (step.model_dump_json(), pipeline_logging_id, step.step_id),
+    )
+    add_event(tx, pipeline_logging_id, step)
+    note(tx, tenant_id, "step", f"{pipeline_logging_id}/{step.step_id}")
+    return step
 
 
 def announce(tx: Transaction, pipeline_logging_id: str) -> Run:

@@ -74,6 +74,10 @@ class SqliteStore:
         """See the port."""
         return await self._db.read(lambda tx: tenants.tenants_among(tx, names))
 
+    async def has_operator_key(self) -> bool:
+        """See the port."""
+        return await self._db.read(tenants.has_operator_key)
+
     async def add_first_operator_key(self, key: ApiKey) -> bool:
         """See the port."""
         return await self._db.write(lambda tx: tenants.add_first_key(tx, key))
@@ -100,7 +104,7 @@ class SqliteStore:
 
     async def list_runs(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
         """See the port."""
-        return await self._db.read(lambda tx: runs.list_runs(tx, wanted, after, limit))
+        return await self._db.scan(lambda tx: runs.list_runs(tx, wanted, after, limit))
 
     async def request_cancel(self, pipeline_logging_id: str) -> Run | None:
         """See the port."""
@@ -112,6 +116,9 @@ class SqliteStore:
 
     async def claim(self, worker_id: str, *, lease_seconds: float, max_concurrent_runs: int) -> Claim | None:
         """See the port."""
+        # A look costs a reader's time; asking for the write lock at every commit of anyone would cost every writer's.
+        if not await self._db.read(leases.has_work):
+            return None
         lease = _micros(lease_seconds)
         return await self._db.write(lambda tx: leases.claim(tx, worker_id, lease, max_concurrent_runs))
 

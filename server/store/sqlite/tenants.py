@@ -90,9 +90,14 @@ def add_key(tx: Transaction, key: ApiKey) -> None:
         note(tx, key.tenant_id, "api_key", key.key_id)
 
 
+def has_operator_key(tx: Transaction) -> bool:
+    """Whether any key belongs to an operator."""
+    return tx.execute("SELECT 1 FROM api_keys WHERE tenant_id IS NULL LIMIT 1").fetchone() is not None
+
+
 def add_first_key(tx: Transaction, key: ApiKey) -> bool:
     """Store an operator's key unless there is one."""
-    if tx.execute("SELECT 1 FROM api_keys WHERE tenant_id IS NULL LIMIT 1").fetchone():
+    if has_operator_key(tx):
         return False
     add_key(tx, key)
     return True

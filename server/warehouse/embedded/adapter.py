@@ -36,8 +36,12 @@ class EmbeddedWarehouse:
         """
         duck = await asyncio.to_thread(open_file, path)
         connection = Connection(duck)
-        await connection.write(prepare)
-        await asyncio.to_thread(duck.execute, "SET lock_configuration = true")
+        try:
+            await connection.write(prepare)
+            await asyncio.to_thread(duck.execute, "SET lock_configuration = true")
+        except BaseException:
+            await connection.close()
+            raise
         return cls(connection, project)
 
     async def close(self) -> None:
@@ -54,7 +58,7 @@ class EmbeddedWarehouse:
             catalog.create_dataset(dataset, location, description)
             return True
 
-        return await self._connection.write(work)
+        return await self._connection.write(work, str(dataset))
 
     async def get_table(self, table: TableRef) -> TableSpec | None:
         """The table's schema and settings, or None when there is no such table."""
@@ -66,13 +70,13 @@ class EmbeddedWarehouse:
 
     async def ensure_table(self, table: TableRef, spec: TableSpec) -> TableChange:
         """Create the table, or add the columns it lacks; see the port."""
-        created, added = await self._connection.write(lambda session: ensure_table(session, table, spec))
+        created, added = await self._connection.write(lambda session: ensure_table(session, table, spec), str(table))
         return TableChange(created, added)
 
     async def write(self, effect: WriteEffect) -> JobOutcome:
         """Write a query's rows to a table, atomically, and once per job id; see the port."""
         try:
-            return await self._connection.write(lambda session: write(session, effect))
+            return await self._connection.effect(lambda session: write(session, effect), str(effect.destination))
         except WarehouseError as error:
             if error.reason != "REQUIRED_FIELD_IS_NULL":
                 raise
@@ -82,7 +86,7 @@ class EmbeddedWarehouse:
 
     async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, replacing those with the same key; see the port."""
-        await self._connection.write(lambda session: upsert(session, table, keys, rows))
+        await self._connection.write(lambda session: upsert(session, table, keys, rows), str(table))
 
     async def query(self, sql: str, *, default_dataset: DatasetRef, max_rows: int = 1_000) -> Rows:
         """Run one SELECT and fetch at most `max_rows` rows."""
@@ -105,4 +109,8 @@ class EmbeddedWarehouse:
             WarehouseError: INVALID_ROWS naming file, line and column of what is wrong; SCHEMA_MISMATCH.
             OSError: the file cannot be read.
         """
-        return await self._connection.write(lambda session: load_ndjson(session, path, table, spec, replace=replace))
+        return await self._connection.effect(
+            lambda session: load_ndjson(session, path, table, spec, replace=replace),
+            str(table.in_dataset),
+            str(table),
+        )

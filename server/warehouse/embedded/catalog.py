@@ -3,18 +3,22 @@
 It stands in a DuckDB schema without a dot in its name, so no `project.dataset` can reach it.
 """
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from duckdb.sqltypes import DuckDBPyType
 
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.warehouse.embedded.session import Session, physical
-from server.warehouse.port import JobOutcome, WarehouseError
+from server.warehouse.port import JobOutcome, WarehouseError, WriteEffect
 from server.warehouse.types import duckdb_type, quoted
 
-_SCHEMA = """
-CREATE SCHEMA IF NOT EXISTS _warehouse;
+# Each brings the bookkeeping to its number, counted from 1. The first files have no number, so that none may fail on
+# what is there.
+_VERSIONS = (
+    """
 CREATE TABLE IF NOT EXISTS _warehouse.datasets (
     project VARCHAR, dataset VARCHAR, location VARCHAR NOT NULL, description VARCHAR NOT NULL,
     created_at TIMESTAMPTZ DEFAULT now(), PRIMARY KEY (project, dataset));
@@ -23,7 +27,14 @@ CREATE TABLE IF NOT EXISTS _warehouse.tables (
     created_at TIMESTAMPTZ DEFAULT now(), PRIMARY KEY (project, dataset, name));
 CREATE TABLE IF NOT EXISTS _warehouse.jobs (
     job_id VARCHAR PRIMARY KEY, outcome JSON NOT NULL, finished_at TIMESTAMPTZ DEFAULT now());
-"""
+""",
+    """
+ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS destination VARCHAR;
+ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS mode VARCHAR;
+ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS sql_digest VARCHAR;
+""",
+)
+FIND_JOB = "SELECT outcome, destination, mode, sql_digest FROM _warehouse.jobs WHERE job_id = ?"
 
 
 class Catalog:
@@ -87,15 +98,23 @@ class Catalog:
         sql = "UPDATE _warehouse.tables SET spec = ? WHERE project = ? AND dataset = ? AND name = ?"
         self._session.run(sql, [json.dumps(grown.to_json()), ref.project, ref.dataset, ref.table])
 
-    def job(self, job_id: str) -> JobOutcome | None:
-        """The outcome of a job that was committed before."""
-        row = self._session.row("SELECT outcome FROM _warehouse.jobs WHERE job_id = ?", [job_id])
-        return replace(JobOutcome(**json.loads(row[0])), adopted=True) if row else None
+    def job(self, effect: WriteEffect) -> JobOutcome | None:
+        """The outcome of the effect when it was committed before.
 
-    def record_job(self, outcome: JobOutcome) -> None:
+        Raises:
+            WarehouseError: JOB_ID_REUSED when it was another effect that had the job id.
+        """
+        row = self._session.row(FIND_JOB, [effect.job_id])
+        if row is None:
+            return None
+        outcome, *recorded = row
+        _require_same(effect, recorded)
+        return replace(JobOutcome(**json.loads(outcome)), adopted=True)
+
+    def record_job(self, effect: WriteEffect, outcome: JobOutcome) -> None:
         """Remember a job in the transaction of its effect."""
-        insert = "INSERT INTO _warehouse.jobs (job_id, outcome) VALUES (?, ?)"
-        self._session.run(insert, [outcome.job_id, json.dumps(asdict(outcome))])
+        insert = "INSERT INTO _warehouse.jobs (job_id, outcome, destination, mode, sql_digest) VALUES (?, ?, ?, ?, ?)"
+        self._session.run(insert, [effect.job_id, json.dumps(asdict(outcome)), *_identity(effect).values()])
 
 
 # An array is never NULL on BigQuery.
@@ -103,8 +122,39 @@ _CONSTRAINTS = {"REQUIRED": " NOT NULL", "REPEATED": " NOT NULL DEFAULT []"}
 
 
 def prepare(session: Session) -> None:
-    """Create the bookkeeping in a file that has none."""
-    session.run(_SCHEMA)
+    """Create the bookkeeping in a file that has none, and bring that of an older file up to date.
+
+    Raises:
+        WarehouseError: WAREHOUSE_FAILED for a file of a newer release.
+    """
+    session.run("CREATE SCHEMA IF NOT EXISTS _warehouse")
+    session.run("CREATE TABLE IF NOT EXISTS _warehouse.version (number INTEGER NOT NULL)")
+    row = session.row("SELECT number FROM _warehouse.version")
+    number = row[0] if row else 0
+    if number > len(_VERSIONS):
+        raise WarehouseError("WAREHOUSE_FAILED", "a newer release made the warehouse file; use that release or a later")
+    for statements in _VERSIONS[number:]:
+        session.run(statements)
+    session.run("DELETE FROM _warehouse.version")
+    session.run("INSERT INTO _warehouse.version VALUES (?)", [len(_VERSIONS)])
+
+
+def _identity(effect: WriteEffect) -> dict[str, str]:
+    """What makes two effects of one job id the same, each part under the name that a person knows it by."""
+    digest = hashlib.sha256(effect.sql.encode(errors="surrogatepass")).hexdigest()
+    return {"destination": str(effect.destination), "mode": effect.mode, "query": digest}
+
+
+def _require_same(effect: WriteEffect, recorded: Sequence[str | None]) -> None:
+    """Jobs of the first files have no identity, and count as the same."""
+    identity = _identity(effect).items()
+    other = [name for (name, part), known in zip(identity, recorded, strict=True) if known not in (None, part)]
+    if other:
+        raise WarehouseError(
+            "JOB_ID_REUSED",
+            f"job {effect.job_id} was a write with another {' and another '.join(other)}; "
+            "a job id stands for one effect, so give this one an id of its own",
+        )
 
 
 def _require_no_twin(row: tuple[str, ...] | None, what: str) -> None:

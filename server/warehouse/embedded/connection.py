@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from threading import Event
 from typing import Any, TypeVar
+from weakref import WeakSet, WeakValueDictionary
 
 import duckdb
 
@@ -18,8 +18,23 @@ from server.warehouse.port import WarehouseError
 _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 
-# Queries of one worker that run at a time; each uses DuckDB's own threads besides.
-_THREADS = 8
+_EXPLAINED: dict[type[duckdb.Error], tuple[str, str]] = {
+    duckdb.OutOfMemoryException: (
+        "WAREHOUSE_FAILED",
+        "the query needs more memory than the embedded warehouse may use",
+    ),
+    duckdb.InterruptException: ("WAREHOUSE_FAILED", "the query was interrupted"),
+    duckdb.TransactionException: (
+        "WAREHOUSE_BUSY",
+        "other writes changed the same data at the same time; try again later",
+    ),
+}
+# Queries of one worker that run at a time; each uses DuckDB's own threads besides. Short writes have threads of their
+# own, so that long queries never hold them up.
+_QUERIES = 8
+_UPKEEP = 2
+# Between tries of a transaction that another one got in the way of, in seconds.
+_PAUSES = (0.01, 0.05, 0.25)
 _INTERRUPT_EVERY = 0.02
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -33,74 +48,136 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 
 class Connection:
-    """Runs work on the file in threads: readers side by side, writers one after the other."""
+    """Runs work on the file in threads.
+
+    Transactions see one state of the file and run side by side; writers of one name, a table's or a dataset's, run one
+    after the other, as DuckDB refuses the second of two that change the same rows.
+    """
 
     def __init__(self, duck: duckdb.DuckDBPyConnection) -> None:
         self._duck = duck
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="warehouse")
-        self._writing = asyncio.Lock()
+        self._queries = ThreadPoolExecutor(_QUERIES, thread_name_prefix="warehouse-query")
+        self._upkeep = ThreadPoolExecutor(_UPKEEP, thread_name_prefix="warehouse-upkeep")
+        self._locks = WeakValueDictionary[str, asyncio.Lock]()
         self._running: set[asyncio.Future[Any]] = set()
+        self._answered = WeakSet[asyncio.Task[Any]]()
+        """Tasks that were given an outcome in the place of their cancellation."""
         self._closed = False
 
     async def read(self, work: Callable[[Session], _T]) -> _T:
         """Run `work` in a read-only transaction."""
-        return await self._run(work, "BEGIN TRANSACTION READ ONLY")
+        return await self._run(work, self._queries, "BEGIN TRANSACTION READ ONLY")
 
-    async def write(self, work: Callable[[Session], _T]) -> _T:
-        """Run `work` in a transaction that is committed when it returns, and leaves nothing when it raises."""
-        async with self._writing:
-            return await self._run(work, "BEGIN TRANSACTION")
+    async def write(self, work: Callable[[Session], _T], *names: str) -> _T:
+        """Run short work in a transaction that is committed when it returns, and leaves nothing when it raises.
+
+        `work` may run several times, each in a transaction of its own. Whoever takes a dataset's name and a table's
+        takes the dataset's first.
+        """
+        async with self._locked(names):
+            return await self._run(work, self._upkeep, "BEGIN TRANSACTION")
+
+    async def effect(self, work: Callable[[Session], _T], *names: str) -> _T:
+        """Like `write` for work of any length; cancelled after its commit it returns what `work` returned.
+
+        The cancellation is not lost then: the next call of the same task raises it.
+        """
+        async with self._locked(names):
+            return await self._run(work, self._queries, "BEGIN TRANSACTION", keep_outcome=True)
 
     async def close(self) -> None:
         """Wait for what runs, then close the file."""
         self._closed = True
         if self._running:
             await asyncio.wait(self._running)
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._duck.close)
-        self._pool.shutdown(wait=False)
+        await asyncio.get_running_loop().run_in_executor(self._upkeep, self._duck.close)
+        self._queries.shutdown(wait=False)
+        self._upkeep.shutdown(wait=False)
 
-    async def _run(self, work: Callable[[Session], _T], begin: str) -> _T:
+    @asynccontextmanager
+    async def _locked(self, names: Sequence[str]) -> AsyncIterator[None]:
+        """Hold the locks of the names; DuckDB's names have no case."""
+        self._deliver_cancellation()
+        async with AsyncExitStack() as held:
+            for name in names:
+                await held.enter_async_context(self._locks.setdefault(name.lower(), asyncio.Lock()))
+            yield
+
+    def _deliver_cancellation(self) -> None:
+        """Raise the cancellation that an outcome was given in the place of, unless it was taken back (`uncancel`)."""
+        task = asyncio.current_task()
+        if task and task in self._answered:
+            self._answered.discard(task)
+            if task.cancelling():
+                raise asyncio.CancelledError
+
+    async def _run(
+        self, work: Callable[[Session], _T], pool: ThreadPoolExecutor, begin: str, *, keep_outcome: bool = False
+    ) -> _T:
+        self._deliver_cancellation()
         if self._closed:
             raise WarehouseError("WAREHOUSE_FAILED", "the warehouse is closed")
-        cursor, cancelled = self._duck.cursor(), Event()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, _transact, cursor, cancelled, work, begin)
+        session = Session(self._duck.cursor())
+        job = pool.submit(_transact, session, work, begin)
+        future = asyncio.wrap_future(job)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            await _stop(cursor, cancelled, future)
-            raise
+            if job.cancel():
+                session.close()
+                raise
+            await _stop(session, future)
+            if not keep_outcome or future.exception():
+                raise
+        if task := asyncio.current_task():
+            self._answered.add(task)
+        return future.result()
 
 
-async def _stop(cursor: duckdb.DuckDBPyConnection, cancelled: Event, future: "asyncio.Future[_T]") -> None:
+async def _stop(session: Session, future: "asyncio.Future[_T]") -> None:
     """Interrupt until the thread has ended: an interrupt between two statements is lost."""
-    cancelled.set()
     while not future.done():
-        with suppress(duckdb.Error):
-            cursor.interrupt()
+        session.interrupt()
         with suppress(asyncio.CancelledError):
             await asyncio.wait({future}, timeout=_INTERRUPT_EVERY)
-    if not future.cancelled():
-        future.exception()
+    future.exception()
 
 
-def _transact(cursor: duckdb.DuckDBPyConnection, cancelled: Event, work: Callable[[Session], _T], begin: str) -> _T:
+def _transact(session: Session, work: Callable[[Session], _T], begin: str) -> _T:
     try:
-        cursor.execute(begin)
-        try:
-            session = Session(cursor, cancelled)
-            result = work(session)
-            session.run("COMMIT")
-        except BaseException:
-            with suppress(duckdb.Error):
-                cursor.execute("ROLLBACK")
-            raise
+        for pause in _PAUSES:
+            try:
+                return _attempt(session, work, begin)
+            except duckdb.Error as error:
+                if not _is_conflict(error):
+                    raise
+            session.pause(pause)
+        return _attempt(session, work, begin)
     except duckdb.Error as error:
         raise explain(error) from error
     finally:
-        cursor.close()
+        session.close()
+
+
+def _attempt(session: Session, work: Callable[[Session], _T], begin: str) -> _T:
+    session.run(begin)
+    try:
+        result = work(session)
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
     return result
+
+
+def _is_conflict(error: duckdb.Error) -> bool:
+    """True when another transaction came first: nothing was committed, and another try sees what it did.
+
+    A key that the other has committed meanwhile shows as a duplicate; the bookkeeping alone has keys.
+    """
+    return isinstance(error, duckdb.TransactionException) or str(error).startswith("Constraint Error: Duplicate key")
 
 
 def open_file(path: Path) -> duckdb.DuckDBPyConnection:
@@ -138,11 +215,9 @@ def _cannot_open(text: str) -> WarehouseError:
 def explain(error: duckdb.Error) -> WarehouseError:
     """DuckDB's error in words that a tenant may read: without paths, and without the SQL it was given."""
     _LOG.debug("DuckDB refused a statement", exc_info=error)
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return WarehouseError("WAREHOUSE_FAILED", "the query needs more memory than the embedded warehouse may use")
-    if isinstance(error, duckdb.InterruptException):
-        return WarehouseError("WAREHOUSE_FAILED", "the query was interrupted")
-    if isinstance(error, duckdb.ConstraintException):
+    if explained := _EXPLAINED.get(type(error)):
+        return WarehouseError(*explained)
+    if str(error).startswith("Constraint Error: NOT NULL"):
         return WarehouseError("REQUIRED_FIELD_IS_NULL", "a REQUIRED column was given NULL")
     if isinstance(error, duckdb.CatalogException | duckdb.ParserException | duckdb.NotImplementedException):
         _LOG.warning("a translated query was not understood by DuckDB", exc_info=error)

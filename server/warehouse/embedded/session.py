@@ -1,7 +1,8 @@
 """What one thread does with one DuckDB cursor."""
 
 from collections.abc import Sequence
-from threading import Event
+from contextlib import suppress
+from threading import Event, Lock
 from typing import Any
 
 import duckdb
@@ -12,16 +13,57 @@ from server.warehouse.types import quoted
 
 
 class Session:
-    """A DuckDB cursor inside a transaction; every statement is a point where cancellation takes effect."""
+    """A DuckDB cursor inside a transaction; every statement is a point where cancellation takes effect.
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, cancelled: Event) -> None:
+    A thread uses it; `interrupt` alone may be called from another.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
-        self._cancelled = cancelled
+        self._cancelled = Event()
+        self._committing = False
+        self._guard = Lock()
+
+    def commit(self) -> None:
+        """Commit, unless cancelled before; from here on nothing interrupts."""
+        with self._guard:
+            self._require_wanted()
+            self._committing = True
+        try:
+            self._cursor.execute("COMMIT")
+        finally:
+            self._committing = False
+
+    def rollback(self) -> None:
+        """Leave nothing; closing the cursor would do the same."""
+        with suppress(duckdb.Error):
+            self._cursor.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Release the cursor."""
+        self._cursor.close()
+
+    def interrupt(self) -> None:
+        """Cancel: end the statement that runs, and let none begin.
+
+        A COMMIT is left alone: DuckDB may report an interrupt for one that has happened.
+        """
+        self._cancelled.set()
+        with self._guard, suppress(duckdb.Error):
+            if not self._committing:
+                self._cursor.interrupt()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, no longer than until cancelled."""
+        self._cancelled.wait(seconds)
+
+    def _require_wanted(self) -> None:
+        if self._cancelled.is_set():
+            raise duckdb.InterruptException("cancelled")
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything."""
-        if self._cancelled.is_set():
-            raise duckdb.InterruptException("cancelled")
+        self._require_wanted()
         return self._cursor.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:

@@ -18,7 +18,7 @@ from server.warehouse.types import quoted
 def write(session: Session, effect: WriteEffect) -> JobOutcome:
     """Carry out the effect, or answer with what it did when it was committed before."""
     catalog = Catalog(session)
-    done = catalog.job(effect.job_id)
+    done = catalog.job(effect)
     if done:
         return done
     query = translate(effect.sql, catalog, effect.default_dataset)
@@ -33,7 +33,7 @@ def write(session: Session, effect: WriteEffect) -> JobOutcome:
         session, effect.destination, spec, query.fields, query.sql
     )  # fmt: skip
     outcome = JobOutcome(effect.job_id, rows, table_created=created)
-    catalog.record_job(outcome)
+    catalog.record_job(effect, outcome)
     return outcome
 
 

@@ -25,10 +25,10 @@ CREATE TABLE api_keys (
 ) STRICT;
 CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, created_at);
 
--- Runs of an unchanged file share their snapshot.
+-- Beside the runs and not in them: lists of runs need not read it.
 CREATE TABLE snapshots (
-    snapshot_hash TEXT PRIMARY KEY,
-    body          TEXT NOT NULL
+    pipeline_logging_id TEXT PRIMARY KEY,
+    body                TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE runs (
@@ -43,7 +43,6 @@ CREATE TABLE runs (
     run_date            TEXT NOT NULL,
     variables           TEXT NOT NULL,
     config_hash         TEXT NOT NULL,
-    snapshot_hash       TEXT NOT NULL REFERENCES snapshots,
     created_at          INTEGER NOT NULL,
     started_at          INTEGER,
     finished_at         INTEGER,

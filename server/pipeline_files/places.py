@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.domain.faults import Fault
-from server.yaml_source import Path
+from server.pipeline_files.yaml_source import Path
 
 Lines = Mapping[Path, int]
 

@@ -23,10 +23,10 @@ from pydantic import ValidationError
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PsTemplateSnapshot
 from server.domain.schema import Strict, TableSpec
-from server.files import read_text
-from server.model_faults import model_faults
-from server.places import Origin, field_path
-from server.yaml_source import Document, load_yaml
+from server.pipeline_files.model_faults import model_faults
+from server.pipeline_files.places import Origin, field_path
+from server.pipeline_files.text_files import read_text
+from server.pipeline_files.yaml_source import Document, load_yaml
 
 Files = tuple[tuple[str, str], ...]
 """(label, text) of a template's files; the label is the path that faults name."""

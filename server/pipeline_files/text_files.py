@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from server.domain.faults import Fault, Refused
-from server.yaml_source import MAX_BYTES, decode
+from server.pipeline_files.yaml_source import MAX_BYTES, decode
 
 
 def read_text(path: Path, *, root: Path, file: str) -> str:

@@ -1,35 +1,17 @@
-"""The worker: claims runs, executes them, keeps its leases, drains.
-
-`python -m server.worker` runs one alone; the server runs and supervises one by itself.
-"""
+"""Claims, leases, cancellation, draining: which runs this worker has, and for how long."""
 
 import asyncio
 import logging
-import os
-import signal
-import socket
-import sys
-import uuid
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
-from server import logs
-from server.domain.faults import CannotStart
-from server.executor import RunExecution
-from server.mail import MailFolder
-from server.mirror import Mirror
-from server.registry import Registry
+from server.executor import STOP_SECONDS, RunExecution
 from server.settings import Settings
 from server.step_runner import StepRunner
 from server.store.port import Claim, ControlStore, Lease, LeaseLost, StoreBusy
-from server.store.sqlite import SqliteStore
-from server.warehouse.embedded import EmbeddedWarehouse
-from server.warehouse.port import WarehouseError
+from server.tasks import end_tasks, first_ended
 
 _POLL_SECONDS = 1.0
-_PULSE_SECONDS = 1.0
-_PULSE = b"alive\n"
-SUPERVISED = "--supervised"
-"""Says that standard input is a pipe from the server: its end means the server is gone."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -42,24 +24,24 @@ class Worker:
         self._runner = runner
         self._settings = settings
         self._running: dict[Lease, tuple[RunExecution, asyncio.Task[None]]] = {}
+        self._abandoned: set[Lease] = set()
         self._draining = asyncio.Event()
         self._slot_freed = asyncio.Event()
-        self._renewed_at = 0.0
+        self._renewed_at = asyncio.get_running_loop().time()
 
     def drain(self) -> None:
         """Claim no more; finish what is running within `drain_seconds`, hand the rest back."""
         self._draining.set()
 
     async def run(self) -> None:
-        """Work until drained."""
+        """Work until drained. Raises what ended one of its loops: without them a worker must not go on."""
         keepers = [asyncio.create_task(self._keep_leases()), asyncio.create_task(self._watch_cancels())]
+        claiming = asyncio.create_task(self._claim_until_drained())
         try:
-            await self._claim_until_drained()
+            await first_ended([claiming, *keepers])
             await self._finish_or_hand_back()
         finally:
-            for keeper in keepers:
-                keeper.cancel()
-            await asyncio.wait(keepers)
+            await end_tasks([claiming, *keepers])
 
     async def _claim_until_drained(self) -> None:
         while not self._draining.is_set():
@@ -72,7 +54,7 @@ class Worker:
                 self._start(claim)
 
     async def _claim(self) -> Claim | None:
-        if len(self._running) >= self._settings.worker_concurrency:
+        if len(self._running) >= self._settings.worker_concurrency or self._is_fenced():
             return None
         try:
             return await self._store.claim(
@@ -112,28 +94,34 @@ class Worker:
             logger.exception("The executor failed", extra=_lease_fields(lease))
         finally:
             self._running.pop(lease, None)
+            self._abandoned.discard(lease)
             self._slot_freed.set()
 
     async def _keep_leases(self) -> None:
         """Renew three times within a lease; stop working on a run before its lease can have ended."""
         loop = asyncio.get_running_loop()
-        self._renewed_at = loop.time()
+        third = self._settings.lease_seconds / 3
         while True:
-            await asyncio.sleep(self._settings.lease_seconds / 3)
-            leases = list(self._running)
-            asked_at = loop.time()
-            try:
-                held = await self._store.renew(leases, lease_seconds=self._settings.lease_seconds)
+            await asyncio.sleep(third)
+            leases, asked_at = list(self._running), loop.time()
+            held = frozenset(leases)
+            with suppress(StoreBusy, TimeoutError):
+                async with asyncio.timeout(third):
+                    held = await self._store.renew(leases, lease_seconds=self._settings.lease_seconds)
                 self._renewed_at = asked_at
-            except StoreBusy:
-                too_old = asked_at - self._renewed_at > self._settings.lease_seconds * 2 / 3
-                held = frozenset(() if too_old else leases)
-            for lease in set(leases) - set(held):
+            for lease in leases if self._is_fenced() else set(leases) - held:
                 self._abandon(lease)
 
+    def _is_fenced(self) -> bool:
+        """Whether leases may have ended without this worker knowing: it can neither go on nor begin."""
+        age = asyncio.get_running_loop().time() - self._renewed_at
+        return age >= self._settings.lease_seconds * 2 / 3
+
     def _abandon(self, lease: Lease) -> None:
-        if lease in self._running:
+        # Once: a second cancellation would break off the first one's tidying up.
+        if lease in self._running and lease not in self._abandoned:
             logger.warning("A lease was lost; its run is abandoned", extra=_lease_fields(lease))
+            self._abandoned.add(lease)
             self._running[lease][1].cancel()
 
     async def _watch_cancels(self) -> None:
@@ -152,9 +140,10 @@ class Worker:
         logger.info("Draining: %d runs have %g s to finish", len(tasks), self._settings.drain_seconds)
         _, late = await asyncio.wait(tasks, timeout=self._settings.drain_seconds)
         for task in late:
+            self._abandoned.add(tasks[task])
             task.cancel()
         if late:
-            await asyncio.wait(late)
+            await asyncio.wait(late, timeout=2 * STOP_SECONDS)
         for task in late:
             await self._hand_back(tasks[task])
 
@@ -165,81 +154,3 @@ class Worker:
 
 def _lease_fields(lease: Lease) -> dict[str, str]:
     return {"pipeline_logging_id": lease.pipeline_logging_id, "worker_id": lease.worker_id}
-
-
-def new_worker_id() -> str:
-    """A name that no other worker has or had."""
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None:
-    settings.make_state_dir()
-    async with AsyncExitStack() as stack:
-        store = await SqliteStore.open(settings.control_store_path)
-        stack.push_async_callback(store.close)
-        try:
-            warehouse = await EmbeddedWarehouse.open(settings.warehouse_path, project=settings.project)
-        except WarehouseError as error:
-            raise CannotStart(error.message) from None
-        stack.push_async_callback(warehouse.close)
-        worker = _build(settings, worker_id, store, warehouse)
-        await _serve(worker, Mirror(store, warehouse, project=settings.project), supervised=supervised)
-
-
-def _build(settings: Settings, worker_id: str, store: ControlStore, warehouse: EmbeddedWarehouse) -> Worker:
-    mail = MailFolder(settings.state_dir / "mail", sender=settings.mail_from)
-    runner = StepRunner(Registry(), warehouse, store, mail, project=settings.project)
-    return Worker(worker_id, store, runner, settings)
-
-
-async def _serve(worker: Worker, mirror: Mirror, *, supervised: bool) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.drain)
-    helpers = [asyncio.create_task(mirror.run())]
-    if supervised:
-        helpers += [asyncio.create_task(_pulse()), asyncio.create_task(_drain_with_parent(worker))]
-    logger.info("Worker %s is ready", worker.worker_id)
-    try:
-        await worker.run()
-        # What the last runs left in the outbox belongs in the tables before the warehouse closes.
-        helpers[0].cancel()
-        await asyncio.wait(helpers[:1])
-        await mirror.finish()
-    finally:
-        for helper in helpers:
-            helper.cancel()
-        await asyncio.wait(helpers)
-
-
-async def _pulse() -> None:
-    """Show the server that the event loop turns."""
-    pipe = os.dup(1)
-    # What a processor prints must not reach the pipe.
-    os.dup2(2, 1)
-    while True:
-        with suppress(OSError):
-            os.write(pipe, _PULSE)
-        await asyncio.sleep(_PULSE_SECONDS)
-
-
-async def _drain_with_parent(worker: Worker) -> None:
-    """A server that is gone cannot replace this worker, and the next one will start its own."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
-    worker.drain()
-
-
-def main() -> int:
-    """Run one worker until SIGTERM, SIGINT or, when supervised, the end of the server."""
-    settings = Settings.from_environment()
-    supervised = SUPERVISED in sys.argv[1:]
-    worker_id = sys.argv[2] if supervised else new_worker_id()
-    logs.configure(settings, process="worker")
-    asyncio.run(_main(settings, worker_id, supervised=supervised))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(logs.explain_start(main))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from server.domain.faults import Fault
-from server.yaml_source import Path
+from server.pipeline_files.yaml_source import Path
 
 _SHOWN = 80
 

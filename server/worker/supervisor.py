@@ -2,15 +2,21 @@
 
 import asyncio
 import logging
+import socket
 import sys
+import uuid
 from contextlib import suppress
 
 from server.store.port import ControlStore, StoreBusy
-from server.worker import SUPERVISED, new_worker_id
 
+SUPERVISED = "--supervised"
+"""Tells a worker its id, and that standard input is a pipe from the server: its end means the server is gone."""
+_PULSE_BYTES = 1_024
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 _HEALTHY_SECONDS = 30.0
+# Beyond the drain: steps that ignore their end are given up, the mirror finishes, the stores close.
+_LAST_SECONDS = 20.0
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +35,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            await self._one_worker()
+            try:
+                await self._one_worker()
+            except Exception:
+                # Out of file handles, for one: the server serves, and the next try may find some.
+                logger.exception("The worker could not be started or watched")
             pause = _FIRST_PAUSE if loop.time() - began > _HEALTHY_SECONDS else min(pause * 2, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
@@ -51,6 +61,10 @@ class Supervisor:
         except asyncio.CancelledError:
             await self._drain(process)
             raise
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         logger.error("The worker ended with code %s; another one is started", process.returncode)
         with suppress(StoreBusy):
             # It is dead for certain: its runs need not wait for their leases to end.
@@ -62,7 +76,7 @@ class Supervisor:
         while True:
             try:
                 async with asyncio.timeout(self._hang_seconds):
-                    pulse = await process.stdout.readline()
+                    pulse = await process.stdout.read(_PULSE_BYTES)
             except TimeoutError:
                 logger.critical("The worker gave no sign of life for %g s and is killed", self._hang_seconds)
                 process.kill()
@@ -75,8 +89,13 @@ class Supervisor:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            async with asyncio.timeout(self._drain_seconds + 10):
+            async with asyncio.timeout(self._drain_seconds + _LAST_SECONDS):
                 await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def new_worker_id() -> str:
+    """A name that no other worker has or had."""
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,45 @@
+"""The first operator's key: made once per installation, and never lost to a crash."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from server.domain.tenant import ApiKey, Scope
+from server.security.api_keys import KeyRing, key_id_of
+from server.security.private_files import write_private
+from server.store.port import ControlStore
+
+FILE = "admin_api_key"
+
+
+async def ensure_first_key(store: ControlStore, keys: KeyRing, folder: Path) -> str | None:
+    """Make the key when the store has no operator's key yet; answers with its text, which is also in `folder`."""
+    await _finish_interrupted(store, keys, folder)
+    if await store.has_operator_key():
+        return None
+    secret = keys.make()
+    draft = folder / f"{FILE}.{secret.key_id}"
+    # On the disk before it is valid; named as the one that counts only when it is.
+    write_private(draft, f"{secret.text}\n".encode())
+    key = ApiKey(
+        key_id=secret.key_id,
+        tenant_id=None,
+        name="first operator key",
+        scopes=(Scope.ADMIN,),
+        digest=secret.digest,
+        created_at=datetime.now(UTC),
+    )
+    if not await store.add_first_operator_key(key):
+        draft.unlink()
+        return None
+    draft.replace(folder / FILE)
+    return secret.text
+
+
+async def _finish_interrupted(store: ControlStore, keys: KeyRing, folder: Path) -> None:
+    """A crash may have come between a key becoming valid and its file getting its name."""
+    for draft in folder.glob(f"{FILE}.*"):  # noqa: ASYNC240 - a start, and a handful of files
+        text = draft.read_text().strip()
+        key_id = key_id_of(text)
+        stored = await store.find_api_key(key_id) if key_id is not None else None
+        if stored is not None and keys.matches(text, stored.digest):
+            draft.replace(folder / FILE)

@@ -1,0 +1,43 @@
+"""Files that only their owner reads, written whole or not at all, and on the disk before anyone relies on them."""
+
+import os
+import uuid
+from pathlib import Path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write or replace a file."""
+    draft = _draft(path, data)
+    draft.replace(path)
+    _sync_folder(path.parent)
+
+
+def create_private(path: Path, data: bytes) -> bool:
+    """Write a file unless it exists; False when it does."""
+    draft = _draft(path, data)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    _sync_folder(path.parent)
+    return True
+
+
+def _draft(path: Path, data: bytes) -> Path:
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name is on the disk only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The worker process: claims runs, executes them, keeps the mirror; and what keeps it alive."""

@@ -1,0 +1,122 @@
+"""`python -m server.worker`: one worker, alone or supervised by the server."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack, suppress
+
+from server import logs
+from server.catalog import Catalog
+from server.domain.faults import CannotStart
+from server.domain.schema import TableSpec
+from server.mail import MailFolder
+from server.mirror import Mirror
+from server.registry import Registry
+from server.settings import Settings
+from server.step_runner import StepRunner
+from server.store.port import ControlStore
+from server.store.sqlite import SqliteStore
+from server.tasks import end_tasks, first_ended
+from server.warehouse.embedded import EmbeddedWarehouse
+from server.warehouse.port import Warehouse, WarehouseError
+from server.worker.loop import Worker
+from server.worker.supervisor import SUPERVISED, new_worker_id
+
+_PULSE_SECONDS = 1.0
+_PULSE = b"."
+
+logger = logging.getLogger("server.worker")
+
+
+async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None:
+    # First of all: opening a large warehouse takes time, and a worker that says nothing is taken for dead.
+    pulse = [asyncio.create_task(_pulse())] if supervised else []
+    settings.make_state_dir()
+    async with AsyncExitStack() as stack:
+        store = await SqliteStore.open(settings.control_store_path)
+        stack.push_async_callback(store.close)
+        try:
+            warehouse = await EmbeddedWarehouse.open(settings.warehouse_path, project=settings.project)
+        except WarehouseError as error:
+            raise CannotStart(error.message) from None
+        stack.push_async_callback(warehouse.close)
+        mail = MailFolder(settings.state_dir / "mail", sender=settings.mail_from)
+        runner = StepRunner(Registry(), warehouse, store, mail, project=settings.project)
+        worker = Worker(worker_id, store, runner, settings)
+        await _serve(worker, _mirror(settings, store, warehouse), pulse, supervised=supervised)
+
+
+def _mirror(settings: Settings, store: ControlStore, warehouse: Warehouse) -> Mirror:
+    catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
+    tables = catalog.ps_template("setup.tenants.onboarding").schemas
+    specs = {name: TableSpec.model_validate(table) for name, table in tables.items()}
+    return Mirror(store, warehouse, project=settings.project, tables=specs)
+
+
+async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[None]]", *, supervised: bool) -> None:
+    """Work until drained. A helper that fails ends the process: its supervisor starts a whole one."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.drain)
+    working, mirroring = asyncio.create_task(worker.run()), asyncio.create_task(mirror.run())
+    if supervised:
+        loop.create_task(_drain_with_parent(worker)).add_done_callback(lambda task: worker.drain())
+    logger.info("Worker %s is ready", worker.worker_id)
+    try:
+        await first_ended([working, mirroring, *helpers])
+        # What the last runs left in the outbox belongs in the tables before the warehouse closes.
+        await end_tasks([mirroring])
+        await mirror.finish()
+    finally:
+        await end_tasks([working, mirroring])
+
+
+async def _pulse() -> None:
+    """Show the server that the event loop turns."""
+    pipe = os.dup(1)
+    # What a processor prints must not reach the pipe.
+    os.dup2(2, 1)
+    while True:
+        with suppress(OSError):
+            os.write(pipe, _PULSE)
+        await asyncio.sleep(_PULSE_SECONDS)
+
+
+async def _drain_with_parent(worker: Worker) -> None:
+    """A server that is gone cannot replace this worker, and the next one will start its own."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    worker.drain()
+
+
+def main() -> int:
+    """Run one worker until SIGTERM, SIGINT or, when supervised, the end of the server."""
+    parser = argparse.ArgumentParser(prog="python -m server.worker", description=__doc__)
+    parser.add_argument(SUPERVISED, metavar="WORKER_ID", help="for the server: be that worker and end with it")
+    worker_id = parser.parse_args().supervised
+    settings = Settings.from_environment()
+    logs.configure(settings, process="worker")
+    asyncio.run(_work(settings, worker_id))
+    return 0
+
+
+async def _work(settings: Settings, worker_id: str | None) -> None:
+    code = 0
+    try:
+        await _main(settings, worker_id or new_worker_id(), supervised=worker_id is not None)
+    except CannotStart:
+        raise
+    except Exception:
+        logger.critical("The worker failed", exc_info=True)
+        code = 1
+    # Threads that a processor left behind would hold the process; everything of the worker's own is closed.
+    logging.shutdown()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(logs.explain_start(main))

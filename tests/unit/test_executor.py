@@ -1,0 +1,283 @@
+"""One run through the real executor, store and registry, with processors that do what processors should not."""
+
+import asyncio
+import json
+import sys
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from processors.base import ProcessorError
+from server.domain.pipeline import Retry, RunSnapshot, StepSnapshot
+from server.domain.run import Run, RunStatus, StepStatus
+from server.domain.schema import DatasetRef
+from server.executor import RunExecution
+from server.mail import MailFolder
+from server.registry import Registry
+from server.step_runner import StepRunner
+from server.store.port import Claim
+from server.store.sqlite import SqliteStore
+from server.warehouse.embedded import EmbeddedWarehouse
+from tests.store.records import new_run
+
+PROJECT = "gac-prod-471220"
+OWN = DatasetRef(PROJECT, "acme_corp")
+Execute = Callable[[dict[str, Any], dict[str, Any]], Any]
+
+
+@dataclass
+class Workshop:
+    """A store, a warehouse and a package of processors of the test's own."""
+
+    store: SqliteStore
+    warehouse: EmbeddedWarehouse
+    registry: Registry
+    package: str
+    folder: Path
+
+    def processor(self, name: str, execute: Execute) -> None:
+        engine = type("Engine", (), {"execute": staticmethod(execute)})
+        module = ModuleType(f"{self.package}.trial.{name}")
+        module.get_engine = engine  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
+
+    async def claim(self, *names: str, seconds: float = 60, attempts: int = 1, always: str = "") -> Claim:
+        steps = tuple(
+            StepSnapshot(
+                step_id=name,
+                ps_type=f"trial.{name}",
+                trigger="always" if name == always else None,
+                timeout_minutes=seconds / 60,
+                retry=Retry(max_attempts=attempts, backoff_seconds=0.01),
+                settings={},
+                variables={"date": "2025-11-18", "run_date": "2025-11-18T00:00:00Z"},
+            )
+            for name in names
+        )
+        snapshot = RunSnapshot(pipeline_id="acme_corp-trial", steps=steps, ps_templates={})
+        await self.store.accept_run(replace(new_run(), snapshot=snapshot))
+        claim = await self.store.claim("worker", lease_seconds=60, max_concurrent_runs=9)
+        assert claim is not None
+        return claim
+
+    def execution(self, claim: Claim) -> RunExecution:
+        mail = MailFolder(self.folder / "mail", sender="convergence@localhost")
+        return RunExecution(
+            claim, self.store, StepRunner(self.registry, self.warehouse, self.store, mail, project=PROJECT)
+        )
+
+    async def run(self, execute: Execute, **options: Any) -> Run:
+        self.processor("act", execute)
+        async with asyncio.timeout(60):
+            return await self.execution(await self.claim("act", **options)).run()
+
+    async def rows(self, table: str) -> list[tuple[Any, ...]]:
+        return list((await self.warehouse.query(f"SELECT * FROM {table} ORDER BY 1", default_dataset=OWN)).rows)
+
+
+@pytest.fixture
+async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
+    package = f"processors_{uuid.uuid4().hex}"
+    for name in (package, f"{package}.trial"):
+        module = ModuleType(name)
+        module.__path__ = []
+        sys.modules[name] = module
+    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
+    await warehouse.ensure_dataset(OWN, location="US")
+    yield Workshop(store, warehouse, Registry(package), package, tmp_path)
+    await warehouse.close()
+    await store.close()
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        del sys.modules[name]
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def endless() -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    details["self"] = details
+    return details
+
+
+ANSWERS: dict[str, Any] = {
+    "nothing": None,
+    "a status that is no text": {"status": []},
+    "an unknown status": {"status": "DONE"},
+    "a mapping inside itself": {"status": "SUCCESS", "details": endless()},
+    "a value without text": {"status": "SUCCESS", "details": {"x": Unprintable()}},
+    "half a character": {"status": "SUCCESS", "details": {"\ud800": "\ud800"}},
+    "more rows than there can be": {"status": "SUCCESS", "rows_processed": 2**70},
+    "rows that are no number": {"status": "SUCCESS", "rows_processed": "many"},
+    "a huge number": {"status": "SUCCESS", "details": {"n": 10**400}},
+    "no number": {"status": "SUCCESS", "details": {"n": float("nan"), "m": float("inf")}},
+    "very much": {"status": "SUCCESS", "details": {str(n): "x" * 100_000 for n in range(5_000)}},
+    "details that are no mapping": {"status": "SUCCESS", "details": [1, 2]},
+    "a failure that cannot be told": {"status": "FAILED", "details": {"error": Unprintable()}},
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+async def test_any_answer_is_kept_so_that_it_can_be_read(workshop: Workshop, answer: Any) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        return answer
+
+    run = await workshop.run(execute)
+    ok = isinstance(answer, dict) and answer["status"] == "SUCCESS"
+    assert run.status is (RunStatus.SUCCESS if ok else RunStatus.FAILED)
+    stored = await workshop.store.get_run(run.pipeline_logging_id)
+    assert stored is not None
+    assert stored.steps[0].attempt == 1
+    kept = json.dumps(stored.steps[0].details, allow_nan=False)
+    assert len(kept) < 100_000
+    assert 0 <= stored.rows_processed < 2**63
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+async def test_whatever_a_processor_raises_fails_its_step_only(workshop: Workshop, error: type[BaseException]) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        raise error("the-password-is-hunter2")
+
+    run = await workshop.run(execute)
+    assert run.status is RunStatus.FAILED
+    assert run.failed_step == "act"
+    assert "hunter2" not in run.model_dump_json()
+
+
+async def test_a_processors_own_words_are_told(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        raise ProcessorError("no file for 2025-11-18")
+
+    assert (await workshop.run(execute, attempts=2)).error_message == "step act: no file for 2025-11-18"
+
+
+async def test_a_step_that_swallows_its_cancellation_times_out_and_reaches_the_warehouse_no_more(
+    workshop: Workshop,
+) -> None:
+    let_go, late = asyncio.Event(), asyncio.Event()
+    raised: list[str] = []
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        try:
+            await context["warehouse"].write_query("SELECT 1 AS n", "late_rows")
+        except Exception as error:  # noqa: BLE001
+            raised.append(str(error))
+        late.set()
+
+    run = await workshop.run(execute, seconds=0.1)
+    assert run.status is RunStatus.TIMED_OUT
+    let_go.set()
+    await late.wait()
+    assert raised == ["the attempt that this warehouse belonged to has ended"]
+
+
+async def test_what_was_done_while_it_was_being_stopped_is_done(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return {"status": "SUCCESS", "rows_processed": 7}
+
+    run = await workshop.run(execute, seconds=0.1)
+    assert (run.status, run.rows_processed) == (RunStatus.SUCCESS, 7)
+
+
+async def test_a_cancel_before_the_step_began_holds_and_always_steps_run(workshop: Workshop) -> None:
+    ran: list[str] = []
+
+    def recorder(name: str) -> Execute:
+        async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+            ran.append(name)
+            return {"status": "SUCCESS"}
+
+        return execute
+
+    for name in ("first", "second", "tidy_up"):
+        workshop.processor(name, recorder(name))
+    execution = workshop.execution(await workshop.claim("first", "second", "tidy_up", always="tidy_up"))
+    execution.cancel()
+    run = await execution.run()
+    assert ran == ["tidy_up"]
+    assert run.status is RunStatus.CANCELLED
+    assert [step.status for step in run.steps] == [StepStatus.CANCELLED, StepStatus.CANCELLED, StepStatus.SUCCESS]
+
+
+async def test_a_cancel_at_any_moment_of_a_step_ends_it(workshop: Workshop) -> None:
+    """Also while the store records that the step begins."""
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        await asyncio.Event().wait()
+
+    workshop.processor("act", execute)
+    for turns in range(12):
+        execution = workshop.execution(await workshop.claim("act"))
+        task = asyncio.create_task(execution.run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        execution.cancel()
+        async with asyncio.timeout(20):
+            assert (await task).status is RunStatus.CANCELLED
+
+
+async def test_effects_keep_their_names_whichever_query_is_checked_first(workshop: Workshop) -> None:
+    """Two writes at once, one slow to check; a second attempt finds both, each under its own name."""
+    slow = f"SELECT COUNT(*) AS n FROM UNNEST([{', '.join(['1'] * 3_000)}]) AS item"
+    adopted: list[Any] = []
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        warehouse = context["warehouse"]
+        results = await asyncio.gather(
+            warehouse.write_query(slow, "slow_rows"), warehouse.write_query("SELECT 2 AS n", "fast_rows")
+        )
+        adopted.append([result["adopted"] for result in results])
+        return {"status": "FAILED" if context["attempt"] < 3 else "SUCCESS", "details": {"error": "again"}}
+
+    run = await workshop.run(execute, attempts=3)
+    assert run.status is RunStatus.SUCCESS
+    assert adopted == [[False, False], [True, True], [True, True]]
+    assert await workshop.rows("slow_rows") == [(3_000,)]
+    assert await workshop.rows("fast_rows") == [(2,)]
+
+
+async def test_threads_that_never_end_do_not_stop_other_steps(workshop: Workshop) -> None:
+    hold = threading.Event()
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        if context["attempt"] == 1:
+            for _ in range(64):
+                asyncio.get_running_loop().run_in_executor(None, hold.wait)
+        await context["warehouse"].write_query("SELECT 1 AS n", "rows_beside")
+        return {"status": "SUCCESS"}
+
+    try:
+        assert (await workshop.run(execute, seconds=30)).status is RunStatus.SUCCESS
+    finally:
+        hold.set()
+
+
+async def test_secrets_in_details_errors_and_logs_are_redacted(workshop: Workshop) -> None:
+    secret = "cvg_0123456789ab_" + "s" * 43
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        context["progress"](f"using {secret}", key=secret, nested={"key": [secret]})
+        return {"status": "FAILED", "details": {"error": f"bad {secret}", "list": [secret], secret: 1}}
+
+    run = await workshop.run(execute)
+    events = await workshop.store.events(run.pipeline_logging_id, after=0, limit=99)
+    told = run.model_dump_json() + "".join(event.model_dump_json() for event in events)
+    assert "sssss" not in told
+    assert "cvg_0123456789ab_[redacted]" in told

@@ -1,0 +1,108 @@
+"""What surrounds every call, over a real channel: a server with real stores and servicers that misbehave."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import grpc
+import pytest
+
+from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
+from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
+from convergence.v1.system_service_pb2_grpc import SystemServiceServicer
+from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
+from server.api.app import Api, Servicers
+from server.api.interceptors import Authenticator
+from server.security.api_keys import KeyRing, NewSecret
+from server.store.sqlite import SqliteStore
+from tests.e2e.test_access import error_info
+
+HIDDEN = "text of a failure"
+
+
+class Broken(SystemServiceServicer):
+    """Offers its method, and has a bug in it."""
+
+    async def GetSystemInfo(self, request: object, context: object) -> NoReturn:  # noqa: N802
+        raise NotImplementedError(HIDDEN)
+
+
+class BrokenStream(PipelineServiceServicer):
+    """Offers one method, a stream, and has a bug in it."""
+
+    async def GetRunStatus(self, request: object, context: object) -> AsyncIterator[object]:  # noqa: N802
+        raise NotImplementedError(HIDDEN)
+        yield
+
+
+@dataclass
+class Server:
+    """A server, and where its keys are."""
+
+    target: str
+    path: Path
+    keys: KeyRing
+
+    def add_key(self, *, scopes: str) -> NewSecret:
+        secret = self.keys.make()
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+            connection.execute(
+                "INSERT INTO api_keys (key_id, name, scopes, digest, created_at) VALUES (?, 'key', ?, ?, 0)",
+                (secret.key_id, scopes, secret.digest),
+            )
+        return secret
+
+    async def refusal(self, method: str, key: str) -> grpc.aio.AioRpcError:
+        metadata = (("x-api-key", key),)
+        async with grpc.aio.insecure_channel(self.target) as channel:
+            streams = method.endswith("GetRunStatus")
+            call = channel.unary_stream(method) if streams else channel.unary_unary(method)
+            answer = call(b"", metadata=metadata, timeout=10)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await (answer.read() if streams else answer)
+        return caught.value
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    path = tmp_path / "control.sqlite3"
+    store = await SqliteStore.open(path)
+    keys = KeyRing(b"p" * 32)
+    servicers = Servicers(BrokenStream(), TenantServiceServicer(), ScheduleServiceServicer(), Broken())
+    api = Api(servicers, Authenticator(store, keys))
+    port = await api.start("127.0.0.1:0")
+    yield Server(f"127.0.0.1:{port}", path, keys)
+    await api.stop(0)
+    await store.close()
+
+
+@pytest.mark.parametrize("secret", ["", "wrong"], ids=["the key", "only its id"])
+async def test_a_failure_while_authenticating_tells_nothing(server: Server, secret: str) -> None:
+    """A key's row that cannot be read: whoever calls learns no more than that the server failed."""
+    made = server.add_key(scopes=f'["{HIDDEN}"]')
+    key = f"cvg_{made.key_id}_{secret}" if secret else made.text
+    error = await server.refusal("/convergence.v1.SystemService/GetSystemInfo", key)
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert HIDDEN not in str(error)
+    assert error_info(error).reason == "INTERNAL"
+    assert error_info(error).metadata["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("SystemService/GetSystemInfo", "INTERNAL"),
+        ("PipelineService/GetRunStatus", "INTERNAL"),
+        ("PipelineService/GetRun", "UNIMPLEMENTED"),
+        ("TenantService/GetTenant", "UNIMPLEMENTED"),
+    ],
+)
+async def test_a_bug_does_not_look_like_a_method_that_is_not_offered(
+    server: Server, method: str, expected: str
+) -> None:
+    error = await server.refusal(f"/convergence.v1.{method}", server.add_key(scopes='["admin"]').text)
+    assert error.code().name == expected
+    assert HIDDEN not in str(error)
