@@ -5,10 +5,10 @@ A processor is a module under `processors/` with a factory `get_engine()`. Its e
     async def execute(self, step_config: dict, context: dict) -> dict
 
 `step_config` holds the step's settings, variables filled in, merged over the `config.yml` of the processor's
-ps_template. The answer is `{"status": "SUCCESS" | "FAILED" | "SKIPPED", "rows_processed": int, "details": dict}`; a FAILED
-answer says why in `details["error"]`, a SUCCESS with `"warning": True` sets off steps with the trigger on_warning. An
-engine may declare `Config`, a pydantic model with `extra="forbid"`: its steps are then checked before a run is
-accepted, and its validators find the ps_template under `info.context`.
+ps_template. The answer is `{"status": "SUCCESS" | "FAILED" | "SKIPPED", "rows_processed": int, "details": dict}`; a
+FAILED answer says why in `details["error"]`, a SUCCESS with `"warning": True` sets off steps with the trigger
+on_warning. An engine may declare `Config`, a pydantic model with `extra="forbid"`: its steps are then checked before a
+run is accepted, and its validators find the ps_template under `info.context`.
 
 Settings called `query` or `sql` are BigQuery SQL: variables in them are escaped for the position they stand in.
 
