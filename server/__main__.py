@@ -26,6 +26,7 @@ from server.preparation import Preparation, RunRequest
 from server.registry import Registry
 from server.runs import Caller, Runs
 from server.security.api_keys import KeyRing
+from server.security.private_files import only_one
 from server.settings import Settings
 from server.store.port import ControlStore, RunFilter, StoreBusy
 from server.store.sqlite import SqliteStore
@@ -45,14 +46,16 @@ async def serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     state_dir = settings.make_state_dir()
     async with AsyncExitStack() as stack:
+        if settings.workers:
+            stack.enter_context(only_one(state_dir / "server.lock"))
         store = await SqliteStore.open(settings.control_store_path)
         stack.push_async_callback(store.close)
-        keys = KeyRing.from_file(state_dir / "pepper")
+        keys = KeyRing.from_file(state_dir / "pepper", may_create=not await store.has_operator_key())
         if text := await ensure_first_key(store, keys, state_dir):
             _say(f"first operator key: {text}")
             _say(f"It is not shown again. Until you move it to a safe place it is also in {state_dir / FILE}.")
         catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-        runs = Runs(store, Preparation(catalog, Registry(), settings.project))
+        runs = Runs(store, Preparation(catalog, Registry(folder=settings.processors_dir), settings.project))
         api = Api(_servicers(settings, store, keys, catalog, runs), Authenticator(store, keys))
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}")
         supervisor = _supervise(settings, store)

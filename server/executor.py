@@ -85,23 +85,33 @@ class RunExecution:
     async def _flush_logs(self) -> None:
         while True:
             await asyncio.sleep(_LOG_FLUSH_SECONDS)
-            if logs := self._logs.take():
-                try:
-                    # When this task ends between take and commit, the lines still get there.
-                    await asyncio.shield(self._store.add_logs(self._claim.lease, logs))
-                except StoreBusy:
-                    self._logs.put_back(logs)
-                except LeaseLost:
-                    return
+            try:
+                # When this task ends between take and commit, the lines still get there.
+                await asyncio.shield(self._store_logs())
+            except LeaseLost:
+                return
+
+    async def _store_logs(self) -> None:
+        if logs := self._logs.take():
+            try:
+                await self._store.add_logs(self._claim.lease, logs)
+            except StoreBusy:
+                self._logs.put_back(logs)
 
     async def _take_step(self, snapshot: StepSnapshot, step: StepRun) -> StepRun:
-        if step.status.is_terminal:
+        if step.status.is_terminal and not self._is_between_attempts(snapshot, step):
             return step
         if self._is_cancelled(snapshot):
             return await self._finish(step, StepResult(StepStatus.CANCELLED, error=_CANCELLED))
         if not should_run(snapshot.trigger, self._done):
             return await self._finish(step, StepResult(StepStatus.SKIPPED))
         return await self._attempts(snapshot, step)
+
+    def _is_between_attempts(self, snapshot: StepSnapshot, step: StepRun) -> bool:
+        """Whether an earlier worker was lost after a failed attempt, before the next one or the next step."""
+        later = self._claim.run.steps[len(self._done) + 1 :]
+        is_last_thing = all(other.status is StepStatus.PENDING for other in later)
+        return step.status is StepStatus.FAILED and step.attempt < snapshot.retry.max_attempts and is_last_thing
 
     def _is_cancelled(self, snapshot: StepSnapshot) -> bool:
         """Whether the step has to end; a step that always runs is what a cancelled run still does."""
@@ -115,13 +125,15 @@ class RunExecution:
             step = await self._store.start_step(self._claim.lease, step)
             result = await self._attempt(snapshot, step)
             last = tries >= snapshot.retry.max_attempts or result.permanent
+            step = await self._finish(step, result)
             if result.status is not StepStatus.FAILED or last:
-                return await self._finish(step, result)
+                return step
             pause = snapshot.retry.backoff_seconds * 2 ** (tries - 1) * (0.5 + random() / 2)  # noqa: S311
             self._log(step, f"attempt {step.attempt} failed, next one in {pause:.1f} s: {result.error}", "WARNING")
             await self._pause(snapshot, pause)
             if self._is_cancelled(snapshot):
                 return await self._finish(step, StepResult(StepStatus.CANCELLED, error=result.error))
+            await self._store_logs()
 
     async def _pause(self, snapshot: StepSnapshot, seconds: float) -> None:
         """Wait between attempts, until the step is cancelled."""

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from server.domain.faults import CannotStart
@@ -25,7 +26,7 @@ class _Redacted(logging.Formatter):
 def configure(settings: Settings, *, process: str) -> None:
     """Send this process's logs to standard error in the format that the settings name."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacted(_text() if settings.log_format == "text" else _json(process)))
+    handler.setFormatter(_Redacted(_Text() if settings.log_format == "text" else _json(process)))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
 
 
@@ -38,8 +39,18 @@ def _json(process: str) -> logging.Formatter:
     )
 
 
-def _text() -> logging.Formatter:
-    return logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+class _Text(logging.Formatter):
+    """One line for a terminal, with the fields behind the sentence."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        reserved = {*RESERVED_ATTRS, "message", "asctime"}
+        fields = [
+            f"{name}={value}" for name, value in vars(record).items() if name not in reserved and value is not None
+        ]
+        return "  ".join([super().formatMessage(record), " ".join(fields)]).rstrip()
 
 
 def explain_start(run: Callable[[], int]) -> int:

@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any, NoReturn, Protocol, cast
 
@@ -39,8 +40,14 @@ def is_ps_type(ps_type: str) -> bool:
 class Registry:
     """The processors of one package."""
 
-    def __init__(self, package: str = "processors") -> None:
+    def __init__(self, package: str = "processors", *, folder: Path | None = None) -> None:
         self._package = package
+        self._read: dict[str, int] = {}
+        """Module -> modification time of its file when it was imported, nanoseconds."""
+        self._reading = Lock()
+        if folder is not None:
+            path = importlib.import_module(package).__path__
+            path.append(str(folder.resolve()))
 
     def engine(self, ps_type: str) -> Engine:
         """A new engine of that processor.
@@ -82,9 +89,19 @@ class Registry:
                 "and _ (gcp.bq_etl)",
             )
         name = f"{self._package}.{ps_type}"
-        if name not in sys.modules:
+        with self._reading:
+            self._forget_if_edited(name)
+            module = self._import(name, ps_type)
+            self._read.setdefault(name, _modified(module))
+        return module
+
+    def _forget_if_edited(self, name: str) -> None:
+        """A processor's own file that was edited or deleted is read anew; running steps go on with what they have."""
+        module = sys.modules.get(name)
+        if module is None or (name in self._read and _modified(module) != self._read[name]):
+            sys.modules.pop(name, None)
+            self._read.pop(name, None)
             importlib.invalidate_caches()
-        return self._import(name, ps_type)
 
     def _import(self, name: str, ps_type: str) -> ModuleType:
         try:
@@ -101,6 +118,14 @@ class Registry:
         known = self.known()
         near = difflib.get_close_matches(ps_type, known, n=3) or known[:20]
         return refuse("PS_TYPE_NOT_FOUND", f"there is no processor {ps_type}; there is {', '.join(near)}")
+
+
+def _modified(module: ModuleType) -> int:
+    """When the module's file was written, 0 when it has none any more."""
+    try:
+        return Path(getattr(module, "__file__", None) or "").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _broken(ps_type: str, why: str, error: BaseException | None = None) -> NoReturn:

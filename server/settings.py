@@ -27,7 +27,8 @@ _CLIENT_VARIABLES = {
 class Settings(BaseSettings):
     """What an operator may set. Nothing needs to be: the defaults run everything on one machine."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+    # An empty variable is one that was not set: as a path it would be the current folder.
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     state_dir: Path = Path("var")
     """Folder of the embedded stores, the pepper, the first admin key and undelivered mail; made with mode 0700."""
@@ -35,6 +36,8 @@ class Settings(BaseSettings):
     """Folder of the pipeline files."""
     ps_templates_dir: Path = _ROOT / "ps_templates"
     """Folder of the processors' defaults and schemas."""
+    processors_dir: Path | None = None
+    """Folder of further processors: `acme/check.py` in it is the ps_type `acme.check`."""
     grpc_host: str = "127.0.0.1"
     """Address the gRPC server binds to."""
     grpc_port: Annotated[int, Field(ge=0, le=65535)] = 50051

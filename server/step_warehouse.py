@@ -1,5 +1,7 @@
 """What a step gets of the warehouse: its tenant's dataset, through the SQL guard, each effect once."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
@@ -37,7 +39,7 @@ class TenantWarehouse:
         self._warehouse = warehouse
         self._store = store
         self._access = access
-        self._effects = 0
+        self._effects = Counter[str]()
         self._closed = False
         self.project = access.own.project
         self.dataset = access.own.dataset
@@ -52,9 +54,8 @@ class TenantWarehouse:
         table_config: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
-        # Before anything is awaited: the order of the calls decides which effect is which, not who is faster.
-        self._effects += 1
-        job_id = f"{self._access.job_prefix}-{self._effects}"
+        # Before anything is awaited: which call this is must not depend on whose query is checked faster.
+        job_id = self._job_id(table, write_mode)
         if write_mode not in get_args(WriteMode):
             raise refuse("INVALID_WRITE_MODE", f"write_mode is one of {', '.join(get_args(WriteMode))}")
         query = await self._guarded(sql)
@@ -124,6 +125,15 @@ class TenantWarehouse:
     def _require_open(self) -> None:
         if self._closed:
             raise WarehouseError("ATTEMPT_ENDED", "the attempt that this warehouse belonged to has ended")
+
+    def _job_id(self, table: str, write_mode: str) -> str:
+        """The name of an effect: the step, the table, the mode, and which of its writes to that table it is.
+
+        A second attempt may write its tables in another order, and still finds what the first one did.
+        """
+        target = hashlib.sha256(f"{table}\0{write_mode}".encode()).hexdigest()[:16]
+        self._effects[target] += 1
+        return f"{self._access.job_prefix}-{target}-{self._effects[target]}"
 
     def _own_table(self, name: str) -> TableRef:
         """A table that the step may write."""

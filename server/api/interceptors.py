@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import grpc
 from google.protobuf.message import Message
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
 from server.api.authorization import OPEN_METHODS, OWN_PREFIX, authorize_method, authorize_request, current_principal
 from server.api.status import abort
@@ -128,8 +129,24 @@ def _admitted(handler: Handler | None, method: str, principal: Principal) -> Han
     if handler is None:
         raise NotAvailable("There is no such method.")
     authorize_method(principal, method)
-    # The handlers of reflection and health are the gRPC library's own, and not shaped like ours.
-    return _Guard(handler, method, principal).handler() if method.startswith(OWN_PREFIX) else handler
+    if method.startswith(OWN_PREFIX):
+        return _Guard(handler, method, principal).handler()
+    # Reflection and health are the gRPC library's own, and not shaped like ours.
+    return _reflecting(handler) if handler.stream_stream is not None else handler
+
+
+def _reflecting(handler: Handler) -> Handler:
+    """Reflection with an empty request in place of bytes that are none: it answers that with an error of its own."""
+
+    def decode(data: bytes) -> Any:
+        request = _tolerant(handler.request_deserializer)(data)
+        return ServerReflectionRequest() if request is _MALFORMED else request
+
+    return grpc.stream_stream_rpc_method_handler(
+        cast("Any", handler.stream_stream),
+        request_deserializer=decode,
+        response_serializer=handler.response_serializer,
+    )
 
 
 def _refusing(error: ServiceError, request_id: str = "") -> Handler:

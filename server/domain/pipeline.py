@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from server.domain.faults import refuse
+from server.domain.pattern import require_pattern
 from server.domain.schema import Strict
 
 Trigger = Literal["on_success", "on_failure", "on_warning", "on_completion", "always"]
@@ -83,7 +84,7 @@ class Variable(Strict):
     type: VariableType = "string"
     description: str = ""
     pattern: str | None = None
-    """Regular expression that the whole value must match."""
+    """Regular expression that the whole value must match; without look-around and back-references."""
     allowed_values: tuple[Text, ...] = ()
     required: bool = False
     """The request must set it; then it has no default."""
@@ -98,10 +99,7 @@ class Variable(Strict):
         if self.required == (self.default is not None):
             raise ValueError("a variable has a default, or is required: one of the two")
         if self.pattern is not None:
-            try:
-                re.compile(self.pattern)
-            except re.error as error:
-                raise ValueError(f"pattern is not a regular expression: {error}") from None
+            require_pattern(self.pattern)
         return self
 
 

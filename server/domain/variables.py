@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from server.domain.faults import Fault, Refused
+from server.domain.pattern import matches
 from server.domain.pipeline import Variable
 from server.domain.sql_lexer import is_number
 
@@ -274,7 +275,7 @@ def _is_int64(value: str) -> bool:
 
 
 def _constraint_faults(variable: Variable, value: str) -> Iterator[Fault]:
-    if variable.pattern is not None and not re.fullmatch(variable.pattern, value):
+    if variable.pattern is not None and not matches(variable.pattern, value):
         message = f"{excerpt(value)} does not match the pattern {excerpt(variable.pattern)}"
         yield Fault("INVALID_VARIABLE_VALUE", message)
     if variable.allowed_values and value not in variable.allowed_values:

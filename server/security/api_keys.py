@@ -30,12 +30,17 @@ class KeyRing:
         self._pepper = pepper
 
     @classmethod
-    def from_file(cls, path: Path) -> "KeyRing":
+    def from_file(cls, path: Path, *, may_create: bool) -> "KeyRing":
         """Use the pepper in `path`; a missing file is made, readable by its owner only.
 
         Raises:
-            CannotStart: others may read the file, or it does not hold a pepper.
+            CannotStart: others may read the file, it does not hold a pepper, or it is missing and may not be made.
         """
+        if not path.exists() and not may_create:
+            # With another one no key would open anything any more.
+            raise CannotStart(
+                f"{path} is missing, and the keys in the control store need it; restore it from the backup"
+            )
         if not path.exists() and create_private(path, pepper := secrets.token_bytes(_PEPPER_BYTES)):
             return cls(pepper)
         return cls(_read_pepper(path))

@@ -1,8 +1,13 @@
 """Files that only their owner reads, written whole or not at all, and on the disk before anyone relies on them."""
 
+import fcntl
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from server.domain.faults import CannotStart
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -23,6 +28,24 @@ def create_private(path: Path, data: bytes) -> bool:
         draft.unlink()
     _sync_folder(path.parent)
     return True
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, however it ends. Raises CannotStart when another process holds it."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            by = file.read().strip()
+            message = (
+                f"the state folder {path.parent} is in use by the server with process id {by}; stop that one first"
+            )
+            raise CannotStart(message) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def _draft(path: Path, data: bytes) -> Path:

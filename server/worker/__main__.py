@@ -44,7 +44,7 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
             raise CannotStart(error.message) from None
         stack.push_async_callback(warehouse.close)
         mail = MailFolder(settings.state_dir / "mail", sender=settings.mail_from)
-        runner = StepRunner(Registry(), warehouse, store, mail, project=settings.project)
+        runner = StepRunner(Registry(folder=settings.processors_dir), warehouse, store, mail, project=settings.project)
         worker = Worker(worker_id, store, runner, settings)
         await _serve(worker, _mirror(settings, store, warehouse), pulse, supervised=supervised)
 

@@ -1,6 +1,7 @@
 """Processors by name: found, not allowed, not found, broken."""
 
 import os
+import textwrap
 
 import pytest
 
@@ -168,3 +169,29 @@ def test_what_is_shipped_works():
     known = registry.known()
     assert {"gcp.bq_etl", "notify_systems.email_notification", "setup.tenants.onboarding"} <= set(known)
     assert all(registry.engine(ps_type) for ps_type in known)
+
+
+async def test_an_edited_processor_is_read_anew(processors, registry):
+    path = processors.write("gcp/load.py", ENGINE)
+    assert (await registry.engine("gcp.load").execute({}, {}))["rows_processed"] == 0
+    processors.write("gcp/load.py", ENGINE.replace('"rows_processed": 0', '"rows_processed": 7'))
+    os.utime(path, ns=(1, 1))
+    assert (await registry.engine("gcp.load").execute({}, {}))["rows_processed"] == 7
+
+
+def test_a_deleted_processor_is_gone(processors, registry):
+    path = processors.write("gcp/load.py", ENGINE)
+    registry.engine("gcp.load")
+    path.unlink()
+    assert refusal(registry, "gcp.load").reason == "PS_TYPE_NOT_FOUND"
+
+
+async def test_a_further_folder(processors, registry, tmp_path):
+    processors.write("gcp/load.py", ENGINE)
+    folder = tmp_path / "elsewhere"
+    (folder / "acme").mkdir(parents=True)
+    (folder / "acme" / "check.py").write_text(textwrap.dedent(ENGINE))
+    more = Registry(registry._package, folder=folder)
+    assert (await more.engine("acme.check").execute({}, {}))["status"] == "SUCCESS"
+    assert more.engine("gcp.load")
+    assert "acme.check" in more.known()

@@ -51,10 +51,10 @@ def test_every_page_is_in_the_readme() -> None:
 
 
 def test_settings() -> None:
-    documented = {code(row[0])[0]: code(row[1])[0] for row in tables(CONFIGURATION, "Settings")}
+    documented = {code(row[0])[0]: (code(row[1]) or [""])[0] for row in tables(CONFIGURATION, "Settings")}
     prefix = str(Settings.model_config["env_prefix"])
     actual = {
-        prefix + name.upper(): str(field.default).removeprefix(f"{ROOT}/")
+        prefix + name.upper(): str("" if field.default is None else field.default).removeprefix(f"{ROOT}/")
         for name, field in Settings.model_fields.items()
     }
     assert documented == actual

@@ -1,6 +1,8 @@
 import pytest
+from pydantic import ValidationError
 
 from server.domain.faults import Refused
+from server.domain.pattern import matches
 from server.domain.pipeline import Variable
 from server.domain.variables import (
     LATE_NAMES,
@@ -273,3 +275,24 @@ def test_a_hostile_name_is_shown_only_in_part():
     (fault,) = check_request_names({"x" * 5000: ""}, declared=[], used=[])
     assert len(fault.message) < 250
     assert len(fault.field) < 150
+
+
+def test_no_pattern_takes_its_time():
+    """Python's own engine would be busy with this value for longer than anyone waits."""
+    pattern = {"required": True, "pattern": "(a+)+$"}
+    assert refusal(pipeline={"v": pattern}, request={"v": "a" * 5_000 + "b"}) == {
+        "variables.v": {"INVALID_VARIABLE_VALUE"}
+    }
+
+
+@pytest.mark.parametrize("pattern", ["(", "[a", r"(a)\1", "(?=a)a", "(?<!a)b", "*"])
+def test_a_pattern_that_cannot_be_matched_in_linear_time_is_refused(pattern):
+    with pytest.raises(ValidationError, match="pattern is not a regular expression"):
+        Variable(required=True, pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("abc", True), ("abc\n", False), ("1abc", False), ("", False), ("ABC", False)]
+)
+def test_a_pattern_matches_the_whole_value(text, fits):
+    assert matches("[a-z]+", text) is fits

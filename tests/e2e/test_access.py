@@ -218,3 +218,11 @@ async def test_an_unknown_method(service: Service, acme_key: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await method(b"", metadata=(("x-api-key", acme_key),), timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_reflection_of_bytes_that_are_no_message(service: Service) -> None:
+    async with grpc.aio.insecure_channel(service.target) as channel:
+        method = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        answers = method(iter([b"\xff\xff"]), metadata=(("x-api-key", service.admin_key),), timeout=10)
+        (answer,) = [reflection_pb2.ServerReflectionResponse.FromString(data) async for data in answers]
+    assert answer.error_response.error_code == grpc.StatusCode.INVALID_ARGUMENT.value[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service import Service, make_checkout
+from tests.e2e.service import Service, make_checkout, onboard
 
 
 def start(checkout: Path, module: str = "server", **settings: str) -> subprocess.CompletedProcess[str]:
@@ -50,9 +50,24 @@ def test_a_taken_port(tmp_path: Path) -> None:
 
 
 async def test_a_second_worker_on_the_embedded_warehouse(own_service: Service) -> None:
+    await onboard(own_service, "acme_corp")  # by then the first one has opened it
     done = start(own_service.checkout, "server.worker")
     assert done.returncode == 2
     assert f"in use by process {own_service.worker_pid()}" in done.stderr
+
+
+async def test_a_second_server_on_the_same_folder(own_service: Service) -> None:
+    done = start(own_service.checkout)
+    assert done.returncode == 2
+    assert f"in use by the server with process id {own_service.process.pid}" in done.stderr
+
+
+async def test_a_lost_pepper_is_not_replaced(own_service: Service) -> None:
+    await own_service.stop()
+    (own_service.checkout / "var" / "pepper").unlink()
+    done = start(own_service.checkout)
+    assert done.returncode == 2
+    assert "restore it from the backup" in done.stderr
 
 
 async def test_everything_in_the_state_folder_is_its_owners(own_service: Service) -> None:

@@ -44,27 +44,33 @@ def test_the_id_inside_a_key(key: str, key_id: str | None) -> None:
 
 def test_the_pepper_is_made_once_and_private(tmp_path: Path) -> None:
     path = tmp_path / "pepper"
-    secret = KeyRing.from_file(path).make()
+    secret = KeyRing.from_file(path, may_create=True).make()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert KeyRing.from_file(path).matches(secret.text, secret.digest)
+    assert KeyRing.from_file(path, may_create=True).matches(secret.text, secret.digest)
 
 
 def test_a_pepper_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pepper"
-    KeyRing.from_file(path)
+    KeyRing.from_file(path, may_create=True)
     path.chmod(0o644)
     with pytest.raises(CannotStart, match="chmod 600"):
-        KeyRing.from_file(path)
+        KeyRing.from_file(path, may_create=True)
 
 
 def test_a_damaged_pepper_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pepper"
     path.touch(mode=0o600)
     with pytest.raises(CannotStart, match="0 bytes"):
-        KeyRing.from_file(path)
+        KeyRing.from_file(path, may_create=True)
 
 
 def test_secrets_are_taken_out_of_texts_and_ids_stay() -> None:
     secret = KeyRing(b"p" * 32).make()
     told = redact(f"key {secret.text}, again {secret.text}!")
     assert told == f"key cvg_{secret.key_id}_[redacted], again cvg_{secret.key_id}_[redacted]!"
+
+
+def test_a_pepper_that_keys_depend_on_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="backup"):
+        KeyRing.from_file(tmp_path / "pepper", may_create=False)
+    assert not (tmp_path / "pepper").exists()

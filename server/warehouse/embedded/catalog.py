@@ -11,8 +11,10 @@ from dataclasses import asdict, replace
 from duckdb.sqltypes import DuckDBPyType
 
 from server.domain.schema import DatasetRef, TableRef, TableSpec
+from server.warehouse.embedded.metadata import is_view, view
 from server.warehouse.embedded.session import Session, physical
 from server.warehouse.port import JobOutcome, WarehouseError, WriteEffect
+from server.warehouse.translate import View
 from server.warehouse.types import duckdb_type, quoted
 
 # Each brings the bookkeeping to its number, counted from 1. The first files have no number, so that none may fail on
@@ -70,6 +72,17 @@ class Catalog:
         """Every table, in the order of its name."""
         rows = self._session.run("SELECT project, dataset, name, spec FROM _warehouse.tables ORDER BY ALL")
         return [(TableRef(*names), TableSpec.model_validate_json(spec)) for *names, spec in rows]
+
+    def view(self, ref: TableRef) -> View | None:
+        """A dataset's description of itself, None when the name is not that of one or there is no such dataset."""
+        if not is_view(ref.table) or not self.has_dataset(ref.in_dataset):
+            return None
+        sql = "SELECT name, spec, created_at FROM _warehouse.tables WHERE project = ? AND dataset = ? ORDER BY name"
+        rows = self._session.run(sql, [ref.project, ref.dataset])
+        return view(
+            ref.table,
+            [(ref.in_dataset.table(name), TableSpec.model_validate_json(spec), at) for name, spec, at in rows],
+        )
 
     def create_table(self, ref: TableRef, spec: TableSpec) -> None:
         """Create a table that does not exist.

@@ -102,7 +102,7 @@ def _fits(given: TableField, target: TableField) -> bool:
 
 def shown(field: TableField, *, mode: bool = False) -> str:
     """A column's type as BigQuery's SQL writes it: `ARRAY<STRUCT<key STRING>>`."""
-    name = field.type
+    name = "BOOL" if field.type == "BOOLEAN" else field.type
     inner = ", ".join(f"{part.name} {shown(part)}" for part in field.fields)
     text = f"STRUCT<{inner}>" if field.fields else str(name)
     if field.mode == "REPEATED":

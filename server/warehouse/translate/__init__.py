@@ -14,10 +14,10 @@ from server.domain.schema import DatasetRef, TableField, TableRef
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import require_allowed
 from server.warehouse.translate.query import QueryTranslator
-from server.warehouse.translate.sources import Output, Sources, Tables
+from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
 
-__all__ = ["Tables", "Translated", "translate"]
+__all__ = ["Tables", "Translated", "View", "translate"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The FROM clause: which table, common table expression, subquery or array each item is."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from typing import Protocol
@@ -12,9 +13,20 @@ from sqlglot import exp
 from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import unsupported
-from server.warehouse.translate.functions import call
+from server.warehouse.translate.functions import call, cast
 from server.warehouse.translate.names import Column, Scope, Source, read_field
 from server.warehouse.types import bigquery_field, duckdb_type
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Something to read that is no table: its columns and its rows."""
+
+    fields: tuple[TableField, ...]
+    rows: str
+    """A JSON list with an object for each row."""
+    beside_star: frozenset[str]
+    """Columns that `*` leaves out."""
 
 
 class Tables(Protocol):
@@ -22,6 +34,10 @@ class Tables(Protocol):
 
     def table(self, ref: TableRef) -> TableSpec | None:
         """The table's schema, None when there is no such table."""
+        ...
+
+    def view(self, ref: TableRef) -> View | None:
+        """A dataset's description of itself, None when the name is not that of one or there is no such dataset."""
         ...
 
     def describe(self, sql: str) -> list[DuckDBPyType]:
@@ -86,6 +102,9 @@ class Sources:
         """A table of the warehouse. Raises TABLE_NOT_FOUND, with the name as the query wrote it."""
         path = [part.name for part in node.parts]
         ref = self._reference(path)
+        # INFORMATION_SCHEMA without a dataset is the region's, which holds all tenants.
+        if ref and (len(path) > 1 or "." not in path[0]) and (view := self._tables.view(ref)):
+            return self._view(view, (node.alias or path[-1]).rpartition(".")[2])
         spec = self._tables.table(ref) if ref else None
         if ref is None or spec is None:
             raise WarehouseError("TABLE_NOT_FOUND", f"table {'.'.join(path)} was not found")
@@ -95,6 +114,22 @@ class Sources:
         physical = exp.Table(this=parts[0], db=parts[1])
         columns = [(field, field.name) for field in spec.fields]
         return _named(physical, name), self._source(name, node.alias or path[-1], columns)
+
+    def _view(self, view: View, alias: str) -> tuple[exp.Expr, Source]:
+        name = self.new_name("s")
+        kinds = {field.name: duckdb_type(field) for field in view.fields}
+        structure = exp.Literal.string(json.dumps([kinds]))
+        rows = exp.Select(
+            expressions=[exp.alias_(call("UNNEST", call("FROM_JSON", exp.Literal.string(view.rows), structure)), "r")]
+        )
+        values = [
+            exp.alias_(cast(call("STRUCT_EXTRACT", exp.column("r"), exp.Literal.string(column)), kind), column)
+            for column, kind in kinds.items()
+        ]
+        selected = exp.Select(expressions=values).from_(exp.Subquery(this=rows))
+        source = self._source(name, alias, [(field, field.name) for field in view.fields])
+        star = tuple(column for column in source.star if column.field.name not in view.beside_star)
+        return _named(exp.Subquery(this=selected), name), replace(source, star=star)
 
     def _reference(self, path: Sequence[str]) -> TableRef | None:
         if len(path) > 3:

@@ -1,0 +1,100 @@
+"""What a tenant can ask about its own dataset."""
+
+# ruff: noqa: E501 - one case a line reads better than four
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from server.domain.schema import DatasetRef
+from server.warehouse.embedded import EmbeddedWarehouse
+from server.warehouse.port import WarehouseError
+from server.warehouse.sql_guard import GuardPolicy, judge, read_query
+from tests.warehouse.tables import PROJECT, column, effect, spec, values
+
+COSTS = spec(
+    column("service", "STRING", "REQUIRED"),
+    column("day", "DATE"),
+    column("credits", "RECORD", "REPEATED", [column("name", "STRING"), column("used", "BOOLEAN")]),
+    time_partitioning={"field": "DAY"},
+    clustering_fields=["service"],
+)
+OTHER = DatasetRef(PROJECT, "globex")
+
+
+@pytest.fixture
+async def own(warehouse: EmbeddedWarehouse, dataset: DatasetRef) -> DatasetRef:
+    """Two tables of the tenant's, one of another's."""
+    await warehouse.ensure_table(dataset.table("costs"), COSTS)
+    await warehouse.ensure_table(dataset.table("x_meta_step_logs"), spec(column("step_id", "STRING")))
+    await warehouse.ensure_dataset(OTHER, location="US")
+    await warehouse.ensure_table(OTHER.table("secret"), COSTS)
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        pytest.param("SELECT table_name FROM `acme_corp.__TABLES__` WHERE table_name LIKE 'x_meta_%'", [("x_meta_step_logs",)], id="metadata tables"),
+        pytest.param("SELECT table_name FROM `acme_corp.__TABLES__` WHERE table_name NOT LIKE 'x_meta_%'", [("costs",)], id="business tables"),
+        pytest.param("SELECT project_id, dataset_id, table_id, type FROM __TABLES__ ORDER BY table_id LIMIT 1", [(PROJECT, "acme_corp", "costs", 1)], id="BigQuery's own names"),
+        pytest.param("SELECT COUNT(*) FROM acme_corp.INFORMATION_SCHEMA.TABLES AS t WHERE t.table_type = 'BASE TABLE'", [(2,)], id="TABLES"),
+        pytest.param(f"SELECT TABLES.table_name FROM `{PROJECT}.acme_corp.INFORMATION_SCHEMA.TABLES` ORDER BY 1 LIMIT 1", [("costs",)], id="quoted path"),
+        pytest.param(f"SELECT COUNT(*) FROM {PROJECT}.acme_corp.information_schema.tables", [(2,)], id="any case"),
+        pytest.param("SELECT c.cost FROM (SELECT 1 AS cost) AS c JOIN acme_corp.INFORMATION_SCHEMA.TABLES AS t ON t.table_name = 'costs'", [(1,)], id="join"),
+        pytest.param("WITH t AS (SELECT table_name FROM acme_corp.__TABLES__) SELECT COUNT(*) FROM t", [(2,)], id="in a CTE"),
+        pytest.param(
+            "SELECT column_name, ordinal_position, is_nullable, data_type, is_partitioning_column, clustering_ordinal_position "
+            "FROM acme_corp.INFORMATION_SCHEMA.COLUMNS WHERE table_name = 'costs' ORDER BY ordinal_position",
+            [
+                ("service", 1, "NO", "STRING", "NO", 1),
+                ("day", 2, "YES", "DATE", "YES", None),
+                ("credits", 3, "YES", "ARRAY<STRUCT<name STRING, used BOOL>>", "NO", None),
+            ],
+            id="COLUMNS",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_dataset_describes_itself(
+    warehouse: EmbeddedWarehouse, own: DatasetRef, sql: str, expected: list[tuple[Any, ...]]
+) -> None:
+    assert judge(read_query(sql, default=own), GuardPolicy(own=own, named_by_file=frozenset())) == []
+    assert await values(warehouse, own, sql) == expected
+
+
+async def test_times_of_creation_are_there(warehouse: EmbeddedWarehouse, own: DatasetRef) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=5)
+    ((moment, number),) = await values(
+        warehouse, own,
+        "SELECT a.creation_time AS moment, b.creation_time AS number FROM acme_corp.INFORMATION_SCHEMA.TABLES AS a "
+        "JOIN acme_corp.__TABLES__ AS b ON a.table_name = b.table_id WHERE b.table_id = 'costs'",
+    )  # fmt: skip
+
+    assert before < moment <= datetime.now(UTC)
+    assert number == int(moment.timestamp() * 1_000)
+
+
+async def test_star_gives_bigquerys_columns(warehouse: EmbeddedWarehouse, own: DatasetRef) -> None:
+    rows = await warehouse.query("SELECT * FROM __TABLES__", default_dataset=own)
+
+    assert rows.columns == ("project_id", "dataset_id", "table_id", "creation_time", "type")
+
+
+async def test_an_empty_dataset_has_no_tables(warehouse: EmbeddedWarehouse, dataset: DatasetRef) -> None:
+    assert await values(warehouse, dataset, "SELECT table_id FROM __TABLES__") == []
+    written = await warehouse.write(effect(dataset, "SELECT table_id, creation_time FROM __TABLES__"))
+    assert written.rows_written == 0
+    assert await values(warehouse, dataset, "SELECT table_id FROM __TABLES__") == [("costs",)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["INFORMATION_SCHEMA.TABLES", "nowhere.INFORMATION_SCHEMA.TABLES", "acme_corp.INFORMATION_SCHEMA.VIEWS",
+     "acme_corp.__tables__", "nowhere.__TABLES__", "acme_corp.__TABLES_SUMMARY__"],
+)  # fmt: skip
+async def test_what_is_no_view_is_not_found(warehouse: EmbeddedWarehouse, own: DatasetRef, name: str) -> None:
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.query(f"SELECT 1 FROM {name}", default_dataset=own)
+
+    assert refused.value.reason == "TABLE_NOT_FOUND"
