@@ -55,6 +55,10 @@ class StepWarehouse(Protocol):
         """The rows of one SELECT, at most `max_rows`."""
         ...
 
+    async def list_tables(self) -> list[str]:
+        """The names of the tables in the tenant's dataset, sorted; none when there is no dataset yet."""
+        ...
+
     async def ensure_dataset(self, *, location: str, description: str = "") -> bool:
         """Create the tenant's dataset unless it exists; True when it was created."""
         ...

@@ -16,7 +16,7 @@ from typing import Any
 
 from server.domain.run import Run, RunStatus, StepRun
 from server.domain.schema import DatasetRef, TableRef, TableSpec
-from server.domain.tenant import SYSTEM_TENANT, ApiKey
+from server.domain.tenant import SYSTEM_TENANT, ApiKey, TenantState
 from server.store.port import ControlStore, OutboxEntry, QueueState, StoreBusy
 from server.warehouse.port import Warehouse, WarehouseError
 
@@ -91,6 +91,11 @@ class Mirror:
         if tenant_id == SYSTEM_TENANT:
             # Runs of the system belong to no tenant's dataset; the control store alone has them.
             return True
+        tenant = await self._store.get_tenant(tenant_id)
+        if tenant is not None and tenant.state is TenantState.ONBOARDING:
+            # Its dataset may yet turn out to be somebody else's.
+            self._postpone(tenant_id, "ONBOARDING", "it is being onboarded")
+            return False
         try:
             for table, keys, rows in await self._tables(tenant_id, entries):
                 if rows:
@@ -120,8 +125,7 @@ class Mirror:
         earlier = self._postponed.get(tenant_id)
         pause = min(earlier.pause * 2, _LONGEST_PAUSE) if earlier else _FIRST_PAUSE
         if earlier is None or earlier.reason != reason:
-            # A tenant that is being onboarded has no dataset yet; anything else wants an operator's look.
-            level = logging.INFO if reason == "DATASET_NOT_FOUND" else logging.WARNING
+            level = logging.DEBUG if reason == "ONBOARDING" else logging.WARNING
             logger.log(level, "The mirror postpones a tenant: %s", message, extra={"tenant_id": tenant_id})
         self._postponed[tenant_id] = _Postponed(asyncio.get_running_loop().time() + pause, pause, reason)
 

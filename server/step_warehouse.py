@@ -83,6 +83,11 @@ class TenantWarehouse:
         rows = await self._warehouse.query(query.sql, default_dataset=self._access.own, max_rows=max_rows)
         return rows.as_dicts()
 
+    async def list_tables(self) -> list[str]:
+        """See `processors.base.StepWarehouse`. Raises WarehouseError."""
+        self._require_open()
+        return await self._warehouse.list_tables(self._access.own)
+
     async def ensure_dataset(self, *, location: str, description: str = "") -> bool:
         """See `processors.base.StepWarehouse`. Raises WarehouseError."""
         self._require_open()

@@ -89,6 +89,10 @@ class Warehouse(Protocol):
         """Create the dataset unless it exists; True when it was created."""
         ...
 
+    async def list_tables(self, dataset: DatasetRef) -> list[str]:
+        """The names of the dataset's tables, sorted; none when there is no such dataset."""
+        ...
+
     async def get_table(self, table: TableRef) -> TableSpec | None:
         """The table's schema and settings, or None when there is no such table."""
         ...

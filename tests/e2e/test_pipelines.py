@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run
+from convergence.v1.tenant_service_pb2 import Tenant
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.settings import Settings
 from server.warehouse.embedded import EmbeddedWarehouse
@@ -216,6 +218,26 @@ async def test_onboarding_makes_the_seven_tables_and_the_mirror_fills_them(tmp_p
     assert queue == [{"status": "DONE", "n": 2}]
     assert len(keys) == 1
     assert "digest" not in keys[0]
+
+
+async def test_a_dataset_of_somebody_elses_does_not_become_a_tenants(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path)
+    await load(checkout, tmp_path / "flat.ndjson", flat_export(tmp_path / "flat.ndjson"))
+    service = await Service.start(checkout)
+    try:
+        async with service.client() as operator:
+            made = await operator.onboard_tenant(tenant_id=SOURCE.dataset)
+            run = await finished(operator, made.run)
+            tenant = await operator.get_tenant(SOURCE.dataset)
+        async with service.client(made.api_key_secret) as client:
+            with pytest.raises(ConvergenceError) as caught:
+                await start(client, SOURCE.dataset, "gcp/cost/cost_billing", date="2025-11-18")
+    finally:
+        await service.stop()
+    assert run.status == Run.FAILED
+    assert "is no tenant's" in run.error_message
+    assert tenant.state == Tenant.ONBOARDING
+    assert caught.value.reason == "TENANT_NOT_ACTIVE"
 
 
 async def test_a_processor_and_a_pipeline_dropped_in_while_the_server_runs(own_service: Service) -> None:

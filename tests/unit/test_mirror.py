@@ -14,7 +14,7 @@ from server.settings import Settings
 from server.store.port import RunEnd
 from server.store.sqlite import SqliteStore
 from server.warehouse.embedded import EmbeddedWarehouse
-from tests.store.records import new_run
+from tests.store.records import api_key, new_run, tenant
 
 PROJECT = "gac-prod-471220"
 
@@ -106,3 +106,18 @@ async def test_a_tenant_without_a_dataset_waits_and_delays_nobody(place: Place) 
     await place.mirror.finish()
     assert await place.rows("SELECT tenant_id FROM x_meta_pipeline_runs", "late_corp") == [{"tenant_id": "late_corp"}]
     assert await place.store.outbox(skip=(), limit=9) == []
+
+
+async def test_nothing_is_written_before_a_tenant_is_active(place: Place) -> None:
+    dataset = await place.dataset()
+    run = await place.store.onboard_tenant(tenant(), api_key(), new_run())
+    await place.mirror.finish()
+    assert await place.warehouse.list_tables(dataset) == []
+    claim = await place.store.claim("w1", lease_seconds=60, max_concurrent_runs=4)
+    assert claim is not None
+    await place.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, activates_tenant=True))
+    await place.mirror.finish()
+    assert await place.rows("SELECT pipeline_logging_id, status FROM x_meta_pipeline_runs") == [
+        {"pipeline_logging_id": run.pipeline_logging_id, "status": "SUCCESS"}
+    ]
+    assert await place.rows("SELECT key_id, status FROM x_meta_api_keys") == [{"key_id": "abc123", "status": "ACTIVE"}]

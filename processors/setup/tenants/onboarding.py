@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from processors.base import Context
+from processors.base import Context, ProcessorError
 from processors.setup.tables import ensure_tables
 
 
@@ -37,8 +37,20 @@ class TenantOnboardingProcessor:
     async def execute(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
         """Create dataset and tables. Details: dataset_created, tables_created, columns_added."""
         config = self.Config.model_validate(step_config)
+        await _require_own_dataset(context)
         return await ensure_tables(
             context, location=config.location, description=f"Dataset of tenant {context['tenant_id']}"
+        )
+
+
+async def _require_own_dataset(context: Context) -> None:
+    """A dataset with tables of somebody else's must not become a tenant's by having its name."""
+    tables = await context["warehouse"].list_tables()
+    if tables and not any(table.startswith("x_meta_") for table in tables):
+        shown = ", ".join(tables[:5])
+        raise ProcessorError(
+            f"the dataset {context['tenant_id']} exists and is no tenant's: it has tables ({shown}), and none of them "
+            "is an x_meta_ table; choose another tenant_id, or move those tables"
         )
 
 

@@ -60,6 +60,10 @@ class EmbeddedWarehouse:
 
         return await self._connection.write(work, str(dataset))
 
+    async def list_tables(self, dataset: DatasetRef) -> list[str]:
+        """The names of the dataset's tables, sorted; none when there is no such dataset."""
+        return sorted(table.table for table, _ in await self.tables() if table.in_dataset == dataset)
+
     async def get_table(self, table: TableRef) -> TableSpec | None:
         """The table's schema and settings, or None when there is no such table."""
         return await self._connection.read(lambda session: Catalog(session).table(table))
