@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from rich.console import Console
@@ -49,6 +50,9 @@ def main() -> int:
 
 def play(folder: Path) -> None:
     """The five acts."""
+    for name in [name for name in os.environ if name.startswith("CONVERGENCE_")]:
+        # The demo shows what happens with nothing configured.
+        del os.environ[name]
     os.environ["CONVERGENCE_STATE_DIR"] = str(folder / "var")
     title("1. A billing export of three days, as Google writes it, in the place of the customer's table")
     run([*WAREHOUSE, "generate-billing-export", "--out", str(folder), "--seed", "7", "--days", DAYS, "--rows", "400"])
@@ -111,15 +115,29 @@ def server(folder: Path) -> Iterator[None]:
     show([sys.executable, "-m", "server"])
     with log.open("wb") as errors:
         process = subprocess.Popen([sys.executable, "-m", "server"], stdout=subprocess.PIPE, stderr=errors, text=True)
+    # A server that does not get ready is stopped, which ends the wait for its line.
+    watchdog = Timer(30, process.kill)
+    watchdog.start()
     try:
         os.environ["CONVERGENCE_TARGET"] = wait_until_ready(process, log)
+        watchdog.cancel()
         os.environ["CONVERGENCE_API_KEY_FILE"] = str(folder / "var" / "admin_api_key")
         yield
     finally:
-        process.terminate()
-        code = process.wait(timeout=60)
-    if code:
-        raise DemoFailed(f"the server ended with code {code}: {log.read_text()[-2000:]}")
+        watchdog.cancel()
+        stop(process)
+    if process.returncode:
+        raise DemoFailed(f"the server ended with code {process.returncode}: {log.read_text()[-2000:]}")
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """SIGTERM, and in the end SIGKILL."""
+    process.terminate()
+    try:
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_until_ready(process: "subprocess.Popen[str]", log: Path) -> str:

@@ -5,7 +5,8 @@ One process at a time may open the file, so it works while no worker runs.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,18 +17,21 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from server.domain.faults import CannotStart, Refused, refuse
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.settings import Settings
 from server.warehouse.billing_export import SCHEMA, generate
 from server.warehouse.embedded import EmbeddedWarehouse
-from server.warehouse.port import Rows, WarehouseError
+from server.warehouse.port import WarehouseError
 
 _T = TypeVar("_T")
 
+_WIDTH_OF_A_FILE = 160
+
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-_out = Console()
+_out = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
 _err = Console(stderr=True)
 
 
@@ -37,6 +41,10 @@ class _Choice:
 
     path: Path
     project: str
+    settings: Settings
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 
 
 @app.callback()
@@ -45,9 +53,7 @@ def _choose(
     warehouse: Annotated[Path | None, typer.Option(help="The warehouse file.", show_default="the service's")] = None,
 ) -> None:
     settings = _reported(Settings.from_environment)
-    if warehouse is None:
-        _reported(settings.make_state_dir)
-    context.obj = _Choice(warehouse or settings.warehouse_path, settings.project)
+    context.obj = _Choice(warehouse or settings.warehouse_path, settings.project, settings)
 
 
 @app.command()
@@ -60,12 +66,11 @@ def load(
 ) -> None:
     """Load a file of JSON lines into a table."""
     choice: _Choice = context.obj
-
-    async def work(warehouse: EmbeddedWarehouse) -> int:
-        ref = TableRef.parse(table, DatasetRef(choice.project, ""))
-        return await warehouse.load_ndjson(file, ref, read_schema(schema), replace=replace)
-
-    rows = _run(choice, work)
+    ref = _reported(lambda: _table(table, choice.project))
+    spec = _reported(lambda: read_schema(schema))
+    if choice.path == choice.settings.warehouse_path:
+        _reported(choice.settings.make_state_dir)
+    rows = _run(choice, lambda warehouse: warehouse.load_ndjson(file, ref, spec, replace=replace))
     _out.print(f"{rows} rows loaded into {escape(table)}")
 
 
@@ -74,32 +79,34 @@ def query(
     context: typer.Context,
     sql: Annotated[str, typer.Argument(help="One SELECT in BigQuery SQL.")],
     dataset: Annotated[str, typer.Option(help="project.dataset of table names without one.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of rows.")] = False,
+    as_json: AsJson = False,
     max_rows: Annotated[int, typer.Option(min=1, help="Fetch at most so many rows.")] = 100,
 ) -> None:
     """Run a query and print its rows."""
     choice: _Choice = context.obj
-    rows = _run(
-        choice,
-        lambda warehouse: warehouse.query(sql, default_dataset=_dataset(dataset, choice.project), max_rows=max_rows),
-    )
+    default = _reported(lambda: _dataset(dataset, choice.project))
+    found = _read(choice, lambda warehouse: warehouse.query(sql, default_dataset=default, max_rows=max_rows))
     if as_json:
-        typer.echo(json.dumps(rows.as_dicts(), default=str, ensure_ascii=False, indent=2))
+        _print_json(found.as_dicts())
     else:
-        _print(rows)
+        _print(found.columns, found.rows, "rows")
 
 
 @app.command()
-def tables(context: typer.Context) -> None:
+def tables(context: typer.Context, as_json: AsJson = False) -> None:
     """List the tables with their columns."""
-    listed = _run(context.obj, lambda warehouse: warehouse.tables())
-    table = Table("table", "columns", "partitioned by", "clustered by")
-    for ref, spec in listed:
-        partitioning = spec.time_partitioning
-        by = f"{partitioning.type} of {partitioning.field or 'ingestion time'}" if partitioning else ""
-        names = ", ".join(field.name for field in spec.fields)
-        table.add_row(*(escape(cell) for cell in (str(ref), names, by, ", ".join(spec.clustering_fields))))
-    _out.print(table)
+    listed = _read(context.obj, lambda warehouse: warehouse.tables())
+    if as_json:
+        _print_json([{"table": str(ref), **spec.to_json()} for ref, spec in listed])
+    else:
+        rows = [_table_cells(ref, spec) for ref, spec in listed]
+        _print(("table", "columns", "partitioned by", "clustered by"), rows, "tables")
+
+
+def _table_cells(ref: TableRef, spec: TableSpec) -> tuple[str, ...]:
+    partitioning = spec.time_partitioning
+    by = f"{partitioning.type} of {partitioning.field or 'ingestion time'}" if partitioning else ""
+    return str(ref), ", ".join(field.name for field in spec.fields), by, ", ".join(spec.clustering_fields)
 
 
 @app.command()
@@ -146,12 +153,37 @@ def read_schema(path: Path) -> TableSpec:
         raise refuse("INVALID_SCHEMA", f"it is not JSON: {error}", field=path.name) from None
 
 
+def _table(text: str, project: str) -> TableRef:
+    """Read `project.dataset.table` or `dataset.table`. Raises Refused INVALID_TABLE_NAME."""
+    try:
+        return TableRef.parse(text, DatasetRef(project, ""))
+    except Refused:
+        what = "is not a table" if "." in text else "lacks its dataset"
+        right = "write dataset.table or project.dataset.table"
+        raise refuse("INVALID_TABLE_NAME", f"{text[:200]!r} {what}; {right}", field="--table") from None
+
+
 def _dataset(text: str, project: str) -> DatasetRef:
-    """Read `project.dataset` or `dataset`; '' is a dataset without tables."""
+    """Read `project.dataset` or `dataset`; '' is a dataset without tables. Raises Refused INVALID_TABLE_NAME."""
     if not text:
         return DatasetRef(project, "")
-    ref = TableRef.parse(f"{text}.t", DatasetRef(project, ""))
-    return ref.in_dataset
+    try:
+        return TableRef.parse(f"{text}.t", DatasetRef(project, "")).in_dataset
+    except Refused:
+        message = f"{text[:200]!r} is not a dataset; write dataset or project.dataset"
+        raise refuse("INVALID_TABLE_NAME", message, field="--dataset") from None
+
+
+def _read(choice: _Choice, work: Callable[[EmbeddedWarehouse], Awaitable[_T]]) -> _T:
+    """Like `_run`, for what only reads: opening would make a warehouse where there is none."""
+    _reported(lambda: _require(choice.path))
+    return _run(choice, work)
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        made = "`load` makes one, and so does the server when it starts its worker"
+        raise CannotStart(f"there is no warehouse at {path} (see --warehouse and CONVERGENCE_STATE_DIR); {made}")
 
 
 def _run(choice: _Choice, work: Callable[[EmbeddedWarehouse], Awaitable[_T]]) -> _T:
@@ -179,12 +211,26 @@ def _reported(work: Callable[[], _T]) -> _T:
     raise typer.Exit(1)
 
 
-def _print(rows: Rows) -> None:
-    table = Table(*(escape(name) for name in rows.columns))
-    for row in rows.rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    _out.print(table)
-    _out.print(f"{len(rows.rows)} rows")
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False, indent=2))
+
+
+def _print(columns: Sequence[str], rows: Sequence[Sequence[object]], noun: str) -> None:
+    """A grid where its lines fit, or else each row as a block of lines; nothing is cut."""
+    grid = Table()
+    for name in columns:
+        grid.add_column(Text(name))
+    for row in rows:
+        grid.add_row(*(Text(_cell(value)) for value in row))
+    fits = _out.measure(grid, options=_out.options.update(width=1_000_000)).maximum <= _out.width
+    for part in [grid] if fits else _blocks(columns, rows):
+        _out.print(part, soft_wrap=not fits)
+    _out.print(f"{len(rows)} {noun}" + ("" if fits else ", too wide for a grid; for other programs there is --json"))
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[Text]:
+    lines = (zip(columns, row, strict=True) for row in rows)
+    return [Text("".join(f"{name}: {_cell(value)}\n" for name, value in block)) for block in lines]
 
 
 def _cell(value: object) -> str:

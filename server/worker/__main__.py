@@ -62,8 +62,7 @@ async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.drain)
     working, mirroring = asyncio.create_task(worker.run()), asyncio.create_task(mirror.run())
-    if supervised:
-        loop.create_task(_drain_with_parent(worker)).add_done_callback(lambda task: worker.drain())
+    parting = [asyncio.create_task(_drain_with_parent(worker))] if supervised else []
     logger.info("Worker %s is ready", worker.worker_id)
     try:
         await first_ended([working, mirroring, *helpers])
@@ -71,7 +70,7 @@ async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[Non
         await end_tasks([mirroring])
         await mirror.finish()
     finally:
-        await end_tasks([working, mirroring])
+        await end_tasks([working, mirroring, *parting])
 
 
 async def _pulse() -> None:
@@ -87,9 +86,12 @@ async def _pulse() -> None:
 
 async def _drain_with_parent(worker: Worker) -> None:
     """A server that is gone cannot replace this worker, and the next one will start its own."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
+    try:
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        await reader.read()
+    except OSError:
+        logger.exception("The server cannot be watched; this worker ends")
     worker.drain()
 
 

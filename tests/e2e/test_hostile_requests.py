@@ -201,7 +201,7 @@ async def test_text_that_is_none(service: Service, acme_key: str, method: str, t
 def tenantless_key(service: Service) -> str:
     """A key that belongs to no tenant and is no operator's either."""
     var = service.checkout / "var"
-    secret = KeyRing.from_file(var / "pepper").make()
+    secret = KeyRing.from_file(var / "pepper", may_create=False).make()
     with closing(sqlite3.connect(var / "control.sqlite3", timeout=10)) as connection, connection:
         connection.execute(
             "INSERT INTO api_keys (key_id, name, scopes, digest, created_at) VALUES (?, 'odd', ?, ?, 0)",

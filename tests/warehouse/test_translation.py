@@ -190,6 +190,9 @@ FUNCTIONS = [
     case("SUBSTR", "SELECT SUBSTR('abc', 2), SUBSTR('abc', 0, 2), SUBSTR('abc', -2, 1)", ("bc", "ab", "b")),
     case("SPLIT", "SELECT SPLIT('a,b'), SPLIT('a/b', '/')[SAFE_OFFSET(1)]", (["a", "b"], "b")),
     case("regular expressions", "SELECT REGEXP_CONTAINS('abc', r'b.'), REGEXP_EXTRACT('a-12', r'(\\d+)'), REGEXP_EXTRACT('a', r'\\d'), REGEXP_REPLACE('a1b2', r'\\d', '')", (True, "12", None, "ab")),
+    case("LIKE with an escaped wildcard", r"SELECT 'a_b' LIKE 'a\\_b', 'axb' LIKE 'a\\_b', 'a%' LIKE r'a\%', 'ab' LIKE r'a\%'", (True, False, True, False)),
+    case("NOT LIKE", "SELECT 'ab' NOT LIKE 'a%', 'b' NOT LIKE 'a%'", (False, True)),
+    case("SUM over a window", "SELECT SUM(x) OVER (ORDER BY x) FROM UNNEST([1, 2, 3]) AS x ORDER BY 1", (1,), (3,), (6,)),
     case("LIKE and IN", "SELECT cost FROM billing WHERE service.description LIKE 'Cloud%' AND service.id IN ('A', 'B')", (4.0,)),
     case("quotes and backslashes", "SELECT 'it\\'s', r'a\\b', \"x\"", ("it's", "a\\b", "x")),
     case("CAST to STRING", "SELECT CAST(1.0 AS STRING), CAST(NUMERIC '100.50' AS STRING), CAST(NUMERIC '100' AS STRING), CAST(TRUE AS STRING), CAST(TIMESTAMP '2025-11-18' AS STRING)", ("1", "100.5", "100", "true", "2025-11-18 00:00:00+00")),
@@ -250,6 +253,8 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
     [
         refused("unknown column", "SELECT costs FROM billing", "INVALID_QUERY", "Unrecognized name: costs; did you mean cost?"),
         refused("unknown column of an alias", "SELECT b.costs FROM billing AS b", "INVALID_QUERY", "costs not found inside b"),
+        refused("a sum beyond INT64", "SELECT SUM(x) FROM UNNEST([9223372036854775807, 1]) AS x", "INVALID_QUERY", "out of range"),
+        refused("a lone escape", r"SELECT 'a' LIKE 'a\\'", "INVALID_QUERY", "escape character"),
         refused("unknown field", "SELECT service.name FROM billing", "INVALID_QUERY", "name does not exist in service; it has id, description"),
         refused("field of an array", "SELECT credits.amount FROM billing", "INVALID_QUERY", "credits, which is an array; use UNNEST"),
         refused("field of a scalar", "SELECT cost.x FROM billing", "INVALID_QUERY", "cost, which is FLOAT64"),

@@ -222,7 +222,9 @@ def explain(error: duckdb.Error) -> WarehouseError:
     if isinstance(error, duckdb.CatalogException | duckdb.ParserException | duckdb.NotImplementedException):
         _LOG.warning("a translated query was not understood by DuckDB", exc_info=error)
         return WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse cannot run this query: {_sentence(error)}")
-    if isinstance(error, duckdb.DataError | duckdb.BinderException | duckdb.InvalidInputException):
+    if isinstance(
+        error, duckdb.DataError | duckdb.BinderException | duckdb.InvalidInputException | duckdb.SyntaxException
+    ):
         return WarehouseError("INVALID_QUERY", _sentence(error))
     _LOG.error("the embedded warehouse failed", exc_info=error)
     return WarehouseError("WAREHOUSE_FAILED", "the embedded warehouse failed; the log says why")

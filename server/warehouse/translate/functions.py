@@ -82,6 +82,16 @@ def _safe_divide(node: exp.Expr, types: Types) -> exp.Expr:
     return _exact(exp.Paren(this=_plain_division(left, divisor)), left, right, types)
 
 
+def _sum(node: exp.Expr, types: Types) -> exp.Expr:
+    """A sum of INT64 is INT64, and an error beyond it; DuckDB would go on with 128 bits."""
+    return cast(node, "BIGINT") if types.kind(node.args["this"]) == "INT64" else node
+
+
+def _like(node: exp.Expr, _types: Types) -> exp.Expr:
+    """A backslash takes the meaning from the character behind it; DuckDB has no escape character of its own."""
+    return exp.Escape(this=node, expression=exp.Literal.string("\\"))
+
+
 def _average(node: exp.Expr, types: Types) -> exp.Expr:
     kind = types.kind(node.args["this"])
     return cast(node, _NUMBERS[kind]) if kind in _EXACT else node
@@ -194,6 +204,8 @@ RULES: dict[type[exp.Expr], Rule] = {
     exp.Div: _divide,
     exp.SafeDivide: _safe_divide,
     exp.Avg: _average,
+    exp.Sum: _sum,
+    exp.Like: _like,
     exp.EQ: _comparison,
     exp.NEQ: _comparison,
     exp.LT: _comparison,
