@@ -21,7 +21,7 @@ from server.executor import RunExecution
 from server.mail import MailFolder
 from server.registry import Registry
 from server.step_runner import StepRunner
-from server.store.port import Claim
+from server.store.port import Claim, StepEnd
 from server.store.sqlite import SqliteStore
 from server.warehouse.embedded import EmbeddedWarehouse
 from tests.store.records import new_run
@@ -29,6 +29,11 @@ from tests.store.records import new_run
 PROJECT = "gac-prod-471220"
 OWN = DatasetRef(PROJECT, "acme_corp")
 Execute = Callable[[dict[str, Any], dict[str, Any]], Any]
+
+
+def ps_type(name: str) -> str:
+    """Steps called tell_... notify."""
+    return f"notify_systems.{name}" if name.startswith("tell") else f"trial.{name}"
 
 
 @dataclass
@@ -43,7 +48,7 @@ class Workshop:
 
     def processor(self, name: str, execute: Execute) -> None:
         engine = type("Engine", (), {"execute": staticmethod(execute)})
-        module = ModuleType(f"{self.package}.trial.{name}")
+        module = ModuleType(f"{self.package}.{ps_type(name)}")
         module.get_engine = engine  # type: ignore[attr-defined]
         sys.modules[module.__name__] = module
 
@@ -51,7 +56,7 @@ class Workshop:
         steps = tuple(
             StepSnapshot(
                 step_id=name,
-                ps_type=f"trial.{name}",
+                ps_type=ps_type(name),
                 trigger="always" if name == always else None,
                 timeout_minutes=seconds / 60,
                 retry=Retry(max_attempts=attempts, backoff_seconds=0.01),
@@ -84,7 +89,7 @@ class Workshop:
 @pytest.fixture
 async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
     package = f"processors_{uuid.uuid4().hex}"
-    for name in (package, f"{package}.trial"):
+    for name in (package, f"{package}.trial", f"{package}.notify_systems"):
         module = ModuleType(name)
         module.__path__ = []
         sys.modules[name] = module
@@ -281,3 +286,48 @@ async def test_secrets_in_details_errors_and_logs_are_redacted(workshop: Worksho
     told = run.model_dump_json() + "".join(event.model_dump_json() for event in events)
     assert "sssss" not in told
     assert "cvg_0123456789ab_[redacted]" in told
+
+
+async def test_a_notification_that_fails_is_recorded_and_changes_nothing_else(workshop: Workshop) -> None:
+    async def works(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        return {"status": "SUCCESS", "rows_processed": 3}
+
+    async def fails(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        raise ProcessorError("the mail server said no")
+
+    for name, execute in (("load", works), ("tell", fails), ("report", works)):
+        workshop.processor(name, execute)
+    run = await workshop.execution(await workshop.claim("load", "tell", "report")).run()
+    assert run.status is RunStatus.SUCCESS
+    assert run.error_message == ""
+    assert [step.status for step in run.steps] == [StepStatus.SUCCESS, StepStatus.FAILED, StepStatus.SUCCESS]
+    assert run.steps[1].error_message == "the mail server said no"
+
+
+async def test_every_attempt_has_its_end_in_the_events(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        failed = context["attempt"] == 1
+        return {"status": "FAILED" if failed else "SUCCESS", "details": {"error": "not yet"} if failed else {}}
+
+    run = await workshop.run(execute, attempts=2)
+    events = await workshop.store.events(run.pipeline_logging_id, after=0, limit=99)
+    told = [
+        f"{event.step.status} {event.step.attempt}" if event.step else event.log.level if event.log else "run"
+        for event in events
+    ]
+    assert told == ["run", "run", "RUNNING 1", "FAILED 1", "WARNING", "RUNNING 2", "SUCCESS 2", "run"]
+
+
+async def test_a_worker_lost_between_two_attempts_is_followed_by_the_next_attempt(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        return {"status": "FAILED" if context["attempt"] == 1 else "SUCCESS", "details": {"error": "not yet"}}
+
+    workshop.processor("act", execute)
+    claim = await workshop.claim("act", attempts=2)
+    step = await workshop.store.start_step(claim.lease, claim.run.steps[0])
+    await workshop.store.finish_step(claim.lease, StepEnd(step.model_copy(update={"status": StepStatus.FAILED})))
+    await workshop.store.expire_worker("worker")
+    again = await workshop.store.claim("worker", lease_seconds=60, max_concurrent_runs=9)
+    assert again is not None
+    run = await workshop.execution(again).run()
+    assert (run.status, run.steps[0].attempt) == (RunStatus.SUCCESS, 2)
