@@ -1,6 +1,6 @@
 """The application behind the command `convergence`: global options, and the commands about runs."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -15,6 +15,7 @@ from convergence.arguments import (
     group,
     parse_statuses,
     parse_variables,
+    pipeline_filter,
     split_path,
 )
 from convergence.client import DEFAULT_TARGET, ConvergenceClient
@@ -29,40 +30,23 @@ The API key comes from a file (--api-key-file), or else from the environment var
 option for the key itself: every user of the machine could read it in the list of processes.
 
 The options below may stand anywhere on the command line. With --json the answer is one JSON document, or while watching
-one document a line for each event, with the field names of the protos; errors are JSON too, on standard error.
+one document a line for each event, with the field names of the protos; errors and notices are JSON too, a document a
+line, on standard error.
 """
 
 EXIT_CODES = """Exit codes:
 
 \b
   0    done; with --watch: the run ended as SUCCESS
-  1    the watched run ended in another way
+  1    the watched run ended in another way, or the output could not be written
   2    the request or the command line was refused
   3    no valid API key, or it may not do that
   4    the server cannot be reached, or failed
   130  interrupted; a run that was being watched goes on
+  141  nobody reads the output any more; a run that was being watched goes on
 """
 
-_GLOBAL_FLAGS = {"--json"}
-_GLOBAL_OPTIONS = {"--target", "--api-key-file", "--tls-ca"}
-
 _Item = TypeVar("_Item")
-
-
-def hoist(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the global options first, so that they may stand anywhere; what follows `--` stays."""
-    first, rest = list[str](), list[str]()
-    remaining = iter(arguments)
-    for argument in remaining:
-        if argument == "--":
-            rest += [argument, *remaining]
-        elif argument in _GLOBAL_FLAGS or argument.startswith(tuple(f"{name}=" for name in _GLOBAL_OPTIONS)):
-            first.append(argument)
-        elif argument in _GLOBAL_OPTIONS:
-            first += [argument, *(value for value in [next(remaining, None)] if value is not None)]
-        else:
-            rest.append(argument)
-    return first + rest
 
 
 app = typer.Typer(
@@ -137,7 +121,9 @@ def run(
 def list_runs(
     ctx: typer.Context,
     tenant: Annotated[str, typer.Option("--tenant", help="The tenant's id; operators may leave it out.")] = "",
-    pipeline: Annotated[str, typer.Option(help="Exact pipeline_id.")] = "",
+    pipeline: Annotated[
+        str, typer.Option(help="With a / it is provider/domain/name, as the list shows it; without, a pipeline_id.")
+    ] = "",
     status: Annotated[list[str] | None, typer.Option(help="PENDING, RUNNING, ...; repeatable.")] = None,
     limit: Limit = 20,
 ) -> None:
@@ -145,10 +131,10 @@ def list_runs(
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
-        wanted = client.iter_runs(
-            tenant_id=tenant, pipeline=pipeline, statuses=parse_statuses(status or []), page_size=min(limit, 500)
-        )
-        found = await _take(wanted, limit)
+        wanted = pipeline_filter(pipeline)
+        wanted["statuses"] = parse_statuses(status or [])
+        wanted["page_size"] = min(limit, 500)
+        found = await _take(client.iter_runs(tenant, **wanted), limit)
         session.show({"runs": [as_dict(item) for item in found]}, runs_table(found))
         return 0
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import grpc
 import typer
 
+from convergence.client import RunFilter
 from convergence.errors import Details, InvalidArgument, Violation
 from convergence.v1.run_pb2 import Run
 
@@ -29,8 +30,10 @@ def refused(*violations: Violation) -> InvalidArgument:
     return InvalidArgument(grpc.StatusCode.INVALID_ARGUMENT, message, Details("INVALID_OPTION", violations))
 
 
-def split_path(path: str) -> tuple[str, str, str]:
+def split_path(path: str, place: str = "PIPELINE") -> tuple[str, str, str]:
     """Provider, domain (may be '') and name of `provider/domain/name`; the server judges the parts.
+
+    `place` is the argument or option that it was given as.
 
     Raises:
         InvalidArgument: not two or three parts.
@@ -41,7 +44,19 @@ def split_path(path: str) -> tuple[str, str, str]:
         case [provider, domain, template_name]:
             return provider, domain, template_name
     right = "write provider/domain/name, such as gcp/cost/cost_billing, or provider/name"
-    raise refused(Violation("PIPELINE", f"{path!r} names no pipeline; {right}"))
+    raise refused(Violation(place, f"{path!r} names no pipeline; {right}"))
+
+
+def pipeline_filter(text: str) -> RunFilter:
+    """The filter for the runs of a pipeline that is given by its path or its pipeline_id; '' is any.
+
+    Raises:
+        InvalidArgument: a path not of two or three parts.
+    """
+    if "/" not in text:
+        return {"pipeline": text}
+    provider, domain, template_name = split_path(text, "--pipeline")
+    return {"provider": provider, "domain": domain, "template_name": template_name}
 
 
 def parse_variables(pairs: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The gRPC channel of the client: key, TLS, retries, reconnection."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -8,6 +9,8 @@ import grpc
 import grpc.aio
 
 API_KEY_HEADER = "x-api-key"
+
+_TARGET = re.compile(r"(?:[^\s:/@\[\]]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):([0-9]{1,5})")
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -38,12 +41,25 @@ _REPEATABLE = {
 }
 
 
+def check_target(target: str) -> None:
+    """Refuse what is no `host:port`. gRPC takes a port modulo 65536, and so the key to somebody else's service.
+
+    Raises:
+        ValueError: with what would be right.
+    """
+    written = _TARGET.fullmatch(target)
+    if written is None or not 1 <= int(written[1]) <= 65_535:
+        right = "write host:port with a port from 1 to 65535, such as 127.0.0.1:50051"
+        raise ValueError(f"{target!r} is not the address of a server; {right}")
+
+
 def open_channel(target: str, *, api_key: str, root_certificates: bytes | None) -> grpc.aio.Channel:
     """A channel that sends the key with every call and repeats calls that found no server.
 
     Raises:
-        ValueError: the key has characters that a key cannot have.
+        ValueError: the target is no `host:port`, or the key has characters that a key cannot have.
     """
+    check_target(target)
     interceptors: list[grpc.aio.ClientInterceptor] = [_UnaryKey(api_key), _StreamKey(api_key)] if api_key else []
     if root_certificates is None:
         return grpc.aio.insecure_channel(target, options=_options(), interceptors=interceptors)

@@ -60,10 +60,8 @@ _Page = TypeVar("_Page", ListRunsResponse, ListPipelinesResponse, ListTenantsRes
 
 
 class RunFilter(TypedDict, total=False):
-    """Which runs to list; what is left out holds for all."""
+    """Which of a tenant's runs to list; what is left out holds for all."""
 
-    tenant_id: str
-    """Needed, unless the key is an operator's."""
     pipeline: str
     """Exact pipeline_id: `acme_corp-gcp-cost-billing`."""
     provider: str
@@ -82,14 +80,14 @@ class ConvergenceClient:
     """A connection to a server, for one event loop. It connects when it is first used.
 
     Args:
-        target: `host:port`.
+        target: `host:port`, the port from 1 to 65535; an IPv6 address stands in brackets.
         api_key: `cvg_...`; sent with every call.
         root_certificates: PEM of the authorities to trust, for TLS; None for plain text.
         timeout: seconds that a call may take, its retries included; a watch has no limit.
         patience: when a watch takes the connection for lost, and when it gives up.
 
     Raises:
-        ValueError: the key has characters that a key cannot have.
+        ValueError: the target is no `host:port`, or the key has characters that a key cannot have.
     """
 
     def __init__(
@@ -125,8 +123,8 @@ class ConvergenceClient:
 
     async def run_pipeline(
         self,
-        *,
         tenant_id: str,
+        *,
         provider: str,
         domain: str = "",
         template_name: str,
@@ -159,10 +157,12 @@ class ConvergenceClient:
         request = CancelRunRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
         return await self._call(self.pipelines.CancelRun, request)
 
-    async def list_runs(self, *, page_token: str = "", **wanted: Unpack[RunFilter]) -> ListRunsResponse:
-        """One page of runs, newest first, without their steps."""
+    async def list_runs(
+        self, tenant_id: str = "", *, page_token: str = "", **wanted: Unpack[RunFilter]
+    ) -> ListRunsResponse:
+        """One page of runs, newest first, without their steps; only an operator may leave out `tenant_id`."""
         request = ListRunsRequest(
-            tenant_id=wanted.get("tenant_id", ""),
+            tenant_id=tenant_id,
             pipeline=wanted.get("pipeline", ""),
             provider=wanted.get("provider", ""),
             domain=wanted.get("domain", ""),
@@ -175,18 +175,24 @@ class ConvergenceClient:
         )
         return await self._call(self.pipelines.ListRuns, request)
 
-    async def iter_runs(self, **wanted: Unpack[RunFilter]) -> AsyncIterator[Run]:
+    async def iter_runs(self, tenant_id: str = "", **wanted: Unpack[RunFilter]) -> AsyncIterator[Run]:
         """All runs that `list_runs` would list, page by page as they are needed."""
-        async for page in _pages(lambda token: self.list_runs(page_token=token, **wanted)):
+        async for page in _pages(lambda token: self.list_runs(tenant_id, page_token=token, **wanted)):
             for run in page.runs:
                 yield run
 
     def watch(
-        self, tenant_id: str, pipeline_logging_id: str, *, after_sequence: int = 0
+        self,
+        tenant_id: str,
+        pipeline_logging_id: str,
+        *,
+        after_sequence: int = 0,
+        on_connection_loss: Callable[[], None] | None = None,
     ) -> AsyncGenerator[RunEvent, None]:
         """The events of a run after `after_sequence`, each once and in order, to the one that ends it.
 
-        A lost connection is made again, also over a restart of the server; heartbeats are not shown.
+        A lost connection is made again, also over a restart of the server; `on_connection_loss` is called before the
+        first new try. Heartbeats are not shown.
 
         Raises:
             Unavailable: no connection could be made for a minute (see `Patience`).
@@ -198,7 +204,7 @@ class ConvergenceClient:
             )
             return self.pipelines.GetRunStatus(request)
 
-        return Watch(open_stream, after_sequence, self._patience).events()
+        return Watch(open_stream, after_sequence, self._patience, on_connection_loss).events()
 
     # -- pipelines -----------------------------------------------------------------------------------------------
 

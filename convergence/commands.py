@@ -9,7 +9,7 @@ from convergence.client import ConvergenceClient
 from convergence.output import as_dict
 from convergence.session import current_session
 from convergence.tables import (
-    onboarded_facts,
+    onboarded_parts,
     pipeline_parts,
     pipelines_parts,
     system_facts,
@@ -80,7 +80,7 @@ def onboard_tenant(
             allowed_sources=allowed_source or [],
             request_id=request_id,
         )
-        session.show(as_dict(made), onboarded_facts(made))
+        session.show(as_dict(made), *onboarded_parts(made))
         return 0 if no_wait else await session.watch(client, made.run)
 
     session.execute(work)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -54,7 +55,8 @@ async def _feed(run: Run, events: AsyncIterator[RunEvent], view: View) -> Run:
 
 async def _follow_live(run: Run, events: AsyncIterator[RunEvent], output: Console) -> Run:
     board = Board(run)
-    with Live(board, console=output, auto_refresh=False) as live:
+    # What goes to standard error is moved above the table, unless it goes somewhere else.
+    with Live(board, console=output, auto_refresh=False, redirect_stderr=sys.stderr.isatty()) as live:
         refreshing = asyncio.create_task(_refresh(live))
         try:
             return await _feed(run, events, board)
@@ -85,6 +87,7 @@ class PlainLines:
 
     def __init__(self, output: Console) -> None:
         self._output = output
+        output.print("Times are UTC.")
 
     def show(self, event: RunEvent) -> None:
         """Print the event."""

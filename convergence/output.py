@@ -1,9 +1,12 @@
 """What the command line prints: tables for people, JSON for machines, errors for both."""
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import TextIO
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -32,6 +35,58 @@ _STYLES = {
 }
 
 
+class OutputLost(Exception):
+    """Standard output cannot be written; the message is for people."""
+
+    def __init__(self, cause: OSError) -> None:
+        self.nobody_reads = isinstance(cause, BrokenPipeError)
+        super().__init__(f"cannot write to standard output: {cause.strerror}")
+
+
+class _GuardedOutput(io.TextIOWrapper):
+    """Says that it was the output that failed: Rich and Typer would exit in ways of their own at a broken pipe."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise OutputLost(error) from error
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise OutputLost(error) from error
+
+
+def guard_output() -> None:
+    """From now on a failure of standard output is raised as OutputLost."""
+    plain = sys.stdout
+    if isinstance(plain, io.TextIOWrapper):
+        encoding, errors, line_buffering = plain.encoding, plain.errors, plain.line_buffering
+        sys.stdout = _GuardedOutput(plain.detach(), encoding=encoding, errors=errors, line_buffering=line_buffering)
+
+
+def abandon(stream: TextIO) -> None:
+    """Forget a stream that failed: what is still buffered would fail once more when Python ends.
+
+    Source: the note on SIGPIPE in Python's documentation of `signal`.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+
+
+def tell(text: str) -> None:
+    """Write to standard error; when that is closed or full, nobody can be told."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        abandon(sys.stderr)
+
+
 def console() -> Console:
     """Standard output for people. Names come from other people: no markup and no emoji codes in them."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
@@ -48,13 +103,26 @@ def status_text(name: str) -> Text:
     return Text(name, style=_STYLES.get(name, ""))
 
 
-def table(*columns: str, rows: Iterable[Sequence[str | Text]], numbers: Sequence[str] = ()) -> Table:
-    """A table of cells that are shown as they are; columns in `numbers` are aligned to the right."""
+def table(
+    *columns: str,
+    rows: Iterable[Sequence[str | Text]],
+    numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    shortened: bool = False,
+) -> Table:
+    """A table of cells that are shown as they are.
+
+    Columns in `numbers` are aligned to the right, those in `whole` stay on one line; the others are folded where the
+    width is not enough, or `shortened`.
+    """
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold", no_wrap=name in whole)
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+        cells = [cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row]
+        for cell in cells if shortened else ():
+            cell.no_wrap, cell.overflow = True, "ellipsis"
+        made.add_row(*cells)
     return made
 
 
@@ -131,22 +199,27 @@ def print_json(value: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
-def print_error(error: ConvergenceError, *, as_json: bool) -> None:
-    """An error on standard error, with everything that is wrong on a line of its own."""
-    lines = [json.dumps(_error_dict(error), ensure_ascii=False)] if as_json else _error_lines(error)
-    sys.stderr.write("\n".join(lines) + "\n")
+def print_error(error: ConvergenceError, *, as_json: bool, hint: str = "") -> None:
+    """An error on standard error, with everything that is wrong on a line of its own, and what to do next."""
+    if as_json:
+        told = _error_dict(error) | ({"hint": hint} if hint else {})
+        tell(json.dumps({"error": told}, ensure_ascii=False) + "\n")
+    else:
+        tell("\n".join([*_error_lines(error), *([hint] if hint else [])]) + "\n")
+
+
+def print_notice(text: str, *, as_json: bool) -> None:
+    """Something to know while the command goes on, on standard error."""
+    tell((json.dumps({"notice": text}, ensure_ascii=False) if as_json else text) + "\n")
 
 
 def _error_dict(error: ConvergenceError) -> dict[str, object]:
-    violations = [{"field": v.field, "description": v.description} for v in error.violations]
     return {
-        "error": {
-            "code": error.code.name,
-            "reason": error.reason,
-            "message": error.message,
-            "violations": violations,
-            "retry_after_seconds": error.retry_after,
-        }
+        "code": error.code.name,
+        "reason": error.reason,
+        "message": error.message,
+        "violations": [{"field": v.field, "description": v.description} for v in error.violations],
+        "retry_after_seconds": error.retry_after,
     }
 
 
@@ -154,7 +227,7 @@ def _error_lines(error: ConvergenceError) -> list[str]:
     lines = [f"Error: {clean(error.message)} ({clean(error.reason)})"]
     if error.violations:  # the message repeats them in one line
         lines = [f"Error: {clean(error.reason)}"]
-        lines += [f"  {clean(v.field)}: {clean(v.description)}" for v in error.violations]
+        lines += [f"  {clean(f'{v.field}: {v.description}' if v.field else v.description)}" for v in error.violations]
     if error.retry_after is not None:
         lines.append(f"  Try again in {error.retry_after:g} seconds.")
     return lines

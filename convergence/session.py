@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -12,8 +12,11 @@ from typing import NoReturn
 import grpc
 import typer
 from rich.console import RenderableType
+from rich.text import Text
 
 from convergence.arguments import refused
+from convergence.channel import check_target
+from convergence.cli import leave
 from convergence.client import ConvergenceClient
 from convergence.errors import (
     ConvergenceError,
@@ -26,14 +29,28 @@ from convergence.errors import (
     Violation,
 )
 from convergence.live import follow
-from convergence.output import as_dict, clean, console, duration, print_error, print_json, status_text
+from convergence.output import (
+    as_dict,
+    clean,
+    console,
+    duration,
+    print_error,
+    print_json,
+    print_notice,
+    status_text,
+    tell,
+)
 from convergence.v1.run_pb2 import Run
+from convergence.watching import Patience
 
 EXIT_RUN_NOT_SUCCESSFUL = 1
+EXIT_OUTPUT_LOST = 1
 EXIT_REFUSED = 2
 EXIT_AUTHENTICATION = 3
 EXIT_NO_SERVER = 4
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141
+"""What a shell tells of a command that SIGPIPE ended."""
 
 Work = Callable[[ConvergenceClient], Awaitable[int]]
 
@@ -47,6 +64,7 @@ class Session:
     tls_ca: Path | None
     as_json: bool
     watched: Run | None = None
+    told_of_loss: bool = False
 
     def execute(self, work: Work) -> NoReturn:
         """Do the work with a client and end the program with the exit code that it answers, or that its error has."""
@@ -54,12 +72,15 @@ class Session:
 
     def _exit_code(self, work: Work) -> int:
         try:
-            return asyncio.run(self._with_client(work))
+            with _interruptible():
+                return asyncio.run(self._with_client(work))
         except ConvergenceError as error:
-            print_error(self._placed(error), as_json=self.as_json)
-            return exit_code(error)
+            code = exit_code(error)
+            hint = self._way_back() if code == EXIT_NO_SERVER else ""
+            print_error(self._placed(error), as_json=self.as_json, hint=hint)
+            return code
         except KeyboardInterrupt:
-            sys.stderr.write(self._farewell())
+            tell(self._farewell())
             return EXIT_INTERRUPTED
 
     def _placed(self, error: ConvergenceError) -> ConvergenceError:
@@ -74,6 +95,10 @@ class Session:
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[ConvergenceClient]:
+        try:
+            check_target(self.target)
+        except ValueError as error:
+            raise refused(Violation("--target", str(error))) from None
         root_certificates = _read(self.tls_ca, "--tls-ca") if self.tls_ca else None
         try:
             client = ConvergenceClient(self.target, api_key=self._api_key(), root_certificates=root_certificates)
@@ -96,16 +121,31 @@ class Session:
         run = self.watched
         if run is None:
             return "Interrupted.\n"
-        name = f"{clean(run.pipeline_logging_id)} --tenant {clean(run.tenant_id)}"
+        name = _arguments(run)
         return (
             f"Stopped watching; the run goes on. To watch it again or to cancel it:\n"
             f"  convergence runs watch {name}\n  convergence runs cancel {name}\n"
         )
 
+    def _way_back(self) -> str:
+        if self.watched is None:
+            return ""
+        return f"The run may go on. To watch it again: convergence runs watch {_arguments(self.watched)}"
+
+    def _tell_of_loss(self) -> None:
+        if self.told_of_loss:
+            return
+        self.told_of_loss = True
+        patience = f"for up to {Patience().give_up:g} seconds"
+        print_notice(
+            f"Lost the connection to {self.target}; trying to reconnect {patience}. The run may go on meanwhile.",
+            as_json=self.as_json,
+        )
+
     async def watch(self, client: ConvergenceClient, run: Run) -> int:
         """Show a run to its end; answers with the exit code."""
         self.watched = run
-        events = client.watch(run.tenant_id, run.pipeline_logging_id)
+        events = client.watch(run.tenant_id, run.pipeline_logging_id, on_connection_loss=self._tell_of_loss)
         ended = await follow(run, events, console(), as_json=self.as_json)
         if not self.as_json:
             console().print(_outcome(ended), soft_wrap=True)
@@ -118,12 +158,12 @@ class Session:
             return
         output = console()
         for part in for_people:
-            output.print(part)
+            # Sentences are left to the terminal to break: what is copied from there is whole.
+            output.print(part, soft_wrap=isinstance(part, str | Text))
 
     def show_accepted(self, run: Run) -> None:
         """Print a run that has been accepted and is not watched."""
-        name = f"{clean(run.pipeline_logging_id)} --tenant {clean(run.tenant_id)}"
-        self.show(as_dict(run), _outcome(run), f"Watch it: convergence runs watch {name}")
+        self.show(as_dict(run), _outcome(run), f"Watch it: convergence runs watch {_arguments(run)}")
 
 
 def current_session(ctx: typer.Context) -> Session:
@@ -144,11 +184,29 @@ def exit_code(error: ConvergenceError) -> int:
             return EXIT_REFUSED
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Within, Ctrl-C is a KeyboardInterrupt, which asyncio.run turns into an orderly end."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is leave:
+            signal.signal(signal.SIGINT, leave)
+
+
 def _read(path: Path, option: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise refused(Violation(option, f"cannot read {path}: {error.strerror}")) from None
+
+
+def _arguments(run: Run) -> str:
+    """How a run is named on the command line."""
+    return f"{clean(run.pipeline_logging_id)} --tenant {clean(run.tenant_id)}"
 
 
 def _outcome(run: Run) -> RenderableType:

@@ -2,35 +2,64 @@
 
 from collections.abc import Sequence
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from convergence.output import duration, facts, fault_lines, moment, status_text, table
+from convergence.output import clean, duration, facts, fault_lines, moment, status_text, table
 from convergence.v1.pipeline_service_pb2 import Pipeline, PipelineSummary, VariableDeclaration
 from convergence.v1.run_pb2 import Fault, Run
 from convergence.v1.system_service_pb2 import SystemInfo
 from convergence.v1.tenant_service_pb2 import OnboardTenantResponse, Tenant
+
+_GAP = 2
 
 
 def runs_table(runs: Sequence[Run]) -> RenderableType:
     """One line a run."""
     if not runs:
         return "No runs."
-    rows = [
-        (
-            moment(run.created_at),
-            status_text(Run.Status.Name(run.status)),
-            run.tenant_id,
-            _path(run),
-            run.date,
-            f"{run.rows_processed:,}" if run.rows_processed else "",
-            duration(run),
-            run.pipeline_logging_id,
-        )
-        for run in runs
-    ]
-    columns = ("CREATED", "STATUS", "TENANT", "PIPELINE", "DATE", "ROWS", "TIME", "RUN")
-    return table(*columns, rows=rows, numbers=("ROWS", "TIME"))
+    return _RunsTable(runs)
+
+
+class _RunsTable:
+    """Leaves columns out, and at last shortens the pipeline, until a run fits into a line of the terminal."""
+
+    _EXPENDABLE = ("ROWS", "TIME", "CREATED", "DATE", "TENANT")
+    _PIPELINE_WIDTH = 8
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._rows = [_run_cells(run) for run in runs]
+        names = list(self._rows[0])
+        self._widths = {name: max(len(name), *(row[name].cell_len for row in self._rows)) for name in names}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names = self._fitting(options.max_width) if console.is_terminal else list(self._widths)
+        rows = [[row[name] for name in names] for row in self._rows]
+        yield table(*names, rows=rows, numbers=("ROWS", "TIME"), whole=("STATUS", "RUN"), shortened=console.is_terminal)
+
+    def _fitting(self, width: int) -> list[str]:
+        names, widths = list(self._widths), dict(self._widths)
+        for name in (*self._EXPENDABLE, "PIPELINE", "STATUS"):
+            if name == "PIPELINE":
+                widths[name] = min(widths[name], self._PIPELINE_WIDTH)
+            if sum(widths[kept] + _GAP for kept in names) - _GAP <= width:
+                break
+            names.remove(name)
+        return names
+
+
+def _run_cells(run: Run) -> dict[str, Text]:
+    cells: dict[str, str | Text] = {
+        "CREATED": moment(run.created_at),
+        "STATUS": status_text(Run.Status.Name(run.status)),
+        "TENANT": run.tenant_id,
+        "PIPELINE": _path(run),
+        "DATE": run.date,
+        "ROWS": f"{run.rows_processed:,}" if run.rows_processed else "",
+        "TIME": duration(run),
+        "RUN": run.pipeline_logging_id,
+    }
+    return {name: cell if isinstance(cell, Text) else Text(clean(cell)) for name, cell in cells.items()}
 
 
 def run_facts(run: Run) -> RenderableType:
@@ -135,18 +164,18 @@ def tenant_facts(tenant: Tenant) -> RenderableType:
     )
 
 
-def onboarded_facts(made: OnboardTenantResponse) -> RenderableType:
-    """A new tenant and its first key, which is shown this once."""
-    key = made.api_key_secret or "(shown in the first answer to this request only)"
-    return facts(
+def onboarded_parts(made: OnboardTenantResponse) -> list[RenderableType]:
+    """A new tenant and its first key, which is shown this once, on a line of its own."""
+    about = facts(
         {
             "tenant": made.tenant.tenant_id,
-            "API key": key,
-            "": "Keep the key now: it cannot be shown again." if made.api_key_secret else "",
             "scopes": ", ".join(made.api_key.scopes),
             "onboarding run": made.run.pipeline_logging_id,
         }
     )
+    if not made.api_key_secret:
+        return [about, "The API key was shown in the first answer to this request only."]
+    return [about, "API key, to be kept now, since it cannot be shown again:", made.api_key_secret]
 
 
 def system_facts(info: SystemInfo) -> RenderableType:

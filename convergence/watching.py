@@ -46,8 +46,15 @@ def ends_run(event: RunEvent) -> bool:
 class Watch:
     """The events of one run, each once and in order, whatever happens to the connection."""
 
-    def __init__(self, open_stream: Callable[[int], EventCall], after_sequence: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        open_stream: Callable[[int], EventCall],
+        after_sequence: int,
+        patience: Patience,
+        on_connection_loss: Callable[[], None] | None = None,
+    ) -> None:
         self._open_stream = open_stream
+        self._on_connection_loss = on_connection_loss
         self._start = self._after = after_sequence
         self._patience = patience
         self._losses = 0
@@ -110,6 +117,8 @@ class Watch:
         self._losses += 1
         if self._losses == 1:
             self._lost_at = now
+            if self._on_connection_loss:
+                self._on_connection_loss()
         elif now - self._lost_at > self._patience.give_up:
             raise Unavailable(grpc.StatusCode.UNAVAILABLE, f"lost the connection to the run: {loss.message}") from loss
         await asyncio.sleep(self._patience.pause(self._losses))

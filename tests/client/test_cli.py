@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import pytest
@@ -14,6 +16,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 
 from convergence.v1.pipeline_service_pb2 import (
     ListPipelinesResponse,
+    ListRunsResponse,
     Pipeline,
     PipelineStep,
     PipelineSummary,
@@ -169,6 +172,8 @@ async def test_no_server(cli, address):
         ([*RUN, "--var", "x=1", "--var", "x=2"], "x is set twice"),
         (["runs", "list", "--status", "DONE"], "'DONE' is no status; write one of PENDING, RUNNING,"),
         (["runs", "show", RUN_ID], "--tenant"),
+        (["runs", "list", "--pipeline", "a/b/c/d"], "--pipeline: 'a/b/c/d' names no pipeline"),
+        (["--target", "127.0.0.1:99999", "system", "info"], "--target: '127.0.0.1:99999' is not the address"),
         (["--api-key-file", "/nowhere/key", "system", "info"], "cannot read /nowhere/key"),
         (["--tls-ca", "/nowhere/ca", "system", "info"], "cannot read /nowhere/ca"),
         (["system", "info", "--api-key", "cvg_k1_secret"], "No such option"),
@@ -260,7 +265,7 @@ async def test_a_watch_for_machines_is_one_event_a_line(cli, peer):
 
     ended = await cli(*RUN, "--watch", "--json")
 
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0
     assert [document["sequence"] for document in ended.documents] == ["1", "2", "3", "4", "5", "6", "7"]
     assert ended.documents[-1]["run"]["pipeline_logging_id"] == RUN_ID
     assert ended.documents[-1]["run"]["status"] == "SUCCESS"
@@ -383,17 +388,17 @@ async def test_names_with_markup_are_shown_as_they_are(cli, peer):
     ended = await cli(*WATCH)
 
     assert ended.code == 1
-    step, log, run, outcome = ended.out.splitlines()[2:4] + ended.out.splitlines()[-2:]
+    step, log, run, outcome = ended.out.splitlines()[3:5] + ended.out.splitlines()[-2:]
     shown = "[red]x[/red] :smile: \ufffd[2J\ufffd2J \ufffd"
     assert [line.count(shown) for line in (step, log, run, outcome)] == [2, 3, 1, 2]
     assert "[bold]=" in log
     assert not set("\x1b\x9b\r\u202e") & set(ended.out)
 
 
-async def in_a_terminal(cli, *arguments):
+async def in_a_terminal(cli, *arguments, columns=140):
     """The process, and the descriptor of what its terminal receives."""
     ours, theirs = pty.openpty()
-    cli.environment |= {"TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"}
+    cli.environment |= {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
     process = await cli.start(*arguments, stdout=theirs)
     os.close(theirs)
     return process, ours
@@ -450,7 +455,8 @@ async def test_a_restart_of_the_server_does_not_disturb_what_is_shown(cli, peer,
 
     assert process.returncode == 0
     assert [json.loads(line)["sequence"] for line in [*lines, *out.splitlines()]] == [str(n) for n in range(1, 8)]
-    assert err == b""
+    (notice,) = err.splitlines()
+    assert "trying to reconnect" in json.loads(notice)["notice"]
 
 
 async def test_ctrl_c_stops_watching_and_says_how_to_go_on(cli, peer):
@@ -471,14 +477,231 @@ async def test_ctrl_c_stops_watching_and_says_how_to_go_on(cli, peer):
     assert "CancelRun" not in peer.requests
 
 
-async def test_a_reader_that_goes_away_is_no_crash(cli, peer):
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["for people", "for machines"])
+async def test_a_reader_that_goes_away_ends_it_quietly(cli, peer, option):
     peer.answers["GetRun"] = a_run(Run.RUNNING)
     peer.streams = [all_events([RunEvent(sequence=n + 1, log=LogEntry(message="x" * 500)) for n in range(2000)])]
 
-    process = await cli.start(*WATCH, "--json")
+    process = await cli.start(*WATCH, *option)
     await process.stdout.readline()
     process.stdout._transport.close()
-    err = await process.stderr.read()
 
-    assert await process.wait() != 0
-    assert b"Traceback" not in err
+    assert await process.stderr.read() == b""
+    assert await process.wait() == 141
+
+
+NO_ROOM = b"Error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.fixture
+def full():
+    """A file on a disk that has no room."""
+    with Path("/dev/full").open("wb") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["for people", "for machines"])
+@pytest.mark.parametrize("arguments", [["system", "info"], WATCH, ["--help"]], ids=["answer", "watch", "help"])
+async def test_a_full_disk_is_told(cli, peer, full, arguments, option):
+    peer.answers |= {"GetSystemInfo": SystemInfo(version="1"), "GetRun": a_run(Run.RUNNING)}
+    peer.streams = [all_events(events_of())]
+
+    process = await cli.start(*arguments, *option, stdout=full)
+    _, err = await process.communicate()
+
+    assert (process.returncode, err) == (1, NO_ROOM)
+
+
+async def test_an_error_that_nobody_can_be_told_keeps_its_exit_code(cli, full):
+    codes = [await (await cli.start(*arguments, stderr=full)).wait() for arguments in (["run", "x"], ["bogus"])]
+
+    assert codes == [2, 2]
+
+
+@pytest.mark.parametrize("option", ["--help", "--json"])
+async def test_without_standard_output_nothing_is_asked(cli, peer, option):
+    peer.answers["RunPipeline"] = a_run()
+    script = '"$0" -m convergence "$@" >&-'
+
+    command = ("sh", "-c", script, sys.executable, *RUN, option)
+    process = await asyncio.create_subprocess_exec(*command, env=cli.environment, stderr=asyncio.subprocess.PIPE)
+    _, err = await process.communicate()
+
+    assert (process.returncode, err) == (1, b"Error: cannot write to standard output: it is closed\n")
+    assert peer.requests == {}
+
+
+# Presses Ctrl-C when the module that is its first argument is about to be imported.
+CTRL_C_AT_IMPORT = """
+import os, signal, sys
+module = sys.argv.pop(1)
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+from convergence.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["convergence.app", "grpc", "grpc._cython", "rich.console", "convergence.v1.run_pb2"]
+)
+async def test_ctrl_c_while_it_starts(cli, module):
+    command = (sys.executable, "-c", CTRL_C_AT_IMPORT, module, "system", "info")
+    process = await asyncio.create_subprocess_exec(*command, env=cli.environment, stderr=asyncio.subprocess.PIPE)
+    _, err = await process.communicate()
+
+    assert (process.returncode, err) == (130, b"Interrupted.\n")
+
+
+USAGE = {
+    "no such command": (["bogus"], "No such command 'bogus'."),
+    "no argument": (["run"], "Missing argument 'PIPELINE'."),
+    "value": (["runs", "list", "--limit", "0"], "Invalid value for '--limit'"),
+    "no such option": (["system", "info", "--api-key", "cvg_k1_secret"], "No such option"),
+    "no command of a group": (["runs"], "A command is missing; see --help."),
+    "no value": (["system", "info", "--target"], "requires an argument"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE)
+async def test_a_wrong_command_line_is_told_to_machines(cli, arguments, message):
+    ended = await cli("--json", *arguments)
+
+    assert (ended.code, ended.out) == (2, "")
+    error = json.loads(ended.err)["error"]
+    assert message in error.pop("message")
+    assert error == {
+        "code": "INVALID_ARGUMENT",
+        "reason": "INVALID_OPTION",
+        "violations": [],
+        "retry_after_seconds": None,
+    }
+
+
+PATHS = {
+    "gcp/cost/cost_billing": ("", "gcp", "cost", "cost_billing"),
+    "setup/bootstrap_system": ("", "setup", "", "bootstrap_system"),
+    "acme_corp-gcp-cost-billing": ("acme_corp-gcp-cost-billing", "", "", ""),
+}
+
+
+@pytest.mark.parametrize(("value", "asked"), PATHS.items(), ids=PATHS)
+async def test_runs_of_a_pipeline(cli, peer, value, asked):
+    peer.answers["ListRuns"] = listed_runs(1)
+
+    await cli("runs", "list", "--pipeline", value)
+
+    (request,) = peer.requests["ListRuns"]
+    assert (request.pipeline, request.provider, request.domain, request.template_name) == asked
+
+
+async def test_a_fault_of_a_whole_file_has_no_field(cli, peer):
+    whole = BadRequest(field_violations=[BadRequest.FieldViolation(description="configs/gcp/a.yml: a step is missing")])
+    peer.answers["RunPipeline"] = refusing(
+        grpc.StatusCode.INVALID_ARGUMENT, "No.", ErrorInfo(reason="UNKNOWN_FIELD"), whole
+    )
+
+    ended = await cli(*RUN)
+
+    assert ended.err == "Error: UNKNOWN_FIELD\n  configs/gcp/a.yml: a step is missing\n"
+
+
+async def test_a_lost_connection_is_told_once(cli, peer, address):
+    peer.answers["GetRun"] = a_run(Run.RUNNING)
+    peer.streams = [some_events(events_of(), 2, drop), some_events(events_of(), 4, drop), all_events(events_of())]
+
+    ended = await cli(*WATCH)
+
+    assert ended.code == 0
+    told = f"Lost the connection to {address.target}; trying to reconnect for up to 60 seconds."
+    assert ended.err == f"{told} The run may go on meanwhile.\n"
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["for people", "for machines"])
+async def test_a_watch_that_fails_says_how_to_go_on(cli, peer, option):
+    async def broken(_request, context):
+        await refuse(context, grpc.StatusCode.INTERNAL, "Something failed.", ErrorInfo(reason="INTERNAL"))
+        yield
+
+    peer.answers["GetRun"] = a_run(Run.RUNNING)
+    peer.streams = [broken]
+
+    ended = await cli(*WATCH, *option)
+
+    hint = f"The run may go on. To watch it again: convergence runs watch {RUN_ID} --tenant {TENANT}"
+    assert ended.code == 4
+    if option:
+        assert json.loads(ended.err)["error"]["hint"] == hint
+    else:
+        assert ended.err == f"Error: Something failed. (INTERNAL)\n{hint}\n"
+
+
+async def test_plain_lines_say_which_time_they_have(cli, peer):
+    peer.answers["GetRun"] = a_run(Run.RUNNING)
+    peer.streams = [all_events(events_of())]
+
+    first, second, *rest = (await cli(*WATCH)).out.splitlines()
+
+    assert first == "Times are UTC."
+    assert second == "09:30:01 run PENDING"
+    assert "UTC" not in "".join(rest)
+
+
+async def lines_in_a_terminal(cli, *arguments, columns):
+    """What it shows, without colours."""
+    process, terminal = await in_a_terminal(cli, *arguments, columns=columns)
+    screen = await asyncio.to_thread(read_until, terminal)
+    assert await process.wait() == 0
+    return [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", screen).splitlines()]
+
+
+WIDTHS = {
+    160: "CREATED STATUS TENANT PIPELINE DATE ROWS TIME RUN",
+    120: "CREATED STATUS TENANT PIPELINE DATE RUN",
+    100: "STATUS TENANT PIPELINE DATE RUN",
+    85: "STATUS TENANT PIPELINE RUN",
+    80: "STATUS PIPELINE RUN",
+    60: "STATUS PIPELINE RUN",
+    50: "STATUS RUN",
+    40: "RUN",
+}
+
+
+@pytest.mark.parametrize(("columns", "shown"), WIDTHS.items(), ids=str)
+async def test_a_run_has_one_line_and_a_whole_id_in_any_terminal(cli, peer, columns, shown):
+    run = a_run(Run.CANCELLING, rows_processed=1_234_567)
+    run.created_at.FromSeconds(1_763_458_200)
+    peer.answers["ListRuns"] = ListRunsResponse(runs=[run, run])
+
+    head, *runs = await lines_in_a_terminal(cli, "runs", "list", columns=columns)
+
+    assert head.split() == shown.split()
+    assert len(runs) == 2
+    for line in runs:
+        assert line.endswith(RUN_ID)
+        assert len(line) <= columns
+        assert ("CANCELLING" in line) == ("STATUS" in shown)
+        assert ("gcp/cos" in line) == ("PIPELINE" in shown)
+
+
+async def test_a_file_gets_every_column(cli, peer):
+    peer.answers["ListRuns"] = ListRunsResponse(runs=[a_run()])
+    cli.environment["COLUMNS"] = "40"
+
+    assert (await cli("runs", "list")).out.split()[:8] == WIDTHS[160].split()
+
+
+@pytest.mark.parametrize("columns", [20, 60, 120])
+async def test_the_key_is_on_a_line_of_its_own(cli, peer, columns):
+    made = onboarded()
+    made.api_key_secret = "cvg_85a4b165b7da_orLSsX5OruHlxyoJBbuptMxxKz_C27ivjjAQuLi0GUY"
+    peer.answers["OnboardTenant"] = made
+
+    lines = await lines_in_a_terminal(cli, "tenants", "onboard", TENANT, "--no-wait", columns=columns)
+
+    assert made.api_key_secret in lines

@@ -107,6 +107,36 @@ async def test_a_key_that_cannot_be_one_is_refused(key):
         ConvergenceClient(api_key=key)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("127.0.0.1:99999", "127.0.0.1:65536", "localhost:0", "localhost:-1", "localhost", "localhost:", ":50051", ""),
+        *("http://localhost:50051", "a b:50051", "::1:50051", "[::1]", "unix:/run/s.sock", "h:50051\n", "h:\u0661"),
+    ],
+    ids=ascii,
+)
+async def test_a_target_that_cannot_be_one_is_refused(target):
+    with pytest.raises(ValueError, match="write host:port with a port from 1 to 65535"):
+        ConvergenceClient(target)
+
+
+@pytest.mark.parametrize("target", ["localhost:1", "a-b.example.com:65535", "[::1]:50051", "[fe80::1%eth0]:50051"])
+async def test_a_target_may_be_any_host_and_port(target):
+    await ConvergenceClient(target).close()
+
+
+async def test_the_tenant_comes_first_in_every_call(client, peer):
+    peer.answers |= {"RunPipeline": a_run(), "ListRuns": ListRunsResponse()}
+
+    await client.run_pipeline(TENANT, provider="gcp", template_name="a")
+    await client.list_runs(TENANT, pipeline="p")
+    _ = [run async for run in client.iter_runs(TENANT, pipeline="p")]
+
+    (run,), lists = peer.requests["RunPipeline"], peer.requests["ListRuns"]
+    assert run.tenant_id == TENANT
+    assert [(request.tenant_id, request.pipeline) for request in lists] == [(TENANT, "p")] * 2
+
+
 async def test_a_page_of_runs(client, peer):
     peer.answers["ListRuns"] = ListRunsResponse(next_page_token="more")
 

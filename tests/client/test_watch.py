@@ -57,6 +57,17 @@ async def test_several_losses_in_a_row(client, peer):
     assert peer.resumed_after == [0, 2, 2, 5, 5]
 
 
+async def test_each_loss_is_told_before_it_tries_again(client, peer):
+    peer.streams = [some_events(EVENTS, 2, drop), some_events(EVENTS, 2, end_early), all_events(EVENTS)]
+    tried = []
+
+    async for _ in client.watch(TENANT, RUN_ID, on_connection_loss=lambda: tried.append(len(peer.resumed_after))):
+        pass
+
+    assert tried == [1]
+    assert len(peer.resumed_after) == 3
+
+
 async def test_a_restart_of_the_server_is_not_seen(client, peer, address):
     peer.streams = [some_events(EVENTS, 3, hang), all_events(EVENTS)]
     seen = []

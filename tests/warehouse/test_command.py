@@ -4,8 +4,10 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,32 @@ def state(tmp_path: Path) -> Path:
 
 def run(state: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "server.warehouse", *map(str, arguments)]
-    environment = os.environ | {"CONVERGENCE_STATE_DIR": str(state), "COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, env=environment(state), capture_output=True, text=True, check=False)
+
+
+def environment(state: Path, columns: int = 200) -> dict[str, str]:
+    return os.environ | {"CONVERGENCE_STATE_DIR": str(state), "COLUMNS": str(columns), "NO_COLOR": "1"}
+
+
+def on_screen(state: Path, columns: int, *arguments: str) -> str:
+    """What a terminal of that width receives."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "server.warehouse", *arguments]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment(state, columns), stdout=theirs):
+        os.close(theirs)
+        received = b""
+        with suppress(OSError):  # how a terminal says that the other end is gone
+            while read := os.read(ours, 65536):
+                received += read
+    os.close(ours)
+    return received.decode().replace("\r\n", "\n")
+
+
+def load_rows(state: Path, tmp_path: Path, table: str, rows: list[dict[str, str]]) -> None:
+    (tmp_path / "schema.json").write_text(json.dumps([{"name": name, "type": "STRING"} for name in rows[0]]))
+    (tmp_path / "rows.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    loaded = run(state, "load", tmp_path / "rows.ndjson", "--table", table, "--schema", tmp_path / "schema.json")
+    assert loaded.returncode == 0, loaded.stderr
 
 
 def test_generate_load_list_and_query(state: Path, tmp_path: Path) -> None:
@@ -53,18 +79,78 @@ def test_generate_load_list_and_query(state: Path, tmp_path: Path) -> None:
 
 
 def test_another_file_by_option(state: Path, tmp_path: Path) -> None:
-    answered = run(state, "--warehouse", tmp_path / "other.duckdb", "query", "SELECT 1 AS n", "--json")
+    load_rows(state, tmp_path, "d.t", [{"a": "1"}])
+    (state / "warehouse.duckdb").rename(tmp_path / "other.duckdb")
 
-    assert json.loads(answered.stdout) == [{"n": 1}]
-    assert (tmp_path / "other.duckdb").exists()
+    answered = run(state, "--warehouse", tmp_path / "other.duckdb", "query", "SELECT a FROM d.t", "--json")
+
+    assert json.loads(answered.stdout) == [{"a": "1"}]
+    assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--warehouse", "typo.duckdb"]], ids=["default", "by option"])
+@pytest.mark.parametrize("command", [["tables"], ["tables", "--json"], ["query", "SELECT 1"]], ids=" ".join)
+def test_what_reads_makes_no_warehouse(state: Path, tmp_path: Path, options: list[str], command: list[str]) -> None:
+    place = tmp_path / "typo.duckdb" if options else state / "warehouse.duckdb"
+    options = [option.replace("typo", f"{tmp_path}/typo") for option in options]
+
+    refused = run(state, *options, *command)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"there is no warehouse at {place} " in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+LONG = "gac-prod-471220.a_dataset_with_a_long_name.a_table_with_a_very_long_name_indeed"
+WIDE = {f"column_{number}": f"value {number}" for number in range(30)}
+
+
+@pytest.mark.parametrize("columns", [20, 80, 120])
+def test_names_are_never_cut(state: Path, tmp_path: Path, columns: int) -> None:
+    load_rows(state, tmp_path, LONG, [WIDE])
+
+    screen, piped = on_screen(state, columns, "tables"), run(state, "tables").stdout
+
+    for shown in (screen, piped):
+        assert LONG in shown
+        assert ", ".join(WIDE) in shown
+        assert "--json" in shown
+
+
+def test_wide_rows_are_blocks(state: Path, tmp_path: Path) -> None:
+    load_rows(state, tmp_path, "d.t", [WIDE, WIDE | {"column_3": "[red] " + "x" * 200}])
+
+    printed = run(state, "query", "SELECT * FROM d.t ORDER BY column_3")
+
+    first, second, last = printed.stdout.split("\n\n")
+    assert second.splitlines() == [f"{name}: {value}" for name, value in WIDE.items()]
+    assert f"column_3: [red] {'x' * 200}\n" in first
+    assert last == "2 rows, too wide for a grid; for other programs there is --json\n"
+
+
+def test_narrow_rows_are_a_grid(state: Path, tmp_path: Path) -> None:
+    load_rows(state, tmp_path, "d.t", [{"a": "x" * 60}])
+
+    assert "│ " + "x" * 60 + " │" in run(state, "query", "SELECT a FROM d.t").stdout
+    assert "│ " + "x" * 60 + " │" in on_screen(state, 80, "query", "SELECT a FROM d.t")
+    assert "a: " + "x" * 60 in on_screen(state, 50, "query", "SELECT a FROM d.t")
+
+
+def test_tables_for_machines(state: Path, tmp_path: Path) -> None:
+    load_rows(state, tmp_path, "d.t", [{"a": "1"}])
+
+    listed = json.loads(run(state, "tables", "--json").stdout)
+
+    assert listed == [{"table": "gac-prod-471220.d.t", "fields": [{"name": "a", "type": "STRING"}]}]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         pytest.param(["query", "SELECT * FROM nothing"], "TABLE_NOT_FOUND: table nothing was not found", id="unknown table"),
-        pytest.param(["query", "SELECT 1", "--dataset", "a.b.c.d"], "'a.b.c.d.t' is not a table", id="dataset"),
-        pytest.param(["load", "rows.ndjson", "--table", "t", "--schema", "schema.json"], "'t' is not a table", id="table without a dataset"),
+        pytest.param(["query", "SELECT 1", "--dataset", "a.b.c"], "--dataset: 'a.b.c' is not a dataset; write dataset or project.dataset\n", id="dataset"),
+        pytest.param(["load", "rows.ndjson", "--table", "t", "--schema", "schema.json"], "--table: 't' lacks its dataset; write dataset.table or project.dataset.table\n", id="table without a dataset"),
+        pytest.param(["load", "rows.ndjson", "--table", "a.b.c.d", "--schema", "schema.json"], "--table: 'a.b.c.d' is not a table; write dataset.table or project.dataset.table\n", id="no table"),
         pytest.param(["load", "rows.ndjson", "--table", "d.t", "--schema", "none.json"], "none.json: No such file", id="no schema"),
         pytest.param(["load", "none.ndjson", "--table", "d.t", "--schema", "schema.json"], "none.ndjson: No such file", id="no file"),
         pytest.param(["load", "rows.ndjson", "--table", "d.t", "--schema", "rows.ndjson"], "rows.ndjson: fields.0.type", id="wrong schema"),
@@ -74,7 +160,7 @@ def test_another_file_by_option(state: Path, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_can_go_wrong_is_one_sentence(state: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
-    (tmp_path / "schema.json").write_text('[{"name": "a", "type": "STRING"}]')
+    load_rows(state, tmp_path, "d.other", [{"a": "1"}])
     (tmp_path / "rows.ndjson").write_text('[{"name": "a", "type": "TEXT"}]\n')
     (tmp_path / "text.json").write_text("no")
     files = [str(tmp_path / text) if text.endswith(("json", "ndjson")) else text for text in arguments]
@@ -86,8 +172,8 @@ def test_what_can_go_wrong_is_one_sentence(state: Path, tmp_path: Path, argument
     assert "Traceback" not in refused.stderr
 
 
-def test_a_file_in_use_is_busy(state: Path) -> None:
-    assert run(state, "query", "SELECT 1").returncode == 0
+def test_a_file_in_use_is_busy(state: Path, tmp_path: Path) -> None:
+    load_rows(state, tmp_path, "d.t", [{"a": "1"}])
     holder = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", holder, str(state / "warehouse.duckdb")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -138,3 +138,23 @@ async def test_the_real_export_sums_as_its_file_does(warehouse: EmbeddedWarehous
     assert len(found.rows) == len(costs) > 100
     assert {row[:2]: row[2] for row in found.rows} == pytest.approx(costs)
     assert {row[:2]: row[3] for row in found.rows} == pytest.approx(credited)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b'{"name": "a"', "rows.ndjson:2: the line is not JSON: "),
+        (b'{"name": "caf\xe9"}', "rows.ndjson:2: the line is not UTF-8; write the file as UTF-8"),
+        ('{"name": "a"}'.encode("utf-16"), "rows.ndjson:2: the line is not UTF-8; write the file as UTF-8"),
+    ],
+    ids=["broken", "latin-1", "utf-16"],
+)
+async def test_a_line_that_cannot_be_read_is_one_fault(
+    warehouse: EmbeddedWarehouse, tmp_path: Path, line: bytes, says: str
+) -> None:
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(b'{"name": "first"}\n' + line + b"\n")
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.load_ndjson(path, TABLE, SIMPLE)
+    assert refused.value.message.startswith(says)
+    assert refused.value.message.count("rows.ndjson:2") == 1

@@ -63,7 +63,8 @@ def _rows(reader: RowReader, lines: Iterable[bytes], name: str) -> Iterator[dict
         if line.isspace():
             continue
         wrong: list[str] = []
-        row = reader.read(_parsed(line, wrong), wrong) if not wrong else {}
+        parsed = _parsed(line, wrong)
+        row = {} if wrong else reader.read(parsed, wrong)
         faults.extend(f"{name}:{number}: {fault}" for fault in wrong)
         if len(faults) >= _FAULTS_SHOWN:
             break
@@ -76,7 +77,11 @@ def _rows(reader: RowReader, lines: Iterable[bytes], name: str) -> Iterator[dict
 
 def _parsed(line: bytes, wrong: list[str]) -> object:
     try:
-        return json.loads(line, parse_float=Decimal)
+        # Decoded here: given bytes, json would guess at an encoding and complain about the guess.
+        return json.loads(line.decode(), parse_float=Decimal)
+    except UnicodeDecodeError:
+        wrong.append("the line is not UTF-8; write the file as UTF-8")
+        return None
     except (ValueError, RecursionError) as error:
         wrong.append(f"the line is not JSON: {error}")
         return None
