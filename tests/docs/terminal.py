@@ -68,7 +68,9 @@ class Terminal:
         # Without pyproject.toml `make` could not change the environment that the tests run in.
         shutil.copy(ROOT / "Makefile", folder)
         (folder / ".venv").symlink_to(sys.prefix)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
+        # What `make test` itself puts into the environment is not in a user's terminal.
+        foreign = ("CONVERGENCE_", "MAKE", "MFLAGS")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self._environment = {**kept, "COLUMNS": "120", "CONVERGENCE_GRPC_PORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
         self._variables.touch()
 
