@@ -1,5 +1,7 @@
 # Every target sets itself up: a virtual environment in .venv, the dependencies, the generated code.
 # Needs Python 3.11 or newer and nothing else; choose another interpreter with `make PYTHON=python3.12 ...`.
+# The tests also want a Python 3.13, for a server of theirs that stands in for BigQuery. Without one the tests against it
+# are skipped, or fail when REQUIRE_BIGQUERY_SERVER is set.
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -8,6 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 GENERATED := convergence/v1/__init__.py
 PROTOS := $(wildcard protos/convergence/v1/*.proto)
+BIGQUERY := .venv-bigquery
 
 .PHONY: help setup proto run demo test bench lint format clean
 
@@ -38,7 +41,10 @@ demo: setup ## onboard a tenant, load a day of costs, show the rows; in a tempor
 bench: setup ## measure what a run costs
 	@$(BIN)/python benchmarks/runs.py
 
-test: setup ## run the tests
+$(BIGQUERY)/.installed: tests/bigquery/install.py tests/bigquery/requirements.txt | $(INSTALLED)
+	@$(BIN)/python tests/bigquery/install.py || test -z "$$REQUIRE_BIGQUERY_SERVER"
+
+test: setup $(BIGQUERY)/.installed ## run the tests
 	@$(BIN)/python -m pytest
 
 lint: setup ## format check, lint, strict types, lint of the protos
@@ -52,4 +58,4 @@ format: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff format .
 
 clean: ## remove everything that was made, but not var/
-	@rm -rf $(VENV) convergence/v1 build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(BIGQUERY) convergence/v1 build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

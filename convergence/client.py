@@ -236,6 +236,7 @@ class ConvergenceClient:
         contact_emails: Sequence[str] = (),
         location: str = "",
         allowed_sources: Sequence[str] = (),
+        maximum_bytes_billed: int | None = None,
         request_id: str = "",
     ) -> OnboardTenantResponse:
         """Make a tenant; its `run` sets it up, and `api_key_secret` is its first key, shown here only.
@@ -249,6 +250,7 @@ class ConvergenceClient:
             contact_emails=contact_emails,
             location=location,
             allowed_sources=allowed_sources,
+            maximum_bytes_billed=maximum_bytes_billed,
             request_id=request_id or str(uuid.uuid4()),
         )
         return await self._call(self.tenants.OnboardTenant, request)

@@ -62,6 +62,9 @@ def onboard_tenant(
     allowed_source: Annotated[
         list[str] | None, typer.Option(help="Table outside its dataset that it may name in variables; repeatable.")
     ] = None,
+    maximum_bytes_billed: Annotated[
+        int | None, typer.Option(help="Most bytes that one statement of its runs may bill.")
+    ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not watch the run that sets it up.")] = False,
     request_id: RequestId = "",
 ) -> None:
@@ -78,6 +81,7 @@ def onboard_tenant(
             contact_emails=email or [],
             location=location,
             allowed_sources=allowed_source or [],
+            maximum_bytes_billed=maximum_bytes_billed,
             request_id=request_id,
         )
         session.show(as_dict(made), *onboarded_parts(made))

@@ -156,6 +156,9 @@ def tenant_facts(tenant: Tenant) -> RenderableType:
             "dataset": f"{tenant.dataset} in {tenant.location}",
             "contacts": ", ".join(tenant.contact_emails),
             "allowed sources": ", ".join(tenant.allowed_sources),
+            "maximum bytes billed": f"{tenant.quotas.maximum_bytes_billed:,}"
+            if tenant.quotas.HasField("maximum_bytes_billed")
+            else "",
             "plan": tenant.plan,
             "created": moment(tenant.created_at),
             "updated": moment(tenant.updated_at),

@@ -42,12 +42,21 @@ class StepWarehouse(Protocol):
         write_mode: str = "append",
         schema: Sequence[Mapping[str, Any]] = (),
         table_config: Mapping[str, Any] | None = None,
+        partition_date: str | None = None,
+        merge_keys: Sequence[str] = (),
+        allow_field_addition: bool = False,
+        maximum_bytes_billed: int | None = None,
     ) -> dict[str, Any]:
-        """Write the rows of one SELECT to a table of the tenant's dataset.
+        """Write the rows of one SELECT to a table of the tenant's dataset, all of them or none.
 
-        `schema` is a list of BigQuery fields (`[]`: the query's own), `table_config` has `time_partitioning` and
-        `clustering_fields`; both are used when the table is created.
-        Returns job_id, rows_written, table_created, adopted (true when an earlier try had written already).
+        `write_mode` is `append`, `overwrite` (all rows), `overwrite_partition` (those of the partition with
+        `partition_date`, the run's date when it is None) or `merge` (by `merge_keys`). `schema` is a list of BigQuery
+        fields (`[]`: the query's own), `table_config` has `time_partitioning` and `clustering_fields`; both are used
+        when the table is created. `allow_field_addition` adds columns to the table that it lacks.
+        `maximum_bytes_billed` lowers the limit that the server and the tenant have.
+
+        Returns job_id, table, rows_written, table_created, added_columns, adopted (true when an earlier try had written
+        already), bytes_processed, bytes_billed, slot_milliseconds.
         """
         ...
 

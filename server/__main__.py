@@ -74,7 +74,9 @@ def _servicers(settings: Settings, store: ControlStore, keys: KeyRing, catalog: 
         pipelines=PipelineServicer(runs, catalog),
         tenants=TenantServicer(Tenants(store, runs, keys), default_location=settings.bigquery_location),
         schedules=ScheduleServicer(),
-        system=SystemServicer(store, Stores("sqlite", "duckdb", settings.project)),
+        system=SystemServicer(
+            store, Stores("sqlite", "bigquery" if settings.bigquery_project else "duckdb", settings.project)
+        ),
     )
 
 

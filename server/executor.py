@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from random import random
 from typing import Any
@@ -102,7 +103,8 @@ class RunExecution:
         if step.status.is_terminal and not self._is_between_attempts(snapshot, step):
             return step
         if self._is_cancelled(snapshot):
-            return await self._finish(step, StepResult(StepStatus.CANCELLED, error=_CANCELLED))
+            effects = await self._runner.settled(self._claim, step)
+            return await self._finish(step, StepResult(StepStatus.CANCELLED, error=_CANCELLED, effects=effects))
         if not should_run(snapshot.trigger, self._done):
             return await self._finish(step, StepResult(StepStatus.SKIPPED))
         return await self._attempts(snapshot, step)
@@ -145,9 +147,13 @@ class RunExecution:
                 await self._cancel_asked.wait()
 
     async def _attempt(self, snapshot: StepSnapshot, step: StepRun) -> StepResult:
-        """One attempt, within the step's time and until the run is cancelled, whatever the processor does about it."""
+        """One attempt, and what became of its writes."""
         call = StepCall(self._claim, snapshot, step, self._late_variables())
         attempt = self._runner.attempt(call, self._logs)
+        return await self._runner.conclude(attempt, await self._result(attempt, snapshot, step))
+
+    async def _result(self, attempt: Attempt, snapshot: StepSnapshot, step: StepRun) -> StepResult:
+        """The attempt's, within the step's time and until the run is cancelled, whatever the processor does."""
         work = asyncio.create_task(attempt.run())
         asked = asyncio.create_task(self._cancel_asked.wait())
         try:
@@ -187,6 +193,8 @@ class RunExecution:
                 "details": result.details,
                 "error_message": plain_text(result.error),
                 "warning": result.warning,
+                **({} if result.effects is None else {"effects": result.effects}),
+                **({} if result.usage is None else asdict(result.usage)),
             }
         )
         return await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take()))

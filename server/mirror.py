@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,14 @@ from server.domain.tenant import SYSTEM_TENANT, ApiKey, TenantState
 from server.store.port import ControlStore, OutboxEntry, QueueState, StoreBusy
 from server.warehouse.port import Warehouse, WarehouseError
 
-_BATCH = 500
+_BATCH = 1_000
+# Tenants whose tables are written at a time.
+_TENANTS_AT_ONCE = 8
+# Bytes of rows in one statement; BigQuery takes 10 MB for everything.
+_STATEMENT_BYTES = 4_000_000
+# How long writing one tenant's tables may take before the others go on without it.
+_TENANT_SECONDS = 20.0
+_FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
@@ -45,14 +52,25 @@ class Mirror:
     """Copies changes to the warehouse until it is cancelled."""
 
     def __init__(
-        self, store: ControlStore, warehouse: Warehouse, *, project: str, tables: Mapping[str, TableSpec]
+        self,
+        store: ControlStore,
+        warehouse: Warehouse,
+        *,
+        project: str,
+        tables: Mapping[str, TableSpec],
+        tenant_interval: float = 0.0,
     ) -> None:
+        """`tenant_interval`: seconds between two writes of one tenant's tables, which gather what happens meanwhile."""
         self._store = store
         self._warehouse = warehouse
         self._project = project
         self._specs = tables
         """What the x_meta_ tables look like: a lost table is made again, and an older one gets its new columns."""
         self._postponed: dict[str, _Postponed] = {}
+        self._tenant_interval = tenant_interval
+        self._resting: dict[str, float] = {}
+        """Until when the tables of a tenant are left alone, on the event loop's clock."""
+        self._places = asyncio.Semaphore(_TENANTS_AT_ONCE)
 
     async def run(self) -> None:
         """Follow the outbox. A tenant whose tables cannot be written waits, and delays no other."""
@@ -66,51 +84,72 @@ class Mirror:
             await self._store.wait_for_change(seen, _IDLE_SECONDS)
 
     async def finish(self) -> None:
-        """Project all that is left, also what was postponed, as far as it can be written now."""
-        self._postponed.clear()
-        with suppress(StoreBusy):
-            while await self.flush(retry=False):
-                pass
+        """Project all that is left, also what was postponed, as far as it can be written now.
 
-    async def flush(self, *, retry: bool = True) -> bool:
-        """Project one batch; False when nothing was there to do. Without `retry` what is postponed stays so."""
+        What cannot be written in 10 seconds stays in the outbox for the next worker.
+        """
+        self._postponed.clear()
+        with suppress(StoreBusy, TimeoutError):
+            async with asyncio.timeout(_FINISH_SECONDS):
+                while await self.flush(last=True):
+                    pass
+
+    async def flush(self, *, last: bool = False) -> bool:
+        """Project one batch; False when nothing was there to do. The `last` one waits for no interval and no retry."""
         now = asyncio.get_running_loop().time()
-        waiting = [tenant for tenant, postponed in self._postponed.items() if not retry or now < postponed.until]
-        entries = await self._store.outbox(skip=waiting, limit=_BATCH)
+        waiting = [tenant for tenant, postponed in self._postponed.items() if last or now < postponed.until]
+        self._resting = {tenant: until for tenant, until in self._resting.items() if now < until}
+        resting = () if last else tuple(self._resting)
+        entries = await self._store.outbox(skip=[*waiting, *resting], limit=_BATCH)
         by_tenant = defaultdict[str, list[OutboxEntry]](list)
         for entry in entries:
             by_tenant[entry.tenant_id].append(entry)
-        for tenant_id, own in by_tenant.items():
-            if await self._project_tenant(tenant_id, own):
-                self._postponed.pop(tenant_id, None)
-                await self._store.acknowledge([entry.number for entry in own])
+        await asyncio.gather(*(self._flush_tenant(tenant_id, own) for tenant_id, own in by_tenant.items()))
         return bool(entries)
+
+    async def _flush_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
+        async with self._places:
+            if not await self._project_tenant(tenant_id, entries):
+                return
+            self._postponed.pop(tenant_id, None)
+            self._resting[tenant_id] = asyncio.get_running_loop().time() + self._tenant_interval
+            try:
+                await self._store.acknowledge([entry.number for entry in entries])
+            except StoreBusy:
+                self._postpone(tenant_id, "STORE_BUSY", "the control store did not answer")
 
     async def _project_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> bool:
         """Write a tenant's rows; False when its tables cannot be written now."""
         if tenant_id == SYSTEM_TENANT:
             # Runs of the system belong to no tenant's dataset; the control store alone has them.
             return True
-        tenant = await self._store.get_tenant(tenant_id)
-        if tenant is not None and tenant.state is TenantState.ONBOARDING:
-            # Its dataset may yet turn out to be somebody else's.
-            self._postpone(tenant_id, "ONBOARDING", "it is being onboarded")
-            return False
         try:
-            for table, keys, rows in await self._tables(tenant_id, entries):
-                if rows:
-                    await self._upsert(DatasetRef(self._project, tenant_id).table(table), keys, rows)
+            tenant = await self._store.get_tenant(tenant_id)
+            if tenant is not None and tenant.state is TenantState.ONBOARDING:
+                # Its dataset may yet turn out to be somebody else's.
+                self._postpone(tenant_id, "ONBOARDING", "it is being onboarded")
+                return False
+            async with asyncio.timeout(_TENANT_SECONDS):
+                await self._write_tables(tenant_id, await self._tables(tenant_id, entries))
         except StoreBusy:
-            raise
+            self._postpone(tenant_id, "STORE_BUSY", "the control store did not answer")
+        except TimeoutError:
+            self._postpone(tenant_id, "WAREHOUSE_SLOW", f"its tables took longer than {_TENANT_SECONDS:g} s")
         except WarehouseError as error:
             self._postpone(tenant_id, error.reason, error.message)
-            return False
         except Exception as error:
             # One tenant's record must not end the mirror of all.
             logger.exception("The mirror failed on a tenant's record", extra={"tenant_id": tenant_id})
             self._postpone(tenant_id, type(error).__name__, "see the traceback before")
-            return False
-        return True
+        else:
+            return True
+        return False
+
+    async def _write_tables(self, tenant_id: str, tables: Iterable[tuple[str, tuple[str, ...], list[Row]]]) -> None:
+        """One after the other: the tables of one tenant have one writer."""
+        for table, keys, rows in tables:
+            for part in _parts(rows):
+                await self._upsert(DatasetRef(self._project, tenant_id).table(table), keys, part)
 
     async def _upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Row]) -> None:
         try:
@@ -158,6 +197,21 @@ class Mirror:
         return [key for key in await self._store.tenant_keys(tenant_id) if key.key_id in key_ids]
 
 
+def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """The rows in as few statements as their size allows."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        length = len(json.dumps(row))
+        if part and size + length > _STATEMENT_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += length
+    if part:
+        yield part
+
+
 def run_row(run: Run) -> Row:
     """A row of x_meta_pipeline_runs."""
     return {
@@ -170,7 +224,7 @@ def run_row(run: Run) -> Row:
         "status": run.status.value,
         "trigger": run.trigger.value,
         "date": run.date,
-        "variables": json.dumps(run.variables),
+        "variables": run.variables,
         "created_at": _iso(run.created_at),
         "started_at": _iso(run.started_at),
         "finished_at": _iso(run.finished_at),
@@ -197,7 +251,10 @@ def step_row(run: Run, step: StepRun) -> Row:
         "finished_at": _iso(step.finished_at),
         "duration_seconds": _seconds(step.started_at, step.finished_at),
         "error_message": step.error_message or None,
-        "details": json.dumps(step.details),
+        "details": step.details,
+        "bytes_processed": step.bytes_processed,
+        "bytes_billed": step.bytes_billed,
+        "slot_milliseconds": step.slot_milliseconds,
     }
 
 

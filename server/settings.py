@@ -54,8 +54,16 @@ class Settings(BaseSettings):
     """How long running steps may finish after SIGTERM before their runs are handed back."""
     max_concurrent_runs: Annotated[int, Field(ge=1)] = 4
     """Runs of one tenant that execute at a time."""
+    bigquery_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] | None = None
+    """Google Cloud project with the tenants' datasets; with it the warehouse is BigQuery and not the embedded one."""
+    bigquery_credentials_file: Path | None = None
+    """Key file of the service account that works in the project; without it, application default credentials."""
+    bigquery_endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#]+$")] | None = None
+    """Address of BigQuery's API when it is not the public one; plain `http` is for test servers."""
     bigquery_location: str = "US"
     """Location of a tenant's dataset when onboarding does not name one."""
+    maximum_bytes_billed: Annotated[int, Field(ge=1)] | None = None
+    """Most bytes that one statement of a step may bill; a tenant's and a step's own limit can only be smaller."""
     mail_from: str = "convergence@localhost"
     """Sender of notification mails."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -72,6 +80,15 @@ class Settings(BaseSettings):
             raise ValueError(f"there is no setting {', '.join(unknown)}; docs/configuration.md lists them")
         return values
 
+    @model_validator(mode="after")
+    def _bigquery_has_a_project(self) -> "Settings":
+        """Without it they would be for nothing, and the embedded warehouse would be used unnoticed."""
+        given = ("bigquery_credentials_file", "bigquery_endpoint")
+        unused = [_PREFIX + name.upper() for name in given if getattr(self, name) is not None]
+        if unused and self.bigquery_project is None:
+            raise ValueError(f"{', '.join(unused)} needs {_PREFIX}BIGQUERY_PROJECT")
+        return self
+
     @classmethod
     def from_environment(cls) -> "Settings":
         """Read the environment. Raises CannotStart with everything that is wrong."""
@@ -84,7 +101,7 @@ class Settings(BaseSettings):
     @property
     def project(self) -> str:
         """The project that holds the tenants' datasets."""
-        return self.embedded_project
+        return self.bigquery_project or self.embedded_project
 
     @property
     def control_store_path(self) -> Path:

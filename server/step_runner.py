@@ -4,20 +4,22 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Protocol
 
 from processors.base import Mail, ProcessorError
 from server.domain.faults import Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepSnapshot
-from server.domain.run import Run, StepRun, StepStatus
+from server.domain.run import Effect, Run, StepRun, StepStatus
 from server.domain.schema import DatasetRef
+from server.effects import EffectJournal, Usage, settle, told
 from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
 from server.registry import Engine, Registry
 from server.rendering import step_config, validation_context
 from server.step_warehouse import StepAccess, TenantWarehouse
-from server.store.port import Claim, ControlStore
+from server.store.port import Claim, ControlStore, LeaseLost, StoreBusy
 from server.threads import in_own_thread
 from server.warehouse.port import Warehouse, WarehouseError
 
@@ -47,6 +49,10 @@ class StepResult:
     warning: bool = False
     permanent: bool = False
     """Another attempt would fail the same way."""
+    effects: tuple[Effect, ...] | None = None
+    """The step's writes; None: those that are recorded."""
+    usage: Usage | None = None
+    """What they and its queries read, of all attempts; None: what is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +77,44 @@ class StepRunner:
     """Calls processors."""
 
     def __init__(
-        self, registry: Registry, warehouse: Warehouse, store: ControlStore, mail: Mail, *, project: str
+        self,
+        registry: Registry,
+        warehouse: Warehouse,
+        store: ControlStore,
+        mail: Mail,
+        *,
+        project: str,
+        maximum_bytes_billed: int | None = None,
     ) -> None:
         self._registry = registry
         self._warehouse = warehouse
         self._store = store
         self._mail = mail
         self._project = project
+        self._maximum_bytes_billed = maximum_bytes_billed
 
     def attempt(self, call: StepCall, logs: Logs) -> "Attempt":
         """An attempt that is ready to run."""
-        warehouse = TenantWarehouse(self._warehouse, self._store, self._access(call.claim, call.snapshot))
-        return Attempt(call, self._context(call, warehouse, logs), warehouse, self._load)
+        journal = EffectJournal(self._store, call.claim.lease, call.step)
+        access = self._access(call.claim, call.snapshot)
+        warehouse = TenantWarehouse(self._warehouse, self._store, access, journal)
+        return Attempt(call, self._context(call, warehouse, logs), warehouse, self._load, journal)
+
+    async def conclude(self, attempt: "Attempt", result: StepResult) -> StepResult:
+        """The result with the attempt's writes; those whose end is not known are stopped, and asked about."""
+        journal = attempt.journal
+        effects = await settle(self._warehouse, attempt.own, journal.effects)
+        error = result.error
+        if result.status in {StepStatus.CANCELLED, StepStatus.TIMED_OUT} and (words := told(effects)):
+            error = f"{error}; {words}"
+        return replace(result, error=error, effects=effects, usage=journal.usage)
+
+    async def settled(self, claim: Claim, step: StepRun) -> tuple[Effect, ...]:
+        """The writes of a step that will not be tried again; an earlier worker may have begun one and been lost."""
+        return await settle(self._warehouse, self._own(claim.run), step.effects)
+
+    def _own(self, run: Run) -> DatasetRef:
+        return DatasetRef(self._project, run.tenant_id)
 
     def _load(self, call: StepCall) -> tuple[Engine, dict[str, Any]]:
         """The engine and its rendered settings. Imports and parses: not for the event loop."""
@@ -116,7 +148,9 @@ class StepRunner:
     def _access(self, claim: Claim, snapshot: StepSnapshot) -> StepAccess:
         run = claim.run
         return StepAccess(
-            own=DatasetRef(self._project, run.tenant_id),
+            own=self._own(run),
+            run_day=date.fromisoformat(run.date),
+            byte_limits=self._byte_limits(claim),
             named_by_file=frozenset(snapshot.tables_named_by_file),
             allowed_sources=claim.allowed_sources,
             job_prefix=f"convergence-{run.pipeline_logging_id}-{snapshot.step_id}",
@@ -125,6 +159,10 @@ class StepRunner:
             },
             builds_metadata=snapshot.ps_type.startswith("setup."),
         )
+
+    def _byte_limits(self, claim: Claim) -> dict[str, int]:
+        limits = {"server": self._maximum_bytes_billed, "tenant": claim.maximum_bytes_billed}
+        return {whose: limit for whose, limit in limits.items() if limit is not None}
 
 
 class Attempt:
@@ -136,7 +174,9 @@ class Attempt:
         context: dict[str, Any],
         warehouse: TenantWarehouse,
         load: Callable[[StepCall], tuple[Engine, dict[str, Any]]],
+        journal: EffectJournal,
     ) -> None:
+        self.journal = journal
         self._call = call
         self._context = context
         self._warehouse = warehouse
@@ -148,7 +188,7 @@ class Attempt:
         try:
             engine, config = await in_own_thread(self._load, self._call)
             return _read_answer(ps_type, await engine.execute(config, self._context))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, LeaseLost, StoreBusy):
             raise
         except ProcessorError as error:
             return StepResult(StepStatus.FAILED, error=plain_text(error))
@@ -163,6 +203,11 @@ class Attempt:
             logger.exception("Processor %s failed", ps_type, extra=fields)
             message = f"{ps_type} raised {type(error).__name__}; the worker's log has the traceback of this run"
             return StepResult(StepStatus.FAILED, error=message)
+
+    @property
+    def own(self) -> DatasetRef:
+        """The dataset that the attempt works in."""
+        return DatasetRef(self._warehouse.project, self._warehouse.dataset)
 
     def close(self) -> None:
         """The attempt is over, whether or not its processor has noticed: it reaches the warehouse no more."""

@@ -2,20 +2,31 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
 from server.domain.faults import Refused, refuse
 from server.domain.schema import DatasetRef, TableRef, TableSpec
+from server.effects import EffectJournal
 from server.store.port import ControlStore
 from server.threads import in_own_thread
-from server.warehouse.port import Warehouse, WarehouseError, WriteEffect, WriteMode
-from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, judge, read_query
+from server.warehouse.port import (
+    JobOutcome,
+    MayRead,
+    Warehouse,
+    WarehouseError,
+    WriteEffect,
+    WriteMode,
+    WritePlan,
+)
+from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, covers, judge, judge_table, read_query
 
 METADATA_PREFIX = "x_meta_"
+_TRANSIENT = {"WAREHOUSE_BUSY", "WAREHOUSE_FAILED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,40 +36,89 @@ class StepAccess:
     own: DatasetRef
     named_by_file: frozenset[str]
     allowed_sources: tuple[str, ...]
+    run_day: date
+    """The day that the run is about."""
     job_prefix: str
     """Derived from run and step alone, so that a second try of the step finds the effects of the first."""
     labels: Mapping[str, str]
+    byte_limits: Mapping[str, int] = field(default_factory=dict)
+    """Most bytes that one statement may bill, by who says so: `server`, `tenant`."""
     builds_metadata: bool = False
     """The step is part of the setup and may make the x_meta_ tables."""
+    planning: bool = False
+    """Nothing may be changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A write that passed the guard: the effect, and whose limit of bytes it has."""
+
+    query: CheckedQuery
+    effect: WriteEffect
+    limit_of: str
 
 
 class TenantWarehouse:
     """The `StepWarehouse` that a processor finds in its context."""
 
-    def __init__(self, warehouse: Warehouse, store: ControlStore, access: StepAccess) -> None:
+    def __init__(
+        self, warehouse: Warehouse, store: ControlStore, access: StepAccess, journal: EffectJournal | None = None
+    ) -> None:
         self._warehouse = warehouse
         self._store = store
         self._access = access
-        self._effects = Counter[str]()
+        self._journal = journal
+        self._numbers = Counter[str]()
         self._closed = False
         self.project = access.own.project
         self.dataset = access.own.dataset
 
-    async def write_query(
+    async def write_query(self, sql: str, table: str, **options: Any) -> dict[str, Any]:
+        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError, LeaseLost, StoreBusy."""
+        # Before anything is awaited: which call this is must not depend on whose query is checked faster.
+        job_id = self._job_id(table, options.get("write_mode", "append"))
+        self._require_writable()
+        write = await self._checked(sql, table, job_id, **options)
+        outcome = await self._carry_out(write)
+        return {
+            "job_id": outcome.job_id,
+            "table": str(write.effect.destination),
+            "rows_written": outcome.rows_written,
+            "table_created": outcome.table_created,
+            "added_columns": list(outcome.added_columns),
+            "adopted": outcome.adopted,
+            "bytes_processed": outcome.bytes_processed,
+            "bytes_billed": outcome.bytes_billed,
+            "slot_milliseconds": outcome.slot_milliseconds,
+        }
+
+    async def plan_query(self, sql: str, table: str, **options: Any) -> dict[str, Any]:
+        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
+        self._require_open()
+        write = await self._checked(sql, table, self._job_id(table, options.get("write_mode", "append")), **options)
+        plan = await self._warehouse.plan_write(write.effect)
+        return _told_plan(write, plan)
+
+    async def _checked(
         self,
         sql: str,
         table: str,
+        job_id: str,
         *,
         write_mode: str = "append",
         schema: Sequence[Mapping[str, Any]] = (),
         table_config: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
-        # Before anything is awaited: which call this is must not depend on whose query is checked faster.
-        job_id = self._job_id(table, write_mode)
+        partition_date: str | None = None,
+        merge_keys: Sequence[str] = (),
+        allow_field_addition: bool = False,
+        maximum_bytes_billed: int | None = None,
+    ) -> _Write:
         if write_mode not in get_args(WriteMode):
             raise refuse("INVALID_WRITE_MODE", f"write_mode is one of {', '.join(get_args(WriteMode))}")
-        query = await self._guarded(sql)
+        if (write_mode == "merge") != bool(merge_keys):
+            raise refuse("INVALID_WRITE_MODE", "write_mode merge needs merge_keys, and no other mode has them")
+        limit_of, limit = self._byte_limit(maximum_bytes_billed)
+        query, may_read = await self._guarded(sql)
         effect = WriteEffect(
             job_id=job_id,
             sql=query.sql,
@@ -66,21 +126,48 @@ class TenantWarehouse:
             mode=cast("WriteMode", write_mode),
             spec=_spec(schema, "", table_config),
             default_dataset=self._access.own,
+            partition=self._partition(partition_date) if write_mode == "overwrite_partition" else None,
+            merge_keys=tuple(merge_keys),
+            add_columns=allow_field_addition,
             labels=self._access.labels,
+            maximum_bytes_billed=limit,
+            may_read=may_read,
         )
-        outcome = await self._warehouse.write(effect)
-        return {
-            "job_id": outcome.job_id,
-            "table": str(effect.destination),
-            "rows_written": outcome.rows_written,
-            "table_created": outcome.table_created,
-            "adopted": outcome.adopted,
-        }
+        return _Write(query, effect, limit_of)
+
+    async def _carry_out(self, write: _Write) -> JobOutcome:
+        if self._journal is None:
+            raise WarehouseError("PLANNING", "a plan changes nothing")
+        await self._journal.begin(write.effect)
+        try:
+            outcome = await self._warehouse.write(write.effect)
+        except WarehouseError as error:
+            if error.reason not in _TRANSIENT:
+                self._journal.end(write.effect, None)
+            raise _with_limit(error, write.limit_of) from None
+        except Refused:
+            self._journal.end(write.effect, None)
+            raise
+        self._journal.end(write.effect, outcome)
+        return outcome
 
     async def query(self, sql: str, *, max_rows: int = 1_000) -> list[dict[str, Any]]:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
-        query = await self._guarded(sql)
-        rows = await self._warehouse.query(query.sql, default_dataset=self._access.own, max_rows=max_rows)
+        query, may_read = await self._guarded(sql)
+        limit_of, limit = self._byte_limit(None)
+        try:
+            rows = await self._warehouse.query(
+                query.sql,
+                default_dataset=self._access.own,
+                max_rows=max_rows,
+                labels=self._access.labels,
+                maximum_bytes_billed=limit,
+                may_read=may_read,
+            )
+        except WarehouseError as error:
+            raise _with_limit(error, limit_of) from None
+        if self._journal:
+            self._journal.usage.add(rows)
         return rows.as_dicts()
 
     async def list_tables(self) -> list[str]:
@@ -90,7 +177,7 @@ class TenantWarehouse:
 
     async def ensure_dataset(self, *, location: str, description: str = "") -> bool:
         """See `processors.base.StepWarehouse`. Raises WarehouseError."""
-        self._require_open()
+        self._require_writable()
         return await self._warehouse.ensure_dataset(self._access.own, location=location, description=description)
 
     async def ensure_table(
@@ -102,12 +189,12 @@ class TenantWarehouse:
         table_config: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
-        self._require_open()
+        self._require_writable()
         spec = _spec(schema, description, table_config)
         change = await self._warehouse.ensure_table(self._own_table(table), spec)
         return {"created": change.created, "added_columns": list(change.added_columns)}
 
-    async def _guarded(self, sql: str) -> CheckedQuery:
+    async def _guarded(self, sql: str) -> tuple[CheckedQuery, MayRead]:
         """The query, checked against what the step may read at this moment."""
         # Parsing a long query takes seconds, and the worker's other runs need the event loop.
         query = await in_own_thread(read_query, sql, default=self._access.own)
@@ -121,7 +208,7 @@ class TenantWarehouse:
         if faults := judge(query, policy):
             raise Refused(faults)
         self._require_open()
-        return query
+        return query, _permission(query, policy)
 
     def close(self) -> None:
         """Nothing can be read or written through this any more: the attempt that it belonged to is over."""
@@ -131,14 +218,30 @@ class TenantWarehouse:
         if self._closed:
             raise WarehouseError("ATTEMPT_ENDED", "the attempt that this warehouse belonged to has ended")
 
+    def _require_writable(self) -> None:
+        self._require_open()
+        if self._access.planning:
+            raise WarehouseError("PLANNING", "a plan changes nothing")
+
     def _job_id(self, table: str, write_mode: str) -> str:
         """The name of an effect: the step, the table, the mode, and which of its writes to that table it is.
 
         A second attempt may write its tables in another order, and still finds what the first one did.
         """
         target = hashlib.sha256(f"{table}\0{write_mode}".encode()).hexdigest()[:16]
-        self._effects[target] += 1
-        return f"{self._access.job_prefix}-{target}-{self._effects[target]}"
+        self._numbers[target] += 1
+        return f"{self._access.job_prefix}-{target}-{self._numbers[target]}"
+
+    def _partition(self, given: str | None) -> date:
+        try:
+            return date.fromisoformat(given) if given else self._access.run_day
+        except ValueError:
+            raise refuse("INVALID_DATE", f"partition_date is a day, YYYY-MM-DD, not {given!r}") from None
+
+    def _byte_limit(self, of_step: int | None) -> tuple[str, int | None]:
+        """The smallest limit, and who set it."""
+        limits = {**self._access.byte_limits, **({"step": of_step} if of_step is not None else {})}
+        return min(limits.items(), key=lambda limit: limit[1], default=("", None))
 
     def _own_table(self, name: str) -> TableRef:
         """A table that the step may write."""
@@ -148,6 +251,41 @@ class TenantWarehouse:
         if table.table.lower().startswith(METADATA_PREFIX) and not self._access.builds_metadata:
             raise refuse("METADATA_NOT_ALLOWED", f"{table.table}: tables named {METADATA_PREFIX}* belong to the system")
         return table
+
+
+def _permission(query: CheckedQuery, policy: GuardPolicy) -> Callable[[frozenset[TableRef]], None]:
+    """Holds what the warehouse finds that the query reads against what the guard found.
+
+    A view brings tables that its query does not name. They must be tables that the tenant may read as well.
+    """
+
+    def may_read(tables: frozenset[TableRef]) -> None:
+        others = [table for table in sorted(tables) if not covers(query, table)]
+        if faults := [fault for table in others if (fault := judge_table(table, policy))]:
+            raise Refused(faults)
+
+    return may_read
+
+
+def _with_limit(error: WarehouseError, limit_of: str) -> WarehouseError:
+    if error.reason != "BYTES_BILLED_LIMIT":
+        return error
+    return WarehouseError(error.reason, f"{error.message}; the limit is the {limit_of}'s maximum_bytes_billed")
+
+
+def _told_plan(write: _Write, plan: WritePlan) -> dict[str, Any]:
+    destination = str(write.effect.destination)
+    changes = [f"{destination} is created"] if plan.table.created else []
+    changes += [f"{destination} gets the column {column}" for column in plan.table.added_columns]
+    return {
+        "sql": write.query.sql,
+        "tables_read": [str(table) for table in sorted(plan.dry_run.reads)],
+        "table_written": destination,
+        "write_mode": write.effect.mode,
+        "schema_changes": changes,
+        "estimated_bytes": plan.dry_run.bytes_processed,
+        "warnings": list(plan.warnings),
+    }
 
 
 def _spec(schema: Sequence[Mapping[str, Any]], description: str, table_config: Mapping[str, Any] | None) -> TableSpec:

@@ -87,6 +87,7 @@ def _content(new: NewTenant) -> dict[str, object]:
         "location": new.location,
         "contact_emails": new.contact_emails,
         "allowed_sources": new.allowed_sources,
+        "maximum_bytes_billed": new.maximum_bytes_billed,
     }
 
 
@@ -99,6 +100,7 @@ def _tenant(new: NewTenant) -> Tenant:
         location=new.location,
         contact_emails=new.contact_emails,
         allowed_sources=new.allowed_sources,
+        maximum_bytes_billed=new.maximum_bytes_billed,
         onboarding_run="",
         created_at=now,
         updated_at=now,

@@ -1,5 +1,6 @@
 """gcp.bq_etl: run a SELECT and write its rows to a table of the tenant's dataset."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -50,7 +51,13 @@ class Destination(_Strict):
     """Where the rows go: always a table of the tenant's own dataset."""
 
     table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,1024}$")]
-    write_mode: Literal["append", "overwrite"] = "append"
+    write_mode: Literal["append", "overwrite", "overwrite_partition", "merge"] = "append"
+    merge_keys: Annotated[list[str], Field(max_length=16)] = []
+    """Columns that tell rows apart, for write_mode merge."""
+    partition_date: str | None = None
+    """A day in the partition that write_mode overwrite_partition replaces; the run's date when it is left out."""
+    allow_field_addition: bool = False
+    """Columns of the query that the table lacks are added to it."""
     schema_template: str = "default"
     """A name in ps_templates/gcp/bq_etl/schema_template.json."""
     table_config: TableConfig = TableConfig()
@@ -75,6 +82,21 @@ class Destination(_Strict):
             raise ValueError(f"there is no schema {value!r} in schema_template.json; there is {', '.join(schemas)}")
         return value
 
+    @field_validator("partition_date")
+    @classmethod
+    def _is_a_day(cls, value: str | None) -> str | None:
+        if value is not None:
+            date.fromisoformat(value)
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_mode(self) -> "Destination":
+        if (self.write_mode == "merge") != bool(self.merge_keys):
+            raise ValueError("write_mode merge needs merge_keys, and no other write_mode has them")
+        if self.partition_date is not None and self.write_mode != "overwrite_partition":
+            raise ValueError("partition_date belongs to write_mode overwrite_partition")
+        return self
+
     @model_validator(mode="after")
     def _columns_exist(self, info: ValidationInfo) -> "Destination":
         """Partitioning and clustering name columns; with a schema at hand, a wrong one is found before the run."""
@@ -82,10 +104,10 @@ class Destination(_Strict):
         known = {field["name"].lower() for field in fields}
         partitioning = self.table_config.time_partitioning
         named = [*self.table_config.clustering_fields, *([partitioning.field] if partitioning else [])]
-        missing = [name for name in named if name and name.lower() not in known]
+        missing = [name for name in [*named, *self.merge_keys] if name and name.lower() not in known]
         if known and missing:
             raise ValueError(
-                f"schema {self.schema_template} has no column {', '.join(missing)}, which table_config names"
+                f"schema {self.schema_template} has no column {', '.join(missing)}, named in table_config or merge_keys"
             )
         return self
 
@@ -103,23 +125,32 @@ class BigQueryETLEngine:
 
         source: Source
         destination: Destination
+        maximum_bytes_billed: Annotated[int, Field(gt=0)] | None = None
+        """Most bytes that the statement may bill; only lowers the limits of the server and the tenant."""
 
     async def execute(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
-        """Write the query's rows. Details: job_id, table, table_created, adopted (an earlier attempt had written)."""
+        """Write the query's rows. Details: what `write_query` answers, but for the rows."""
         config = self.Config.model_validate(step_config)
-        destination = config.destination
-        template = context["ps_template"]["schemas"].get(destination.schema_template, {})
-        context["progress"](f"Writing to {destination.table}", write_mode=destination.write_mode)
-        result = await context["warehouse"].write_query(
-            config.source.query,
-            destination.table,
-            write_mode=destination.write_mode,
-            schema=template.get("fields", []),
-            table_config=destination.table_config.model_dump(),
-        )
+        table = config.destination.table
+        context["progress"](f"Writing to {table}", write_mode=config.destination.write_mode)
+        result = await context["warehouse"].write_query(config.source.query, table, **_options(config, context))
         rows = result.pop("rows_written")
-        context["progress"](f"Wrote {rows} rows to {destination.table}", rows=rows)
+        context["progress"](f"Wrote {rows} rows to {table}", rows=rows)
         return {"status": "SUCCESS", "rows_processed": rows, "details": result}
+
+
+def _options(config: BigQueryETLEngine.Config, context: Context) -> dict[str, Any]:
+    destination = config.destination
+    template = context["ps_template"]["schemas"].get(destination.schema_template, {})
+    return {
+        "write_mode": destination.write_mode,
+        "schema": template.get("fields", []),
+        "table_config": destination.table_config.model_dump(),
+        "partition_date": destination.partition_date,
+        "merge_keys": destination.merge_keys,
+        "allow_field_addition": destination.allow_field_addition,
+        "maximum_bytes_billed": config.maximum_bytes_billed,
+    }
 
 
 def get_engine() -> BigQueryETLEngine:

@@ -9,7 +9,7 @@ from convergence.v1 import pipeline_service_pb2, run_pb2, tenant_service_pb2
 from server.catalog import Entry, Source
 from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
-from server.domain.run import LogEntry, Run, RunEvent, StepRun
+from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant
 from server.plain import plain_mapping
 
@@ -68,6 +68,24 @@ def step_run(record: StepRun) -> run_pb2.StepRun:
         finished_at=timestamp(record.finished_at),
         error_message=record.error_message,
         details=struct(record.details),
+        effects=[_effect(effect) for effect in record.effects],
+        bytes_processed=record.bytes_processed,
+        bytes_billed=record.bytes_billed,
+        slot_milliseconds=record.slot_milliseconds,
+    )
+
+
+def _effect(record: Effect) -> run_pb2.Effect:
+    return run_pb2.Effect(
+        effect_id=record.effect_id,
+        job_id=record.job_id,
+        table=record.table,
+        write_mode=record.write_mode,
+        state=run_pb2.Effect.State.Value(record.state.name),
+        rows_written=record.rows_written,
+        bytes_processed=record.bytes_processed,
+        bytes_billed=record.bytes_billed,
+        slot_milliseconds=record.slot_milliseconds,
     )
 
 
@@ -174,6 +192,7 @@ def tenant(record: Tenant) -> tenant_service_pb2.Tenant:
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
         onboarding_run=record.onboarding_run,
+        quotas=tenant_service_pb2.TenantQuotas(maximum_bytes_billed=record.maximum_bytes_billed),
     )
 
 

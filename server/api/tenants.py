@@ -31,6 +31,7 @@ class TenantServicer(TenantServiceServicer):
             location=request.location or self._default_location,
             contact_emails=tuple(request.contact_emails),
             allowed_sources=tuple(request.allowed_sources),
+            maximum_bytes_billed=request.maximum_bytes_billed if request.HasField("maximum_bytes_billed") else None,
         )
         made = await self._tenants.onboard(
             new, created_by=current_principal.get().key_id, request_id=checked_request_id(request)

@@ -59,6 +59,33 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class EffectState(StrEnum):
+    """What became of a write that was begun."""
+
+    COMMITTED = "committed"
+    STOPPED = "stopped"
+    """It failed or was cancelled, left nothing, and is not running any more."""
+    UNKNOWN = "unknown"
+    """It has not been heard of yet, or the warehouse did not say."""
+
+
+class Effect(Record):
+    """One write of a step, recorded before it begins."""
+
+    effect_id: str
+    """What the ids of its jobs begin with; the same in every attempt."""
+    job_id: str = ""
+    """The warehouse's job that committed it; '' before that."""
+    table: str
+    """`project.dataset.table` of the destination."""
+    write_mode: str
+    state: EffectState = EffectState.UNKNOWN
+    rows_written: int = 0
+    bytes_processed: int = 0
+    bytes_billed: int = 0
+    slot_milliseconds: int = 0
+
+
 class StepRun(Record):
     """One step of one run: its latest attempt."""
 
@@ -76,6 +103,13 @@ class StepRun(Record):
     """What the processor reports of its work: job_id, table, ..."""
     warning: bool = False
     """The step succeeded and has something to warn of."""
+    effects: tuple[Effect, ...] = ()
+    """Its writes, of all attempts."""
+    bytes_processed: int = 0
+    """What its queries and writes read, in bytes; of all attempts."""
+    bytes_billed: int = 0
+    slot_milliseconds: int = 0
+    """Time of BigQuery's slots that they took."""
 
 
 class Run(Record):

@@ -50,6 +50,8 @@ class Tenant(Record):
     contact_emails: tuple[str, ...] = ()
     allowed_sources: tuple[str, ...] = ()
     """Tables outside the own dataset that the tenant may name in variables: `project.dataset.prefix_*`."""
+    maximum_bytes_billed: int | None = None
+    """Most bytes that one statement of its runs may bill; None leaves it to the server's limit."""
     onboarding_run: str
     """pipeline_logging_id of the run that made the dataset."""
     created_at: datetime
@@ -103,6 +105,7 @@ class NewTenant:
     location: str
     contact_emails: tuple[str, ...]
     allowed_sources: tuple[str, ...]
+    maximum_bytes_billed: int | None = None
 
 
 def tenant_faults(new: NewTenant) -> list[Fault]:
@@ -113,6 +116,7 @@ def tenant_faults(new: NewTenant) -> list[Fault]:
         *_location_faults(new.location),
         *_email_faults(new.contact_emails),
         *_source_faults(new.allowed_sources),
+        *_byte_limit_faults(new.maximum_bytes_billed),
     ]
 
 
@@ -156,3 +160,9 @@ def _source_faults(allowed_sources: tuple[str, ...]) -> Iterator[Fault]:
         if not _SOURCE.fullmatch(source):
             message = f"{source[:100]!r} is not project.dataset.table; the table may end in *"
             yield Fault("INVALID_SOURCE", message, field=f"allowed_sources[{position}]")
+
+
+def _byte_limit_faults(maximum_bytes_billed: int | None) -> Iterator[Fault]:
+    if maximum_bytes_billed is not None and maximum_bytes_billed < 1:
+        message = "maximum_bytes_billed is at least 1; leave it out for no limit of the tenant's own"
+        yield Fault("INVALID_FIELD", message, field="maximum_bytes_billed")

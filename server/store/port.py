@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from server.domain.pipeline import PipelineName, RunSnapshot
-from server.domain.run import LogEntry, Run, RunEvent, RunStatus, RunTrigger, StepRun
+from server.domain.run import Effect, LogEntry, Run, RunEvent, RunStatus, RunTrigger, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 
 MAX_LEASES_LOST = 3
@@ -102,6 +102,8 @@ class Claim:
     snapshot: RunSnapshot
     allowed_sources: tuple[str, ...] = ()
     """The tenant's, at the time of the claim."""
+    maximum_bytes_billed: int | None = None
+    """The tenant's limit for one statement, at the time of the claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,10 @@ class ControlStore(Protocol):
 
     async def start_step(self, lease: Lease, step: StepRun) -> StepRun:
         """Record that an attempt begins. Raises LeaseLost."""
+        ...
+
+    async def record_effects(self, lease: Lease, step_id: str, effects: Sequence[Effect]) -> None:
+        """Record which writes the step has begun, before they begin. Raises LeaseLost."""
         ...
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:

@@ -4,20 +4,32 @@ Every adapter passes the same contract tests. Queries are BigQuery SQL on both s
 has already passed them through `sql_guard`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from server.domain.schema import DatasetRef, TableRef, TableSpec
+from server.domain.run import EffectState
+from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
 
-WriteMode = Literal["append", "overwrite"]
+WriteMode = Literal["append", "overwrite", "overwrite_partition", "merge"]
+
+MayRead = Callable[[frozenset[TableRef]], None]
+"""Told the tables that the warehouse itself finds a query to read, before the query runs; raises to refuse it."""
+
+
+def anything(_tables: frozenset[TableRef]) -> None:
+    """The `MayRead` of queries that nobody outside has written."""
 
 
 class WarehouseError(Exception):
     """The warehouse refused a request, in a sentence that the tenant who made it may read.
 
-    `reason` is UPPER_SNAKE: INVALID_QUERY, SCHEMA_MISMATCH, TABLE_NOT_FOUND, DATASET_NOT_FOUND,
-    REQUIRED_FIELD_IS_NULL, INVALID_ROWS, UNSUPPORTED_SQL, JOB_ID_REUSED, WAREHOUSE_BUSY, WAREHOUSE_FAILED.
+    `reason` is UPPER_SNAKE. Of the query: INVALID_QUERY, UNSUPPORTED_SQL, TABLE_NOT_FOUND, DATASET_NOT_FOUND,
+    ACCESS_DENIED, BYTES_BILLED_LIMIT. Of the write: SCHEMA_MISMATCH, REQUIRED_FIELD_IS_NULL, ROWS_OUTSIDE_PARTITION,
+    KEY_NOT_UNIQUE, INVALID_ROWS, JOB_ID_REUSED. Of the moment, so that another try may succeed: WAREHOUSE_BUSY,
+    WAREHOUSE_FAILED.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -28,7 +40,7 @@ class WarehouseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """What `ensure_table` did."""
+    """What `ensure_table` did, or would do."""
 
     created: bool
     added_columns: tuple[str, ...] = ()
@@ -38,12 +50,12 @@ class TableChange:
 class WriteEffect:
     """One write that happens once: the same `job_id` a second time answers with the first outcome.
 
-    It is the same effect only with the same destination, mode and text of the query, so a caller that tries again
-    renders the same text again.
+    It is the same effect only with the same destination, mode, partition, keys and text of the query, so a caller that
+    tries again renders the same text again.
     """
 
     job_id: str
-    """Letters, digits, `-` and `_`, at most 1,024: BigQuery's rule for job ids."""
+    """Letters, digits, `-` and `_`, at most 1,000: BigQuery's rule for job ids, with room for a number."""
     sql: str
     """Exactly one SELECT in BigQuery SQL."""
     destination: TableRef
@@ -52,7 +64,16 @@ class WriteEffect:
     """Used to create the destination when it is missing; empty fields take the query's schema."""
     default_dataset: DatasetRef
     """Where unqualified table names in `sql` live."""
+    partition: date | None = None
+    """A day in the partition that `overwrite_partition` replaces; None in the other modes."""
+    merge_keys: tuple[str, ...] = ()
+    """Columns whose values tell rows apart, for `merge`."""
+    add_columns: bool = False
+    """Columns of the query that the destination lacks are added to it, NULLABLE or REPEATED."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    maximum_bytes_billed: int | None = None
+    """Refuse to process more than this."""
+    may_read: MayRead = anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +81,36 @@ class JobOutcome:
     """What a committed write did."""
 
     job_id: str
+    """The job that did it: the effect's id, with the number of the try behind it where the warehouse needs one."""
     rows_written: int
+    """Rows that the query gave; of a merge, those inserted and those updated."""
     table_created: bool = False
+    added_columns: tuple[str, ...] = ()
+    bytes_processed: int = 0
+    bytes_billed: int = 0
+    slot_milliseconds: int = 0
     adopted: bool = False
     """True when the effect had been committed before and was not repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a query would give and cost, found out without running it."""
+
+    fields: tuple[TableField, ...]
+    """The columns of its result."""
+    reads: frozenset[TableRef]
+    bytes_processed: int
+    """An upper bound on BigQuery; on the embedded warehouse an estimate of the columns' sizes in BigQuery's terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """What an effect would do, found out without doing it."""
+
+    dry_run: DryRun
+    table: TableChange
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +119,9 @@ class Rows:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    bytes_processed: int = 0
+    bytes_billed: int = 0
+    slot_milliseconds: int = 0
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """One dict a row."""
@@ -82,7 +132,7 @@ class Warehouse(Protocol):
     """A warehouse. Every method may raise WarehouseError.
 
     Each may be cancelled and then leaves nothing half done. What can be repeated (`ensure_*`, `upsert`) and what
-    changes nothing ends with CancelledError, wherever the cancellation met it; `write` tells what it did.
+    changes nothing ends with CancelledError, wherever the cancellation met it; for `write` see there.
     """
 
     async def ensure_dataset(self, dataset: DatasetRef, *, location: str, description: str = "") -> bool:
@@ -110,16 +160,40 @@ class Warehouse(Protocol):
         """Write a query's rows to a table, atomically, and once per job id.
 
         The destination is created from `effect.spec` when missing. Columns are matched by name, without case; a column
-        that the query does not give becomes NULL, so it must not be REQUIRED. `overwrite` replaces all rows and keeps
-        schema, description, partitioning and clustering. Types must be equal or widen as BigQuery coerces them
-        (INT64 to NUMERIC, BIGNUMERIC, FLOAT64; NUMERIC to BIGNUMERIC, FLOAT64; BIGNUMERIC to FLOAT64).
+        that the query does not give becomes NULL, so it must not be REQUIRED. A column that the destination does not
+        have is refused, unless `add_columns` lets it be added. No mode changes the destination's schema otherwise, its
+        description, partitioning or clustering. Types must be equal or widen as BigQuery coerces them (INT64 to
+        NUMERIC, BIGNUMERIC, FLOAT64; NUMERIC to BIGNUMERIC, FLOAT64; BIGNUMERIC to FLOAT64).
 
-        Cancelled before its commit it leaves nothing and raises CancelledError; cancelled after it, it answers with the
-        outcome. The task's `cancelling()` stays as it is, and its next call of the warehouse raises CancelledError.
+        `append` adds the rows; `overwrite` replaces all rows. `overwrite_partition` replaces those of the partition
+        that holds `effect.partition` (of an HOUR-partitioned table: of that day), and refuses rows of the query that
+        lie outside it; a table partitioned by time of loading gets the rows in that partition. `merge` updates the
+        rows that have the same values in `merge_keys` (NULL equals NULL), in the columns that the query gives, and
+        inserts the others; it refuses a query that gives one key twice.
+
+        Cancelled, it answers with the outcome when it knows that it has committed: the task's `cancelling()` stays as
+        it is then, and its next call of the warehouse raises CancelledError. Otherwise it raises CancelledError, and
+        `settle` tells what became of the effect.
 
         Raises:
-            WarehouseError: SCHEMA_MISMATCH listing every difference, REQUIRED_FIELD_IS_NULL, INVALID_QUERY ...;
-                nothing was written then. JOB_ID_REUSED when the job id was that of another destination, mode or query.
+            WarehouseError: SCHEMA_MISMATCH listing every difference, REQUIRED_FIELD_IS_NULL, ROWS_OUTSIDE_PARTITION,
+                KEY_NOT_UNIQUE, INVALID_QUERY ...; nothing was written then. JOB_ID_REUSED when the job id was that of
+                another effect. Whatever `effect.may_read` raises.
+        """
+        ...
+
+    async def plan_write(self, effect: WriteEffect) -> WritePlan:
+        """Check everything that `write` checks before it runs the query, and change nothing.
+
+        Raises:
+            WarehouseError: as `write` before the query runs. Whatever `effect.may_read` raises.
+        """
+        ...
+
+    async def settle(self, job_id: str, dataset: DatasetRef) -> EffectState:
+        """Stop the effect of that id, begun by this process or an earlier one, and tell what became of it.
+
+        `dataset` is that of its destination. An effect that was never begun is STOPPED.
         """
         ...
 
@@ -128,8 +202,17 @@ class Warehouse(Protocol):
         become NULL."""
         ...
 
-    async def query(self, sql: str, *, default_dataset: DatasetRef, max_rows: int = 1_000) -> Rows:
-        """Run one SELECT and fetch at most `max_rows` rows."""
+    async def query(
+        self,
+        sql: str,
+        *,
+        default_dataset: DatasetRef,
+        max_rows: int = 1_000,
+        labels: Mapping[str, str] = MappingProxyType({}),
+        maximum_bytes_billed: int | None = None,
+        may_read: MayRead = anything,
+    ) -> Rows:
+        """Run one SELECT and fetch at most `max_rows` rows. Raises also whatever `may_read` raises."""
         ...
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 
 from sqlglot import exp
@@ -108,7 +108,7 @@ def read_query(sql: str, *, default: DatasetRef) -> CheckedQuery:
 
 def judge(query: CheckedQuery, policy: GuardPolicy) -> list[Fault]:
     """What a tenant may not read: METADATA_NOT_ALLOWED, OTHER_TENANT, TABLE_NOT_ALLOWED; in the order of the tables."""
-    return [fault for table in query.tables if (fault := _judge(table, policy))]
+    return [fault for table in query.tables if (fault := judge_table(table, policy))]
 
 
 def _raise(faults: Iterator[Fault]) -> None:
@@ -251,7 +251,18 @@ def _node_faults(tree: exp.Expr) -> Iterator[Fault]:
             yield Fault("SQL_SYNTAX", f"{node.key.upper()} is not supported: near {node.sql('bigquery')[:80]!r}")
 
 
-def _judge(table: TableRef, policy: GuardPolicy) -> Fault | None:
+def covers(query: CheckedQuery, table: TableRef) -> bool:
+    """Whether the query itself names the table, as it is or by a wildcard."""
+    return any(
+        table.in_dataset == named.in_dataset and table.table.startswith(named.table[:-1])
+        if named.table.endswith("*")
+        else table == replace(named, table=named.table.partition("$")[0]) or table == named
+        for named in query.tables
+    )
+
+
+def judge_table(table: TableRef, policy: GuardPolicy) -> Fault | None:
+    """What speaks against reading one table, None when nothing does."""
     own = table.in_dataset == policy.own
     if _is_foreign(table, policy):
         return Fault("OTHER_TENANT", f"{table} is not this tenant's")

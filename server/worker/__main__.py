@@ -27,6 +27,8 @@ from server.worker.supervisor import SUPERVISED, new_worker_id
 
 _PULSE_SECONDS = 1.0
 _PULSE = b"."
+# BigQuery runs two statements on a table at a time and lets twenty wait.
+_BIGQUERY_MIRROR_SECONDS = 5.0
 
 logger = logging.getLogger("server.worker")
 
@@ -38,22 +40,44 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
     async with AsyncExitStack() as stack:
         store = await SqliteStore.open(settings.control_store_path)
         stack.push_async_callback(store.close)
-        try:
-            warehouse = await EmbeddedWarehouse.open(settings.warehouse_path, project=settings.project)
-        except WarehouseError as error:
-            raise CannotStart(error.message) from None
+        warehouse = await _open_warehouse(settings)
         stack.push_async_callback(warehouse.close)
         mail = MailFolder(settings.state_dir / "mail", sender=settings.mail_from)
-        runner = StepRunner(Registry(folder=settings.processors_dir), warehouse, store, mail, project=settings.project)
+        runner = StepRunner(
+            Registry(folder=settings.processors_dir),
+            warehouse,
+            store,
+            mail,
+            project=settings.project,
+            maximum_bytes_billed=settings.maximum_bytes_billed,
+        )
         worker = Worker(worker_id, store, runner, settings)
         await _serve(worker, _mirror(settings, store, warehouse), pulse, supervised=supervised)
+
+
+async def _open_warehouse(settings: Settings) -> Warehouse:
+    try:
+        if settings.bigquery_project is None:
+            return await EmbeddedWarehouse.open(settings.warehouse_path, project=settings.project)
+        # The client's libraries take half a second to import, and only those who use BigQuery should wait for that.
+        from server.warehouse.bigquery import BigQueryWarehouse  # noqa: PLC0415
+
+        return await BigQueryWarehouse.open(
+            project=settings.bigquery_project,
+            location=settings.bigquery_location,
+            endpoint=settings.bigquery_endpoint,
+            credentials_file=settings.bigquery_credentials_file,
+        )
+    except WarehouseError as error:
+        raise CannotStart(error.message) from None
 
 
 def _mirror(settings: Settings, store: ControlStore, warehouse: Warehouse) -> Mirror:
     catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
     tables = catalog.ps_template("setup.tenants.onboarding").schemas
     specs = {name: TableSpec.model_validate(table) for name, table in tables.items()}
-    return Mirror(store, warehouse, project=settings.project, tables=specs)
+    interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else 0.0
+    return Mirror(store, warehouse, project=settings.project, tables=specs, tenant_interval=interval)
 
 
 async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[None]]", *, supervised: bool) -> None:

@@ -51,6 +51,7 @@ def tenant(tenant_id: str = "acme_corp") -> Tenant:
         location="US",
         contact_emails=("ops@example.com",),
         allowed_sources=("shared-project.export.gcp_*",),
+        maximum_bytes_billed=10_000_000_000,
         onboarding_run="",
         created_at=NOW,
         updated_at=NOW,

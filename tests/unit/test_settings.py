@@ -18,7 +18,10 @@ def test_nothing_has_to_be_set() -> None:
     ("name", "value"),
     [
         ("CONVERGENCE_GRPC_PROT", "1"),
-        ("CONVERGENCE_BIGQUERY_PROJECT", "my-project"),
+        ("CONVERGENCE_BIGQUERY_DATASET", "costs"),
+        ("CONVERGENCE_BIGQUERY_PROJECT", "My Project"),
+        ("CONVERGENCE_BIGQUERY_ENDPOINT", "localhost:9050"),
+        ("CONVERGENCE_MAXIMUM_BYTES_BILLED", "0"),
         ("CONVERGENCE_GRPC_PORT", "70000"),
         ("CONVERGENCE_LEASE_SECONDS", "0"),
         ("CONVERGENCE_LOG_LEVEL", "LOUD"),
@@ -29,6 +32,19 @@ def test_what_cannot_be_meant_is_refused_by_name(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(name, value)
     with pytest.raises(CannotStart, match=name):
         Settings.from_environment()
+
+
+@pytest.mark.parametrize("name", ["CONVERGENCE_BIGQUERY_ENDPOINT", "CONVERGENCE_BIGQUERY_CREDENTIALS_FILE"])
+def test_a_setting_of_bigquery_needs_its_project(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Without the project the embedded warehouse would be used, and nobody would notice for a while."""
+    monkeypatch.setenv(name, "https://bigquery.example.com")
+    with pytest.raises(CannotStart, match=f"{name}.*CONVERGENCE_BIGQUERY_PROJECT"):
+        Settings.from_environment()
+
+
+def test_the_project_is_where_the_warehouse_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERGENCE_BIGQUERY_PROJECT", "my-project")
+    assert Settings.from_environment().project == "my-project"
 
 
 def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,28 @@ from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import Warehouse
 from tests.warehouse.tables import PROJECT
 
+OF_EVERY_ADAPTER = ("test_contract", "test_write_modes")
+"""The modules that test what every adapter has to do; the others are about the embedded one."""
 
-@pytest_asyncio.fixture(params=["embedded"])
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One parameter an adapter."""
+    if "warehouse" in metafunc.fixturenames:
+        contract = metafunc.module.__name__.endswith(OF_EVERY_ADAPTER)
+        metafunc.parametrize("warehouse", ["embedded", "bigquery"] if contract else ["embedded"], indirect=True)
+
+
+@pytest_asyncio.fixture
 async def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Warehouse]:
-    """An empty warehouse; one parameter an adapter."""
-    opened = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
+    """An empty warehouse."""
+    opened: Warehouse
+    if request.param == "embedded":
+        opened = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
+    else:
+        from server.warehouse.bigquery import BigQueryWarehouse  # noqa: PLC0415
+
+        server = request.getfixturevalue("bigquery")
+        opened = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=server.endpoint)
     yield opened
     await opened.close()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from server.domain.run import EffectState
 from server.domain.schema import DatasetRef
 from server.warehouse.port import TableChange, Warehouse, WarehouseError
 from tests.warehouse.tables import PROJECT, column, effect, spec, values
@@ -171,12 +172,14 @@ async def test_a_job_id_stands_for_one_effect(
     assert await values(warehouse, dataset, "SELECT service FROM costs") == [("BigQuery",)]
 
 
-async def test_a_failed_write_leaves_neither_table_nor_job(warehouse: Warehouse, dataset: DatasetRef) -> None:
+async def test_a_failed_write_leaves_no_rows_and_no_job(warehouse: Warehouse, dataset: DatasetRef) -> None:
     with pytest.raises(WarehouseError):
-        await warehouse.write(effect(dataset, "SELECT 'x' AS service, 1 / (cost - 1) AS cost FROM UNNEST([1]) AS cost"))
+        await warehouse.write(
+            effect(dataset, "SELECT 'x' AS service, 1 / (cost - 1) AS cost FROM UNNEST([1]) AS cost", into=COSTS)
+        )
 
-    assert await warehouse.get_table(dataset.table("costs")) is None
     assert (await warehouse.write(effect(dataset, ONE_ROW, into=COSTS))).adopted is False
+    assert await values(warehouse, dataset, "SELECT service FROM costs") == [("BigQuery",)]
 
 
 async def test_a_write_needs_its_dataset(warehouse: Warehouse, dataset: DatasetRef) -> None:
@@ -251,23 +254,22 @@ async def test_required_columns_are_enforced_and_all_named(warehouse: Warehouse,
     empty = "CAST(NULL AS STRING)"
     sql = (
         f"SELECT {empty} AS a, 1 AS b, STRUCT({empty} AS id, 1 AS n) AS r, [STRUCT({empty} AS key)] AS l "
-        "UNION ALL SELECT 'x', CAST(NULL AS INT64), NULL, NULL"
+        "UNION ALL SELECT 'x', 1, NULL, NULL"
     )
 
     with pytest.raises(WarehouseError) as refused:
         await warehouse.write(effect(dataset, sql, into=strict))
 
     assert refused.value.reason == "REQUIRED_FIELD_IS_NULL"
-    for path in ("a (1", "b (1", "r.id (1", "l.key (1"):
+    for path in (" a", " r.id", " l.key"):
         assert path in refused.value.message
-    assert await warehouse.get_table(dataset.table("costs")) is None
 
 
 async def test_a_field_inside_a_record_is_required_too(warehouse: Warehouse, dataset: DatasetRef) -> None:
     strict = spec(column("l", "RECORD", "REPEATED", [column("key", "STRING", "REQUIRED")]))
     await warehouse.write(effect(dataset, "SELECT [STRUCT('a' AS key)] AS l", job_id="good", into=strict))
 
-    with pytest.raises(WarehouseError, match=r"l.key \(1 rows\)"):
+    with pytest.raises(WarehouseError, match=r"l\.key"):
         await warehouse.write(effect(dataset, "SELECT [STRUCT('a' AS key), STRUCT(CAST(NULL AS STRING))] AS l"))
 
     assert await values(warehouse, dataset, "SELECT COUNT(*) FROM costs") == [(1,)]
@@ -286,7 +288,7 @@ async def test_a_null_array_is_an_empty_one(warehouse: Warehouse, dataset: Datas
 
 
 async def test_a_null_column_of_a_plain_table_is_named(warehouse: Warehouse, dataset: DatasetRef) -> None:
-    with pytest.raises(WarehouseError, match=r"service \(1 rows\)") as refused:
+    with pytest.raises(WarehouseError, match=r"service") as refused:
         await warehouse.write(effect(dataset, "SELECT CAST(NULL AS STRING) AS service", into=COSTS))
 
     assert refused.value.reason == "REQUIRED_FIELD_IS_NULL"
@@ -386,8 +388,9 @@ async def test_an_unknown_table_is_named_as_written(warehouse: Warehouse, datase
     with pytest.raises(WarehouseError) as refused:
         await warehouse.query(f"SELECT 1 FROM {name}", default_dataset=dataset)
 
-    assert refused.value.reason == "TABLE_NOT_FOUND"
-    assert name.strip("`") in refused.value.message
+    # BigQuery does not tell a table that does not exist in a foreign project from one that may not be read.
+    assert refused.value.reason in {"TABLE_NOT_FOUND", "DATASET_NOT_FOUND", "ACCESS_DENIED"}
+    assert name.strip("`").split(".")[-2 if "." in name else -1] in refused.value.message
 
 
 async def test_a_cancelled_write_leaves_nothing_and_readers_go_on(warehouse: Warehouse, dataset: DatasetRef) -> None:
@@ -404,9 +407,10 @@ async def test_a_cancelled_write_leaves_nothing_and_readers_go_on(warehouse: War
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(writing, timeout=30)
 
-    assert await warehouse.get_table(dataset.table("costs")) is None
+    assert await warehouse.settle("job-1", dataset) is EffectState.STOPPED
     again = await warehouse.write(effect(dataset, "SELECT 1 AS n"))
     assert (again.rows_written, again.adopted) == (1, False)
+    assert await values(warehouse, dataset, "SELECT n FROM costs") == [(1,)]
 
 
 async def test_writers_wait_for_each_other(warehouse: Warehouse, dataset: DatasetRef) -> None:

@@ -142,7 +142,7 @@ async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
         await open_file(path)
 
     with duckdb.connect(path) as file:  # which another configuration could not do if the file were still open
-        assert file.execute("SELECT number FROM _warehouse.version").fetchall() == [(3,)]
+        assert file.execute("SELECT number FROM _warehouse.version").fetchall() == [(4,)]
 
 
 async def test_a_job_is_found_by_its_index(tmp_path: Path) -> None:

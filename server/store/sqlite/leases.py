@@ -4,11 +4,20 @@ import json
 from collections.abc import Collection, Sequence
 
 from server.domain.pipeline import RunSnapshot
-from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
+from server.domain.run import Effect, LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, StepEnd
 from server.store.sqlite.database import Transaction
 from server.store.sqlite.rows import moment
-from server.store.sqlite.runs import add_event, announce, end_open_steps, ended, note, store_step, stored_run
+from server.store.sqlite.runs import (
+    add_event,
+    announce,
+    end_open_steps,
+    ended,
+    note,
+    store_step,
+    stored_run,
+    stored_steps,
+)
 
 # Hops from one waiting tenant to the next through the partial index, so the cost follows the number of tenants that
 # wait and not the length of any tenant's queue.
@@ -108,12 +117,13 @@ def _fail_poison(tx: Transaction, pipeline_logging_id: str) -> None:
 
 
 def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micros: int) -> Claim:
-    (epoch, snapshot, sources) = tx.execute(
+    (epoch, snapshot, sources, maximum_bytes_billed) = tx.execute(
         """
         UPDATE runs SET lease_worker = ?, lease_epoch = lease_epoch + 1, lease_until = ? WHERE pipeline_logging_id = ?
         RETURNING lease_epoch,
                   (SELECT body FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id),
-                  (SELECT allowed_sources FROM tenants WHERE tenants.tenant_id = runs.tenant_id)
+                  (SELECT allowed_sources FROM tenants WHERE tenants.tenant_id = runs.tenant_id),
+                  (SELECT maximum_bytes_billed FROM tenants WHERE tenants.tenant_id = runs.tenant_id)
         """,
         (worker_id, tx.now + lease_micros, pipeline_logging_id),
     ).fetchone()
@@ -125,6 +135,7 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
         run,
         RunSnapshot.model_validate_json(snapshot),
         tuple(json.loads(sources or "[]")),
+        maximum_bytes_billed,
     )
 
 
@@ -200,6 +211,16 @@ def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
         }
     )
     return store_step(tx, lease.pipeline_logging_id, started)
+
+
+def record_effects(tx: Transaction, lease: Lease, step_id: str, effects: Sequence[Effect]) -> None:
+    """Record the writes that a running step has begun; its watchers hear of them when they have ended."""
+    _fence(tx, lease)
+    step = next(step for step in stored_steps(tx, lease.pipeline_logging_id) if step.step_id == step_id)
+    tx.execute(
+        "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
+        (step.model_copy(update={"effects": tuple(effects)}).model_dump_json(), lease.pipeline_logging_id, step_id),
+    )
 
 
 def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:

@@ -66,6 +66,7 @@ def tenant_of(row: sqlite3.Row) -> Tenant:
         location=row["location"],
         contact_emails=json.loads(row["contact_emails"]),
         allowed_sources=json.loads(row["allowed_sources"]),
+        maximum_bytes_billed=row["maximum_bytes_billed"],
         onboarding_run=row["onboarding_run"],
         created_at=from_micros(row["created_at"]),
         updated_at=from_micros(row["updated_at"]),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from server.domain.run import LogEntry, Run, RunEvent, StepRun
+from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import (
     Claim,
@@ -141,6 +141,10 @@ class SqliteStore:
     async def start_step(self, lease: Lease, step: StepRun) -> StepRun:
         """See the port."""
         return await self._db.write(lambda tx: leases.start_step(tx, lease, step))
+
+    async def record_effects(self, lease: Lease, step_id: str, effects: Sequence[Effect]) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: leases.record_effects(tx, lease, step_id, effects))
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:
         """See the port."""

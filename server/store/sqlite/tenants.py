@@ -18,7 +18,7 @@ def onboard(tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun) -> Run:
         return earlier
     try:
         tx.execute(
-            "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 tenant.tenant_id,
                 tenant.display_name,
@@ -29,6 +29,7 @@ def onboard(tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun) -> Run:
                 run.pipeline_logging_id,
                 tx.now,
                 tx.now,
+                tenant.maximum_bytes_billed,
             ),
         )
     except sqlite3.IntegrityError:

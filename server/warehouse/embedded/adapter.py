@@ -3,17 +3,32 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.warehouse.embedded.catalog import Catalog, prepare
 from server.warehouse.embedded.connection import Connection, open_file
+from server.warehouse.embedded.estimate import estimated_bytes
 from server.warehouse.embedded.loading import ensure_table, load_ndjson, upsert
 from server.warehouse.embedded.session import Session
-from server.warehouse.embedded.writing import missing_values, write
-from server.warehouse.port import JobOutcome, Rows, TableChange, WarehouseError, WriteEffect
+from server.warehouse.embedded.writing import explain_refusal, plan, require_within, write
+from server.warehouse.port import (
+    JobOutcome,
+    MayRead,
+    Rows,
+    TableChange,
+    WarehouseError,
+    WriteEffect,
+    WritePlan,
+    anything,
+)
 from server.warehouse.translate import translate
 from server.warehouse.types import python_value
+
+# DuckDB's errors that tell of one row only.
+_SHORT = {"REQUIRED_FIELD_IS_NULL", "INVALID_QUERY"}
 
 
 class EmbeddedWarehouse:
@@ -26,6 +41,8 @@ class EmbeddedWarehouse:
     def __init__(self, connection: Connection, project: str) -> None:
         self._connection = connection
         self.project = project
+        self._writing: dict[str, asyncio.Task[Any]] = {}
+        """Who carries out which effect now."""
 
     @classmethod
     async def open(cls, path: Path, *, project: str) -> "EmbeddedWarehouse":
@@ -79,28 +96,61 @@ class EmbeddedWarehouse:
 
     async def write(self, effect: WriteEffect) -> JobOutcome:
         """Write a query's rows to a table, atomically, and once per job id; see the port."""
+        if task := asyncio.current_task():
+            self._writing[effect.job_id] = task
         try:
             return await self._connection.effect(lambda session: write(session, effect), str(effect.destination))
         except WarehouseError as error:
-            if error.reason != "REQUIRED_FIELD_IS_NULL":
+            if error.reason not in _SHORT:
                 raise
-            # DuckDB names one column and stops; the whole list takes another look at the query.
-            listed = await self._connection.read(lambda session: missing_values(session, effect))
-            raise listed or error from None
+            refusal = error
+            # DuckDB stops at the first row that is wrong; the whole of it takes another look at the query.
+            told = await self._connection.read(lambda session: explain_refusal(session, effect, refusal))
+            raise told or error from None
+        finally:
+            self._writing.pop(effect.job_id, None)
+
+    async def plan_write(self, effect: WriteEffect) -> WritePlan:
+        """Check everything that `write` checks before it runs the query, and change nothing."""
+        return await self._connection.read(lambda session: plan(session, effect))
+
+    async def settle(self, job_id: str, dataset: DatasetRef) -> EffectState:
+        """Stop the effect of that id, and tell what became of it.
+
+        No other process has the file: an effect that is neither carried out here nor committed never will be.
+        """
+        if task := self._writing.get(job_id):
+            task.cancel()
+            await asyncio.wait({task})
+        done = await self._connection.read(lambda session: Catalog(session).has_job(job_id))
+        return EffectState.COMMITTED if done else EffectState.STOPPED
 
     async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, replacing those with the same key; see the port."""
         await self._connection.write(lambda session: upsert(session, table, keys, rows), str(table))
 
-    async def query(self, sql: str, *, default_dataset: DatasetRef, max_rows: int = 1_000) -> Rows:
-        """Run one SELECT and fetch at most `max_rows` rows."""
+    async def query(
+        self,
+        sql: str,
+        *,
+        default_dataset: DatasetRef,
+        max_rows: int = 1_000,
+        labels: Mapping[str, str] = MappingProxyType({}),
+        maximum_bytes_billed: int | None = None,
+        may_read: MayRead = anything,
+    ) -> Rows:
+        """Run one SELECT and fetch at most `max_rows` rows. Labels are for warehouses that send bills."""
 
         def work(session: Session) -> Rows:
-            query = translate(sql, Catalog(session), default_dataset)
+            catalog = Catalog(session)
+            query = translate(sql, catalog, default_dataset)
+            may_read(query.reads)
+            estimate = estimated_bytes(session, catalog, sql, query.reads)
+            require_within(maximum_bytes_billed, estimate)
             readers = [python_value(field) for field in query.fields]
             rows = session.run(f"SELECT * FROM ({query.sql}) LIMIT {max_rows:d}")  # noqa: S608
             values = tuple(tuple(read(v) for read, v in zip(readers, row, strict=True)) for row in rows)
-            return Rows(tuple(field.name for field in query.fields), values)
+            return Rows(tuple(field.name for field in query.fields), values, estimate, estimate)
 
         return await self._connection.read(work)
 

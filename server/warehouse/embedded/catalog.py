@@ -3,7 +3,6 @@
 It stands in a DuckDB schema without a dot in its name, so no `project.dataset` can reach it.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -13,6 +12,8 @@ from duckdb.sqltypes import DuckDBPyType
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.warehouse.embedded.metadata import is_view, view
 from server.warehouse.embedded.session import Session, physical
+from server.warehouse.identity import identity, reused
+from server.warehouse.partitions import INGESTION_TIME
 from server.warehouse.port import JobOutcome, WarehouseError, WriteEffect
 from server.warehouse.translate import View
 from server.warehouse.types import duckdb_type, quoted
@@ -35,8 +36,14 @@ ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS destination VARCHAR;
 ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS mode VARCHAR;
 ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS sql_digest VARCHAR;
 """,
+    """
+ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS partition VARCHAR;
+ALTER TABLE _warehouse.jobs ADD COLUMN IF NOT EXISTS merge_keys VARCHAR;
+""",
 )
-FIND_JOB = "SELECT outcome, destination, mode, sql_digest FROM _warehouse.jobs WHERE job_id = ?"
+_HIDDEN_SINCE = 3
+"""The number from which on tables that are partitioned by time of loading have their hidden column."""
+FIND_JOB = "SELECT outcome, destination, mode, sql_digest, partition, merge_keys FROM _warehouse.jobs WHERE job_id = ?"
 
 
 class Catalog:
@@ -94,10 +101,12 @@ class Catalog:
             raise WarehouseError("DATASET_NOT_FOUND", f"dataset {ref.in_dataset} was not found")
         sql = "SELECT name FROM _warehouse.tables WHERE project = ? AND dataset = ? AND lower(name) = lower(?)"
         _require_no_twin(self._session.row(sql, [ref.project, ref.dataset, ref.table]), f"table {ref}")
-        columns = ", ".join(
+        columns = [
             f"{quoted(field.name)} {duckdb_type(field)}{_CONSTRAINTS.get(field.mode, '')}" for field in spec.fields
-        )
-        self._session.run(f"CREATE TABLE {physical(ref)} ({columns})")
+        ]
+        if is_by_ingestion(spec):
+            columns.append(_hidden_column(spec))
+        self._session.run(f"CREATE TABLE {physical(ref)} ({', '.join(columns)})")
         insert = "INSERT INTO _warehouse.tables (project, dataset, name, spec) VALUES (?, ?, ?, ?)"
         self._session.run(insert, [ref.project, ref.dataset, ref.table, json.dumps(spec.to_json())])
 
@@ -122,16 +131,36 @@ class Catalog:
             return None
         outcome, *recorded = row
         _require_same(effect, recorded)
-        return replace(JobOutcome(**json.loads(outcome)), adopted=True)
+        known = json.loads(outcome)
+        added = tuple(known.pop("added_columns", ()))
+        return replace(JobOutcome(**known, added_columns=added), adopted=True)
+
+    def has_job(self, job_id: str) -> bool:
+        """Whether the job has been committed."""
+        return self._session.row(FIND_JOB, [job_id]) is not None
 
     def record_job(self, effect: WriteEffect, outcome: JobOutcome) -> None:
         """Remember a job in the transaction of its effect."""
-        insert = "INSERT INTO _warehouse.jobs (job_id, outcome, destination, mode, sql_digest) VALUES (?, ?, ?, ?, ?)"
-        self._session.run(insert, [effect.job_id, json.dumps(asdict(outcome)), *_identity(effect).values()])
+        insert = (
+            "INSERT INTO _warehouse.jobs (job_id, outcome, destination, mode, sql_digest, partition, merge_keys) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        self._session.run(insert, [effect.job_id, json.dumps(asdict(outcome)), *identity(effect).values()])
 
 
 # An array is never NULL on BigQuery.
 _CONSTRAINTS = {"REQUIRED": " NOT NULL", "REPEATED": " NOT NULL DEFAULT []"}
+
+
+def is_by_ingestion(spec: TableSpec) -> bool:
+    """Whether the table is partitioned by the time of loading: it has a column for it that its fields do not show."""
+    return spec.time_partitioning is not None and spec.time_partitioning.field is None
+
+
+def _hidden_column(spec: TableSpec) -> str:
+    """Rows that are not given a partition get that of the present time (UTC)."""
+    unit = spec.time_partitioning.type if spec.time_partitioning else "DAY"
+    return f"{quoted(INGESTION_TIME)} TIMESTAMP WITH TIME ZONE DEFAULT date_trunc('{unit}', now())"
 
 
 def prepare(session: Session) -> None:
@@ -148,26 +177,28 @@ def prepare(session: Session) -> None:
         raise WarehouseError("WAREHOUSE_FAILED", "a newer release made the warehouse file; use that release or a later")
     for statements in _VERSIONS[number:]:
         session.run(statements)
+    if number < _HIDDEN_SINCE:
+        _add_hidden_columns(session)
     session.run("DELETE FROM _warehouse.version")
     session.run("INSERT INTO _warehouse.version VALUES (?)", [len(_VERSIONS)])
 
 
-def _identity(effect: WriteEffect) -> dict[str, str]:
-    """What makes two effects of one job id the same, each part under the name that a person knows it by."""
-    digest = hashlib.sha256(effect.sql.encode(errors="surrogatepass")).hexdigest()
-    return {"destination": str(effect.destination), "mode": effect.mode, "query": digest}
+def _add_hidden_columns(session: Session) -> None:
+    """Rows of an older file count as loaded when their table was made."""
+    tables = session.run("SELECT project, dataset, name, spec, created_at FROM _warehouse.tables")
+    for *names, text, created_at in tables:
+        spec, table = TableSpec.model_validate_json(text), physical(TableRef(*names))
+        if spec.time_partitioning and is_by_ingestion(spec):
+            session.run(f"ALTER TABLE {table} ADD COLUMN {_hidden_column(spec)}")
+            unit = spec.time_partitioning.type
+            session.run(f"UPDATE {table} SET {quoted(INGESTION_TIME)} = date_trunc('{unit}', ?)", [created_at])  # noqa: S608
 
 
 def _require_same(effect: WriteEffect, recorded: Sequence[str | None]) -> None:
     """Jobs of the first files have no identity, and count as the same."""
-    identity = _identity(effect).items()
-    other = [name for (name, part), known in zip(identity, recorded, strict=True) if known not in (None, part)]
-    if other:
-        raise WarehouseError(
-            "JOB_ID_REUSED",
-            f"job {effect.job_id} was a write with another {' and another '.join(other)}; "
-            "a job id stands for one effect, so give this one an id of its own",
-        )
+    parts = zip(identity(effect).items(), recorded, strict=True)
+    if other := [name for (name, part), known in parts if known not in (None, part)]:
+        raise reused(effect, other)
 
 
 def _require_no_twin(row: tuple[str, ...] | None, what: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from server.domain.schema import TableRef, TableSpec
 from server.warehouse.embedded.catalog import Catalog
-from server.warehouse.embedded.contract import additions, mismatch, require_creatable
+from server.warehouse.embedded.rows import DuckRows
 from server.warehouse.embedded.session import Session, physical
-from server.warehouse.embedded.values import RowReader
 from server.warehouse.port import WarehouseError
+from server.warehouse.schema_contract import additions, mismatch, require_creatable
 from server.warehouse.types import quoted
 
 # Rows a batch: bounds the memory, and is large enough that DuckDB's cost per statement does not count.
@@ -46,7 +46,7 @@ def load_ndjson(session: Session, path: Path, table: TableRef, spec: TableSpec, 
     ensure_table(session, table, spec)
     if replace:
         session.run(f"DELETE FROM {physical(table)}")  # noqa: S608
-    reader = RowReader((catalog.table(table) or spec).fields)
+    reader = DuckRows((catalog.table(table) or spec).fields)
     with path.open("rb") as file:
         rows = _rows(reader, file, path.name)
         return sum(_insert(session, table, reader, batch) for batch in _batches(rows))
@@ -57,7 +57,7 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _rows(reader: RowReader, lines: Iterable[bytes], name: str) -> Iterator[dict[str, Any]]:
+def _rows(reader: DuckRows, lines: Iterable[bytes], name: str) -> Iterator[dict[str, Any]]:
     faults: list[str] = []
     for number, line in enumerate(lines, 1):
         if line.isspace():
@@ -87,7 +87,7 @@ def _parsed(line: bytes, wrong: list[str]) -> object:
         return None
 
 
-def _insert(session: Session, table: TableRef, reader: RowReader, rows: Sequence[Mapping[str, Any]]) -> int:
+def _insert(session: Session, table: TableRef, reader: DuckRows, rows: Sequence[Mapping[str, Any]]) -> int:
     columns = ", ".join(quoted(name) for name in reader.structure)
     values = ", ".join(reader.values.values())
     return session.count(
@@ -108,9 +108,9 @@ def upsert(session: Session, table: TableRef, keys: Sequence[str], rows: Sequenc
     if spec is None:
         raise WarehouseError("TABLE_NOT_FOUND", f"table {table} was not found")
     names = _key_columns(table, spec, keys)
-    reader = RowReader(spec.fields)
+    reader = DuckRows(spec.fields)
     faults: list[str] = []
-    read = [_read(reader, row, place, faults) for place, row in enumerate(rows)]
+    read = reader.read_all(rows, faults)
     if faults:
         raise WarehouseError("INVALID_ROWS", f"table {table}: " + "; ".join(faults[:_FAULTS_SHOWN]))
     by_key = {json.dumps([row[name] for name in names], default=str): row for row in read}
@@ -128,15 +128,8 @@ def _key_columns(table: TableRef, spec: TableSpec, keys: Sequence[str]) -> list[
     return [field.name for _, field in fields if field]
 
 
-def _read(reader: RowReader, row: Mapping[str, Any], place: int, faults: list[str]) -> dict[str, Any]:
-    wrong: list[str] = []
-    read = reader.read(row, wrong)
-    faults.extend(f"rows[{place}]: {fault}" for fault in wrong)
-    return read
-
-
 def _delete(
-    session: Session, table: TableRef, names: Sequence[str], reader: RowReader, rows: Sequence[Mapping[str, Any]]
+    session: Session, table: TableRef, names: Sequence[str], reader: DuckRows, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     same = " AND ".join(f"t.{quoted(name)} IS NOT DISTINCT FROM k.{quoted(name)}" for name in names)
     columns = ", ".join(f"{reader.values[name]} AS {quoted(name)}" for name in names)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from server.domain.schema import FieldType, TableField, TableRef, TableSpec
-from server.warehouse.embedded.contract import shown
+from server.warehouse.schema_contract import shown
 from server.warehouse.translate import View
 
 Listing = Sequence[tuple[TableRef, TableSpec, datetime]]

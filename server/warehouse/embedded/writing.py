@@ -1,66 +1,204 @@
 """Writes of a query's rows: once per job id, and everything in one transaction."""
 
-from server.domain.schema import TableField, TableRef, TableSpec
-from server.warehouse.embedded.catalog import Catalog
-from server.warehouse.embedded.contract import (
-    assignment,
-    has_required_inside,
-    null_counts,
-    require_creatable,
-    require_writable,
-)
+from dataclasses import dataclass
+
+from server.domain.schema import TableSpec
+from server.warehouse.embedded.catalog import Catalog, is_by_ingestion
+from server.warehouse.embedded.contract import assignment, has_required_inside, null_counts
+from server.warehouse.embedded.estimate import estimated_bytes
 from server.warehouse.embedded.session import Session, physical
-from server.warehouse.port import JobOutcome, WarehouseError, WriteEffect
+from server.warehouse.partitions import INGESTION_TIME, boundary, partition_range, shown_range
+from server.warehouse.port import DryRun, JobOutcome, TableChange, WarehouseError, WriteEffect, WritePlan
+from server.warehouse.pruning import unpruned
+from server.warehouse.schema_contract import additions, require_creatable, require_mode, require_writable
 from server.warehouse.translate import Translated, translate
 from server.warehouse.types import quoted
+
+_OUTSIDE = "rows outside the partition"
+"""What DuckDB's error says of them; `explain_refusal` finds the words for a person."""
+
+_DUCKDB = {"DATE": "DATE", "DATETIME": "TIMESTAMP", "TIMESTAMP": "TIMESTAMPTZ"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """An effect whose query fits its destination."""
+
+    query: Translated
+    spec: TableSpec
+    """The destination as the write finds it: created, or grown."""
+    change: TableChange
+    bytes_processed: int
 
 
 def write(session: Session, effect: WriteEffect) -> JobOutcome:
     """Carry out the effect, or answer with what it did when it was committed before."""
     catalog = Catalog(session)
-    done = catalog.job(effect)
-    if done:
+    if done := catalog.job(effect):
         return done
-    query = translate(effect.sql, catalog, effect.default_dataset)
-    spec = catalog.table(effect.destination)
-    created = spec is None
-    if spec is None:
-        spec = _create(catalog, effect, query)
-    require_writable(effect.destination, spec, query.fields, query.untyped)
-    if has_required_inside(spec.fields):
-        _require_values(session, effect, spec, query)
-    rows = _replace(session, effect, spec, query) if effect.mode == "overwrite" else _append(
-        session, effect.destination, spec, query.fields, query.sql
-    )  # fmt: skip
-    outcome = JobOutcome(effect.job_id, rows, table_created=created)
+    checked = _check(session, catalog, effect)
+    _prepare(catalog, effect, checked)
+    if has_required_inside(checked.spec.fields) and (missing := missing_values(session, effect)):
+        raise missing
+    rows = _merge(session, effect, checked) if effect.mode == "merge" else _replace(session, effect, checked)
+    outcome = JobOutcome(
+        effect.job_id,
+        rows,
+        table_created=checked.change.created,
+        added_columns=checked.change.added_columns,
+        bytes_processed=checked.bytes_processed,
+        bytes_billed=checked.bytes_processed,
+    )
     catalog.record_job(effect, outcome)
     return outcome
 
 
-def _create(catalog: Catalog, effect: WriteEffect, query: Translated) -> TableSpec:
-    fields = effect.spec.fields or query.fields
-    spec = effect.spec.model_copy(update={"fields": fields})
-    require_creatable(effect.destination, spec)
+def plan(session: Session, effect: WriteEffect) -> WritePlan:
+    """Check everything that `write` checks before it runs the query."""
+    catalog = Catalog(session)
+    checked = _check(session, catalog, effect)
+    partitioned = {}
+    for table in checked.query.reads:
+        spec = catalog.table(table)
+        if spec and spec.time_partitioning:
+            partitioned[table] = spec.time_partitioning.field or INGESTION_TIME
+    everything = unpruned(effect.sql, effect.default_dataset, partitioned)
+    warnings = tuple(
+        f"the query reads every partition of {table}: filter on {partitioned[table]}" for table in everything
+    )
+    dry_run = DryRun(checked.query.fields, checked.query.reads, checked.bytes_processed)
+    return WritePlan(dry_run, checked.change, warnings)
+
+
+def _check(session: Session, catalog: Catalog, effect: WriteEffect) -> _Checked:
+    query = translate(effect.sql, catalog, effect.default_dataset)
+    effect.may_read(query.reads)
+    if not catalog.has_dataset(effect.destination.in_dataset):
+        raise WarehouseError("DATASET_NOT_FOUND", f"dataset {effect.destination.in_dataset} was not found")
+    spec, change = _destination(effect, catalog.table(effect.destination), query)
+    require_mode(effect, spec, query.fields)
     require_writable(effect.destination, spec, query.fields, query.untyped)
-    catalog.create_table(effect.destination, spec)
-    return spec
+    estimate = estimated_bytes(session, catalog, effect.sql, query.reads)
+    require_within(effect.maximum_bytes_billed, estimate)
+    return _Checked(query, spec, change, estimate)
 
 
-def _append(session: Session, table: TableRef, spec: TableSpec, given: tuple[TableField, ...], sql: str) -> int:
-    targets = [(field, spec.column(field.name)) for field in given]
-    names = ", ".join(quoted(target.name) for _, target in targets if target)
-    values = ", ".join(assignment(field, target) for field, target in targets if target)
-    return session.count(f"INSERT INTO {physical(table)} ({names}) SELECT {values} FROM ({sql})")  # noqa: S608
+def require_within(maximum_bytes_billed: int | None, estimate: int) -> None:
+    """Refuse a query that is estimated to read more than it may."""
+    if maximum_bytes_billed is not None and estimate > maximum_bytes_billed:
+        raise WarehouseError(
+            "BYTES_BILLED_LIMIT",
+            f"the query reads about {estimate:,} bytes, and may bill at most {maximum_bytes_billed:,}",
+        )
 
 
-def _replace(session: Session, effect: WriteEffect, spec: TableSpec, query: Translated) -> int:
-    """Delete all rows, then insert; a query that reads the table it replaces is computed first."""
-    sql = query.sql
-    if effect.destination in query.reads:
+def _destination(effect: WriteEffect, have: TableSpec | None, query: Translated) -> tuple[TableSpec, TableChange]:
+    """The destination as the write is to find it, and what has to be done for that."""
+    if have is None:
+        spec = effect.spec.model_copy(update={"fields": effect.spec.fields or query.fields})
+        require_creatable(effect.destination, spec)
+        return spec, TableChange(created=True)
+    if not effect.add_columns:
+        return have, TableChange(created=False)
+    new = tuple(field for field in query.fields if have.column(field.name) is None)
+    added = additions(effect.destination, have, TableSpec(fields=new))
+    grown = have.model_copy(update={"fields": have.fields + added.fields})
+    return grown, TableChange(created=False, added_columns=tuple(field.name for field in added.fields))
+
+
+def _prepare(catalog: Catalog, effect: WriteEffect, checked: _Checked) -> None:
+    if checked.change.created:
+        catalog.create_table(effect.destination, checked.spec)
+    elif checked.change.added_columns:
+        added = TableSpec(fields=checked.spec.fields[-len(checked.change.added_columns) :])
+        have = checked.spec.model_copy(update={"fields": checked.spec.fields[: -len(added.fields)]})
+        catalog.add_columns(effect.destination, have, added)
+
+
+def _replace(session: Session, effect: WriteEffect, checked: _Checked) -> int:
+    """Delete what the mode replaces, then insert; a query that reads the table it changes is computed first."""
+    sql = checked.query.sql
+    if effect.mode == "append":
+        return _insert(session, effect, checked, sql)
+    if effect.destination in checked.query.reads:
         session.run(f"CREATE OR REPLACE TEMP TABLE replacement AS {sql}")
         sql = "SELECT * FROM temp.replacement"
-    session.run(f"DELETE FROM {physical(effect.destination)}")  # noqa: S608
-    return _append(session, effect.destination, spec, query.fields, sql)
+    replaced = _within(effect, checked.spec) if effect.mode == "overwrite_partition" else "TRUE"
+    session.run(f"DELETE FROM {physical(effect.destination)} WHERE {replaced}")  # noqa: S608
+    return _insert(session, effect, checked, sql)
+
+
+def _insert(session: Session, effect: WriteEffect, checked: _Checked, sql: str) -> int:
+    values = _values(checked)
+    source = f"({sql})"
+    if effect.mode == "overwrite_partition":
+        if is_by_ingestion(checked.spec):
+            values[INGESTION_TIME] = _bounds(effect, checked.spec)[0]
+        else:
+            inside = f"coalesce({_within(effect, checked.spec)}, false)"
+            source += f" WHERE CASE WHEN {inside} THEN true ELSE error('{_OUTSIDE}') END"
+    names = ", ".join(map(quoted, values))
+    return session.count(
+        f"INSERT INTO {physical(effect.destination)} ({names}) SELECT {', '.join(values.values())} FROM {source}"  # noqa: S608
+    )
+
+
+def _values(checked: _Checked) -> dict[str, str]:
+    """The destination's columns that the query gives, each with the SQL of its value."""
+    targets = [(field, checked.spec.column(field.name)) for field in checked.query.fields]
+    return {target.name: assignment(field, target) for field, target in targets if target}
+
+
+def _merge(session: Session, effect: WriteEffect, checked: _Checked) -> int:
+    values = _values(checked)
+    keys = [field.name for field in checked.spec.fields if field.name.lower() in map(str.lower, effect.merge_keys)]
+    columns = ", ".join(f"{value} AS {quoted(name)}" for name, value in values.items())
+    session.run(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {columns} FROM ({checked.query.sql})")  # noqa: S608
+    _require_unique(session, effect, keys)
+    same = " AND ".join(f"t.{quoted(key)} IS NOT DISTINCT FROM s.{quoted(key)}" for key in keys)
+    changes = ", ".join(f"{quoted(name)} = s.{quoted(name)}" for name in values if name not in keys)
+    names = ", ".join(map(quoted, values))
+    given = ", ".join(f"s.{quoted(name)}" for name in values)
+    return session.count(
+        f"MERGE INTO {physical(effect.destination)} AS t USING temp.incoming AS s ON {same} "  # noqa: S608
+        f"{f'WHEN MATCHED THEN UPDATE SET {changes} ' if changes else ''}"
+        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({given})"
+    )
+
+
+def _require_unique(session: Session, effect: WriteEffect, keys: list[str]) -> None:
+    names = ", ".join(map(quoted, keys))
+    doubled = session.row(
+        f"SELECT count(*) OVER (), {names} FROM temp.incoming GROUP BY {names} HAVING count(*) > 1 LIMIT 1"  # noqa: S608
+    )
+    if doubled:
+        count, *example = doubled
+        shown = ", ".join(f"{key} = {value}" for key, value in zip(keys, example, strict=True))
+        raise WarehouseError(
+            "KEY_NOT_UNIQUE",
+            f"table {effect.destination}: the query gives more than one row for the same {', '.join(keys)}: "
+            f"{count} keys, such as {shown}",
+        )
+
+
+def _within(effect: WriteEffect, spec: TableSpec) -> str:
+    """The condition of the rows in the partition that is replaced, of the table and of the query alike."""
+    partitioning = spec.time_partitioning
+    column = spec.column(partitioning.field) if partitioning and partitioning.field else None
+    name = quoted(column.name if column else INGESTION_TIME)
+    start, end = _bounds(effect, spec)
+    return f"{name} >= {start} AND {name} < {end}"
+
+
+def _bounds(effect: WriteEffect, spec: TableSpec) -> tuple[str, str]:
+    """First moment of the partition, and the first one after it, in DuckDB's SQL."""
+    partitioning = spec.time_partitioning
+    if partitioning is None or effect.partition is None:
+        raise ValueError("overwrite_partition needs a partition")
+    column = spec.column(partitioning.field) if partitioning.field else None
+    kind = column.type if column else "TIMESTAMP"
+    first, after = (boundary(kind, day).partition(" ")[2] for day in partition_range(partitioning, effect.partition))
+    return f"{_DUCKDB[kind]} {first}", f"{_DUCKDB[kind]} {after}"
 
 
 def missing_values(session: Session, effect: WriteEffect) -> WarehouseError | None:
@@ -81,7 +219,28 @@ def missing_values(session: Session, effect: WriteEffect) -> WarehouseError | No
     )
 
 
-def _require_values(session: Session, effect: WriteEffect, spec: TableSpec, query: Translated) -> None:
-    error = missing_values(session, effect)
-    if error:
-        raise error
+def explain_refusal(session: Session, effect: WriteEffect, error: WarehouseError) -> WarehouseError | None:
+    """More about an error that DuckDB told of the first row that was wrong; None when there is no more."""
+    if error.reason == "REQUIRED_FIELD_IS_NULL":
+        return missing_values(session, effect)
+    return _rows_outside(session, effect) if _OUTSIDE in error.message else None
+
+
+def _rows_outside(session: Session, effect: WriteEffect) -> WarehouseError:
+    catalog = Catalog(session)
+    query = translate(effect.sql, catalog, effect.default_dataset)
+    spec = catalog.table(effect.destination) or effect.spec.model_copy(
+        update={"fields": effect.spec.fields or query.fields}
+    )
+    partitioning = spec.time_partitioning
+    column = partitioning.field if partitioning else None
+    shown = shown_range(partitioning, effect.partition) if partitioning and effect.partition else ""
+    count, example = session.row(
+        f"SELECT count(*), any_value({quoted(column or '')}) FROM ({query.sql}) "  # noqa: S608
+        f"WHERE NOT coalesce({_within(effect, spec)}, false)"
+    ) or (0, None)
+    return WarehouseError(
+        "ROWS_OUTSIDE_PARTITION",
+        f"table {effect.destination}: {count} rows of the query have a {column} outside the partition {shown} that is "
+        f"replaced, such as {'NULL' if example is None else example}; filter the query, or choose another write_mode",
+    )

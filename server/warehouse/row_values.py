@@ -1,4 +1,4 @@
-"""JSON values, checked against a table's columns and put into the one form that DuckDB reads exactly.
+"""JSON values, checked against a table's columns and put into the one form that a warehouse reads exactly.
 
 The forms accepted are those of BigQuery's JSON loads: INT64, NUMERIC and BIGNUMERIC also as strings, BYTES as base64,
 times as ISO 8601 (without an offset they are UTC), a missing array as an empty one.
@@ -12,50 +12,50 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from server.domain.schema import TableField
-from server.warehouse.types import duckdb_type
 
 # Where a value stands, from the inside out: joined only when there is something to say about it.
 _Path = tuple["_Path", "str | int"] | None
-# value, its path, and the list that takes what is wrong with it -> the form for DuckDB
+# value, its path, and the list that takes what is wrong with it -> the form for the warehouse
 _Reader = Callable[[Any, _Path, list[str]], Any]
 _ONE_VALUE_SHOWN = 60
 
 
 class RowReader:
-    """Reads rows of one table."""
+    """Reads rows of one table. `forms` gives the form of types for which the warehouses differ: BYTES, JSON."""
 
-    def __init__(self, fields: Sequence[TableField]) -> None:
-        self._read = _record(fields)
-        self.structure = _structure(fields)
-        """The argument that DuckDB's from_json needs for what `read` returns."""
-        self.values = {
-            field.name: f"CAST(struct_extract(r, '{field.name}') AS {duckdb_type(field)})" for field in fields
-        }
-        """For each column the SQL that takes it out of from_json's answer `r`."""
+    def __init__(self, fields: Sequence[TableField], forms: Mapping[str, Callable[[Any], Any]]) -> None:
+        scalars = {**_SCALARS, **{kind: _then(_SCALARS[kind], form) for kind, form in forms.items()}}
+        self._read = _record(fields, scalars)
 
     def read(self, row: object, faults: list[str]) -> dict[str, Any]:
-        """The row in DuckDB's form; everything that is wrong with it is added to `faults`."""
+        """The row in the warehouse's form; everything that is wrong with it is added to `faults`."""
         if not isinstance(row, Mapping):
             faults.append(f"a row is an object and not {_shown(row)}")
             return {}
         form: dict[str, Any] = self._read(row, None, faults)
         return form
 
-
-def _structure(fields: Sequence[TableField]) -> dict[str, Any]:
-    return {field.name: _shape(field) for field in fields}
-
-
-def _shape(field: TableField) -> Any:  # the shape of JSON: text, object or list
-    single = field.model_copy(update={"mode": "NULLABLE"})
-    # from_json takes a string's bytes as they are; the CAST that follows it reads the escapes of `_bytes`.
-    scalar = "VARCHAR" if field.type == "BYTES" else duckdb_type(single)
-    shape = _structure(field.fields) if field.fields else scalar
-    return [shape] if field.mode == "REPEATED" else shape
+    def read_all(self, rows: Sequence[object], faults: list[str]) -> list[dict[str, Any]]:
+        """All rows, each fault with the place of its row."""
+        forms = []
+        for place, row in enumerate(rows):
+            wrong: list[str] = []
+            forms.append(self.read(row, wrong))
+            faults.extend(f"rows[{place}]: {fault}" for fault in wrong)
+        return forms
 
 
-def _record(fields: Sequence[TableField]) -> _Reader:
-    exact = {field.name: (field.name, _field(field)) for field in fields}
+def _then(read: _Reader, form: Callable[[Any], Any]) -> _Reader:
+    def read_and_form(value: Any, path: _Path, faults: list[str]) -> Any:
+        known = len(faults)
+        accepted = read(value, path, faults)
+        return form(accepted) if len(faults) == known else None
+
+    return read_and_form
+
+
+def _record(fields: Sequence[TableField], scalars: Mapping[str, _Reader]) -> _Reader:
+    exact = {field.name: (field.name, _field(field, scalars)) for field in fields}
     any_case = {name.lower(): known for name, known in exact.items()}
 
     def read(value: Any, path: _Path, faults: list[str]) -> Any:
@@ -75,8 +75,8 @@ def _record(fields: Sequence[TableField]) -> _Reader:
     return read
 
 
-def _field(field: TableField) -> _Reader:
-    inner = _record(field.fields) if field.type == "RECORD" else _SCALARS[field.type]
+def _field(field: TableField, scalars: Mapping[str, _Reader]) -> _Reader:
+    inner = _record(field.fields, scalars) if field.type == "RECORD" else scalars[field.type]
     if field.mode == "REPEATED":
         return _repeated(inner)
     required = field.mode == "REQUIRED"
@@ -206,8 +206,8 @@ def _time(value: Any) -> str:
     return moment.isoformat()
 
 
-def _bytes(value: Any) -> str:
-    return "".join(f"\\x{byte:02X}" for byte in base64.b64decode(_string(value), validate=True))
+def _bytes(value: Any) -> bytes:
+    return base64.b64decode(_string(value), validate=True)
 
 
 _SCALARS: dict[str, _Reader] = {

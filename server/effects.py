@@ -1,0 +1,86 @@
+"""The writes of one step: recorded before they begin, and accounted for when the step ends."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from server.domain.run import Effect, EffectState, StepRun
+from server.domain.schema import DatasetRef
+from server.store.port import ControlStore, Lease
+from server.warehouse.port import JobOutcome, Rows, Warehouse, WriteEffect
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a step has read so far, in bytes, and the time of slots that it took."""
+
+    bytes_processed: int = 0
+    bytes_billed: int = 0
+    slot_milliseconds: int = 0
+
+    def add(self, job: JobOutcome | Rows) -> None:
+        """Count a job."""
+        self.bytes_processed += job.bytes_processed
+        self.bytes_billed += job.bytes_billed
+        self.slot_milliseconds += job.slot_milliseconds
+
+
+class EffectJournal:
+    """Keeps a step's writes in the control store, so that none is ever forgotten: not by a crash, nor by a cancel."""
+
+    def __init__(self, store: ControlStore, lease: Lease, step: StepRun) -> None:
+        self._store = store
+        self._lease = lease
+        self._step_id = step.step_id
+        self._effects = {effect.effect_id: effect for effect in step.effects}
+        self.usage = Usage(step.bytes_processed, step.bytes_billed, step.slot_milliseconds)
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The step's writes, of this attempt and those before."""
+        return tuple(self._effects.values())
+
+    async def begin(self, write: WriteEffect) -> None:
+        """Record a write that is about to begin. Raises LeaseLost, StoreBusy; then it must not begin."""
+        begun = Effect(effect_id=write.job_id, table=str(write.destination), write_mode=write.mode)
+        self._effects[write.job_id] = begun
+        await self._store.record_effects(self._lease, self._step_id, self.effects)
+
+    def end(self, write: WriteEffect, outcome: JobOutcome | None) -> None:
+        """What became of the write; None: it left nothing. The end of the step records it."""
+        effect = self._effects[write.job_id]
+        if outcome is None:
+            self._effects[write.job_id] = effect.model_copy(update={"state": EffectState.STOPPED})
+            return
+        self._effects[write.job_id] = effect.model_copy(
+            update={
+                "state": EffectState.COMMITTED,
+                "job_id": outcome.job_id,
+                "rows_written": outcome.rows_written,
+                "bytes_processed": outcome.bytes_processed,
+                "bytes_billed": outcome.bytes_billed,
+                "slot_milliseconds": outcome.slot_milliseconds,
+            }
+        )
+        self.usage.add(outcome)
+
+
+async def settle(warehouse: Warehouse, own: DatasetRef, effects: Iterable[Effect]) -> tuple[Effect, ...]:
+    """Stop the writes whose end is not known, and ask what became of them."""
+    return tuple([await _settled(warehouse, own, effect) for effect in effects])
+
+
+async def _settled(warehouse: Warehouse, own: DatasetRef, effect: Effect) -> Effect:
+    if effect.state is not EffectState.UNKNOWN:
+        return effect
+    return effect.model_copy(update={"state": await warehouse.settle(effect.effect_id, own)})
+
+
+def told(effects: Iterable[Effect]) -> str:
+    """What a person should know of the writes of a step that did not get to its end."""
+    words = {
+        EffectState.COMMITTED: "was committed",
+        EffectState.UNKNOWN: "may have been committed: the warehouse did not say",
+    }
+    return "; ".join(
+        f"the write to {effect.table} {words[effect.state]}" for effect in effects if effect.state in words
+    )

@@ -1,0 +1,1 @@
+ALTER TABLE tenants ADD COLUMN maximum_bytes_billed INTEGER;

@@ -1,0 +1,244 @@
+"""The Warehouse port on BigQuery."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from google.auth.credentials import Credentials
+from google.cloud import bigquery
+
+from server.domain.run import EffectState
+from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
+from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls
+from server.warehouse.bigquery.credentials import installation_credentials
+from server.warehouse.bigquery.effects import Effects
+from server.warehouse.bigquery.errors import refused
+from server.warehouse.bigquery.jobs import Job, Jobs, Statement
+from server.warehouse.bigquery.schemas import fields_of
+from server.warehouse.bigquery.statements import bare_nulls, write_statement
+from server.warehouse.bigquery.tables import Tables
+from server.warehouse.bigquery.upserts import rows_parameter, upsert_statement
+from server.warehouse.partitions import INGESTION_TIME
+from server.warehouse.port import (
+    DryRun,
+    JobOutcome,
+    MayRead,
+    Rows,
+    TableChange,
+    WarehouseError,
+    WriteEffect,
+    WritePlan,
+    anything,
+)
+from server.warehouse.pruning import unpruned
+from server.warehouse.schema_contract import additions, require_creatable, require_mode, require_writable
+
+_CREATED = "table_created"
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """An effect whose query fits its destination."""
+
+    dry_run: DryRun
+    nulls: frozenset[str]
+    spec: TableSpec
+    """The destination as the write finds it: created, or grown."""
+    change: TableChange
+
+
+class BigQueryWarehouse:
+    """The datasets and tables of one Google Cloud project."""
+
+    def __init__(self, client: bigquery.Client) -> None:
+        self._client = client
+        self._calls = Calls()
+        self._tables = Tables(client, self._calls)
+        self._jobs = Jobs(client, self._calls)
+        self._effects = Effects(self._jobs)
+
+    @classmethod
+    async def open(
+        cls, *, project: str, location: str, endpoint: str | None = None, credentials_file: Path | None = None
+    ) -> "BigQueryWarehouse":
+        """Make ready, without a call to BigQuery.
+
+        Raises:
+            WarehouseError: ACCESS_DENIED when there are no credentials, or none that can be read.
+        """
+        credentials = await asyncio.to_thread(
+            installation_credentials, endpoint=endpoint, credentials_file=credentials_file
+        )
+        return cls.seen_by(credentials, project=project, location=location, endpoint=endpoint)
+
+    @classmethod
+    def seen_by(
+        cls, credentials: Credentials, *, project: str, location: str, endpoint: str | None = None
+    ) -> "BigQueryWarehouse":
+        """The warehouse as somebody sees it who has these credentials: the installation, or a tenant."""
+        options = {"api_endpoint": endpoint} if endpoint else None
+        client = bigquery.Client(project=project, location=location, credentials=credentials, client_options=options)
+        return cls(client)
+
+    async def close(self) -> None:
+        """Release the connections. Jobs that still run go on, and are found again by their ids."""
+        self._calls.close()
+        await asyncio.to_thread(self._client.close)
+
+    async def ensure_dataset(self, dataset: DatasetRef, *, location: str, description: str = "") -> bool:
+        """Create the dataset unless it exists; True when it was created."""
+        return await self._tables.ensure_dataset(dataset, location=location, description=description)
+
+    async def list_tables(self, dataset: DatasetRef) -> list[str]:
+        """The names of the dataset's tables, sorted; none when there is no such dataset."""
+        return await self._tables.names(dataset)
+
+    async def get_table(self, table: TableRef) -> TableSpec | None:
+        """The table's schema and settings, or None when there is no such table."""
+        return await self._tables.spec(table)
+
+    async def ensure_table(self, table: TableRef, spec: TableSpec) -> TableChange:
+        """Create the table, or add the columns it lacks; see the port."""
+        return await self._tables.ensure(table, spec)
+
+    async def write(self, effect: WriteEffect) -> JobOutcome:
+        """Write a query's rows to a table, once per job id; see the port."""
+        location = await self._tables.location(effect.destination.in_dataset)
+        change = TableChange(created=False)
+
+        async def prepare() -> Statement:
+            nonlocal change
+            checked = await self._check(effect, location)
+            if checked.change.created or checked.change.added_columns:
+                change = await self._tables.ensure(effect.destination, checked.spec)
+            sql = write_statement(effect, checked.spec, checked.dry_run.fields, checked.nulls)
+            statement = _statement(effect, sql, location)
+            # For whoever adopts the job.
+            return replace(statement, labels={**statement.labels, _CREATED: str(change.created).lower()})
+
+        job, adopted = await self._effects.carry_out(effect, location, prepare)
+        return _outcome(job, change.added_columns, adopted=adopted)
+
+    async def plan_write(self, effect: WriteEffect) -> WritePlan:
+        """Check everything that `write` checks before it runs the query, and change nothing."""
+        location = await self._tables.location(effect.destination.in_dataset)
+        checked = await self._check(effect, location)
+        partitioned = {}
+        for table in sorted(checked.dry_run.reads):
+            spec = await self._tables.spec(table)
+            if spec and spec.time_partitioning:
+                partitioned[table] = spec.time_partitioning.field or INGESTION_TIME
+        everything = unpruned(effect.sql, effect.default_dataset, partitioned)
+        warnings = tuple(
+            f"the query reads every partition of {table}: filter on {partitioned[table]}" for table in everything
+        )
+        return WritePlan(checked.dry_run, checked.change, warnings)
+
+    async def settle(self, job_id: str, dataset: DatasetRef) -> EffectState:
+        """Stop the effect of that id, and tell what became of it."""
+        try:
+            location = await self._tables.location(dataset)
+        except WarehouseError as error:
+            return EffectState.STOPPED if error.reason == "DATASET_NOT_FOUND" else EffectState.UNKNOWN
+        return await self._effects.settle(job_id, location)
+
+    async def _check(self, effect: WriteEffect, location: str) -> _Checked:
+        """Hold the effect's query against its destination, by a dry run."""
+        job = await self._jobs.dry_run(_statement(effect, effect.sql, location))
+        dry_run = _dry_run(job)
+        effect.may_read(dry_run.reads)
+        nulls = bare_nulls(effect.sql)
+        have = await self._tables.spec(effect.destination)
+        spec, change = _destination(effect, have, dry_run.fields)
+        require_mode(effect, spec, dry_run.fields)
+        require_writable(effect.destination, spec, dry_run.fields, nulls)
+        return _Checked(dry_run, nulls, spec, change)
+
+    async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, replacing those with the same key; one MERGE, whatever their number."""
+        spec = await self._tables.spec(table)
+        if spec is None:
+            raise WarehouseError("TABLE_NOT_FOUND", f"table {table} was not found")
+        text = rows_parameter(table, spec, keys, rows)
+        if rows:
+            statement = Statement(
+                upsert_statement(table, spec, keys),
+                await self._tables.location(table.in_dataset),
+                parameters=(bigquery.ScalarQueryParameter("rows", "STRING", text),),
+            )
+            _require_success(await self._jobs.run(statement, _job_id()))
+
+    async def query(
+        self,
+        sql: str,
+        *,
+        default_dataset: DatasetRef,
+        max_rows: int = 1_000,
+        labels: Mapping[str, str] = MappingProxyType({}),
+        maximum_bytes_billed: int | None = None,
+        may_read: MayRead = anything,
+    ) -> Rows:
+        """Run one SELECT and fetch at most `max_rows` rows."""
+        location = await self._tables.location(default_dataset)
+        statement = Statement(sql, location, default_dataset, dict(labels), maximum_bytes_billed)
+        may_read(_dry_run(await self._jobs.dry_run(statement)).reads)
+        job = _require_success(await self._jobs.run(statement, _job_id()))
+
+        def fetch() -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
+            rows = job.result(max_results=max_rows, retry=ONCE, timeout=TIMEOUT, job_retry=None)
+            return tuple(field.name for field in rows.schema), tuple(row.values() for row in rows)
+
+        columns, rows = await self._calls.run(fetch)
+        return Rows(columns, rows, *_usage(job))
+
+
+def _statement(effect: WriteEffect, sql: str, location: str) -> Statement:
+    return Statement(sql, location, effect.default_dataset, dict(effect.labels), effect.maximum_bytes_billed)
+
+
+def _destination(
+    effect: WriteEffect, have: TableSpec | None, given: Sequence[TableField]
+) -> tuple[TableSpec, TableChange]:
+    """The destination as the write is to find it, and what has to be done for that."""
+    if have is None:
+        spec = effect.spec if effect.spec.fields else effect.spec.model_copy(update={"fields": tuple(given)})
+        require_creatable(effect.destination, spec)
+        return spec, TableChange(created=True)
+    if not effect.add_columns:
+        return have, TableChange(created=False)
+    new = tuple(field for field in given if have.column(field.name) is None)
+    added = additions(effect.destination, have, TableSpec(fields=new))
+    grown = have.model_copy(update={"fields": have.fields + added.fields})
+    return grown, TableChange(created=False, added_columns=tuple(field.name for field in added.fields))
+
+
+def _dry_run(job: Job) -> DryRun:
+    reads = frozenset(TableRef(table.project, table.dataset_id, table.table_id) for table in job.referenced_tables)
+    return DryRun(fields_of(job.schema or ()), reads, int(job.total_bytes_processed or 0))
+
+
+def _require_success(job: Job) -> Job:
+    if error := job.error_result:
+        raise refused(str(error.get("reason", "")), str(error.get("message", "")))
+    return job
+
+
+def _outcome(job: Job, added_columns: tuple[str, ...], *, adopted: bool) -> JobOutcome:
+    stats = job.dml_stats
+    # Rows that a replacing write deleted are not rows of the query.
+    rows = stats.inserted_row_count + stats.updated_row_count if stats else job.num_dml_affected_rows or 0
+    created = job.labels.get(_CREATED) == "true"
+    return JobOutcome(job.job_id, rows, created, added_columns, *_usage(job), adopted=adopted)
+
+
+def _usage(job: Job) -> tuple[int, int, int]:
+    """Bytes processed, bytes billed, milliseconds of slots."""
+    return int(job.total_bytes_processed or 0), int(job.total_bytes_billed or 0), int(job.slot_millis or 0)
+
+
+def _job_id() -> str:
+    return f"convergence-{uuid.uuid4()}"

@@ -1,0 +1,76 @@
+"""BigQuery's blocking client, called from the event loop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from random import random
+from typing import TypeVar
+
+from google.api_core.exceptions import GoogleAPIError
+from google.api_core.retry import Retry
+from google.auth.exceptions import GoogleAuthError
+from requests import RequestException
+
+from server.warehouse.bigquery.errors import is_transient, refusal, retry_after
+from server.warehouse.port import WarehouseError
+
+_T = TypeVar("_T")
+
+# As many as the connections that requests keeps. A call takes a fraction of a second and jobs are waited for without a
+# thread, so that a few serve hundreds of jobs.
+_THREADS = 10
+TIMEOUT = 60.0
+"""Seconds after which one call counts as lost; to be given to each method of the client."""
+ONCE = Retry(predicate=lambda _error: False)
+"""Keeps the client from repeating a call by itself, with a thread asleep; to be given to each method of the client."""
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_PATIENCE = 600.0
+
+logger = logging.getLogger(__name__)
+
+
+class Calls:
+    """Makes calls in a bounded set of threads, and again while BigQuery says that this helps."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bigquery")
+
+    def close(self) -> None:
+        """Make no more calls; those under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def run(
+        self, call: Callable[[], _T], *, expect: type[GoogleAPIError] | tuple[type[GoogleAPIError], ...] = ()
+    ) -> _T:
+        """Make a call, and repeat it after 429, 500, 502, 503 and a lost connection.
+
+        It pauses as long as Retry-After says, and without that twice as long each time; whoever awaits it sets the
+        limit by cancelling, or it gives up after 10 minutes.
+
+        Raises:
+            WarehouseError: what went wrong for good. Errors of the classes in `expect` come as they are.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up, pause = clock() + _PATIENCE, _FIRST_PAUSE
+        while True:
+            try:
+                return await self._in_thread(call)
+            except expect:
+                raise
+            except (GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
+                wait = max(pause * (0.5 + random() / 2), retry_after(error))  # noqa: S311
+                if not is_transient(error) or clock() + wait > give_up:
+                    logger.warning("BigQuery refused a call", exc_info=error)
+                    raise refusal(error) from error
+                logger.warning("BigQuery did not answer as it should; the next try is in %.1f s", wait, exc_info=error)
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except RuntimeError:
+            # The threads are closed.
+            raise WarehouseError("WAREHOUSE_FAILED", "the warehouse is closed") from None

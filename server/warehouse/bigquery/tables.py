@@ -1,0 +1,113 @@
+"""Datasets and tables, as resources of BigQuery's API."""
+
+from google.api_core.exceptions import Conflict, NotFound, PreconditionFailed
+from google.cloud import bigquery
+
+from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
+from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls
+from server.warehouse.bigquery.schemas import schema_fields, spec_of, table_of
+from server.warehouse.port import TableChange, WarehouseError
+from server.warehouse.schema_contract import additions, require_creatable
+
+
+class Tables:
+    """The datasets and tables of one project. Every method may raise WarehouseError."""
+
+    def __init__(self, client: bigquery.Client, calls: Calls) -> None:
+        self._client = client
+        self._calls = calls
+        self._locations: dict[DatasetRef, str] = {}
+        """Where datasets are, which never changes while they are there."""
+
+    async def ensure_dataset(self, dataset: DatasetRef, *, location: str, description: str) -> bool:
+        """Create the dataset unless it exists; True when it was created."""
+        resource = bigquery.Dataset(str(dataset))
+        resource.location = location
+        resource.description = description or None
+        try:
+            await self._calls.run(
+                lambda: self._client.create_dataset(resource, retry=ONCE, timeout=TIMEOUT), expect=Conflict
+            )
+        except Conflict:
+            return False
+        return True
+
+    async def location(self, dataset: DatasetRef) -> str:
+        """Where the dataset is, and with it all jobs that read or write it. Raises DATASET_NOT_FOUND."""
+        if dataset not in self._locations:
+            try:
+                found = await self._calls.run(
+                    lambda: self._client.get_dataset(str(dataset), retry=ONCE, timeout=TIMEOUT), expect=NotFound
+                )
+            except NotFound:
+                raise _no_dataset(dataset) from None
+            self._locations[dataset] = found.location
+        return self._locations[dataset]
+
+    async def names(self, dataset: DatasetRef) -> list[str]:
+        """The names of the dataset's tables, sorted; none when there is no such dataset."""
+
+        def names() -> list[str]:
+            return [table.table_id for table in self._client.list_tables(str(dataset), retry=ONCE, timeout=TIMEOUT)]
+
+        try:
+            return sorted(await self._calls.run(names, expect=NotFound))
+        except NotFound:
+            return []
+
+    async def spec(self, table: TableRef) -> TableSpec | None:
+        """The table's schema and settings, or None when there is no such table."""
+        found = await self._get(table)
+        return spec_of(found) if found else None
+
+    async def _get(self, table: TableRef) -> bigquery.Table | None:
+        try:
+            return await self._calls.run(
+                lambda: self._client.get_table(str(table), retry=ONCE, timeout=TIMEOUT), expect=NotFound
+            )
+        except NotFound:
+            return None
+
+    async def ensure(self, table: TableRef, spec: TableSpec) -> TableChange:
+        """Create the table, or add the columns it lacks; also when others do the same at the same time."""
+        while True:
+            found = await self._get(table)
+            if found is None:
+                require_creatable(table, spec)
+                if await self._create(table, spec):
+                    return TableChange(created=True)
+                continue
+            have = spec_of(found)
+            added = additions(table, have, spec)
+            if not added.fields or await self._grow(found, have.fields + added.fields):
+                return TableChange(created=False, added_columns=tuple(field.name for field in added.fields))
+
+    async def _create(self, table: TableRef, spec: TableSpec) -> bool:
+        """False when somebody else was faster."""
+        resource = table_of(table, spec)
+        try:
+            await self._calls.run(
+                lambda: self._client.create_table(resource, retry=ONCE, timeout=TIMEOUT), expect=(Conflict, NotFound)
+            )
+        except Conflict:
+            return False
+        except NotFound:
+            raise _no_dataset(table.in_dataset) from None
+        return True
+
+    async def _grow(self, found: bigquery.Table, fields: tuple[TableField, ...]) -> bool:
+        """Give the table another schema; False when it has changed since it was read."""
+        found.schema = schema_fields(fields)
+        try:
+            # The client sends the etag along, so that nothing that others did in between is undone.
+            await self._calls.run(
+                lambda: self._client.update_table(found, ["schema"], retry=ONCE, timeout=TIMEOUT),
+                expect=PreconditionFailed,
+            )
+        except PreconditionFailed:
+            return False
+        return True
+
+
+def _no_dataset(dataset: DatasetRef) -> WarehouseError:
+    return WarehouseError("DATASET_NOT_FOUND", f"dataset {dataset} was not found")

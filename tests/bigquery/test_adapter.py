@@ -1,0 +1,174 @@
+"""What is BigQuery's alone behind the port: credentials, places, many jobs at a time, statements as they are sent."""
+
+import asyncio
+import json
+import threading
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from server.domain.schema import DatasetRef
+from server.warehouse.bigquery import BigQueryWarehouse
+from server.warehouse.bigquery.credentials import service_account_credentials
+from server.warehouse.port import WarehouseError
+from tests.bigquery.conftest import OWN
+from tests.bigquery.faults import Hold
+from tests.bigquery.messages import Reply
+from tests.bigquery.proxy import Exchange, Proxy
+from tests.bigquery.server import BigQueryServer
+from tests.bigquery.test_effects import COSTS, JOBS, ONE_ROW
+from tests.warehouse.tables import column, effect, spec, values
+
+
+@pytest.fixture
+def key(proxy: Proxy) -> dict[str, str]:
+    """A service account's key, whose tokens the proxy gives."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return {
+        "type": "service_account",
+        "client_email": "convergence@acme-project.example.com",
+        "private_key_id": "1",
+        "private_key": private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "token_uri": f"{proxy.endpoint}/token",
+    }
+
+
+async def give_token(exchange: Exchange) -> None:
+    body = {"access_token": "the-token", "expires_in": 3600, "token_type": "Bearer"}
+    await exchange.answer(Reply(200, {"content-type": "application/json"}, json.dumps(body).encode()))
+
+
+async def test_a_key_files_account_is_who_asks(proxy: Proxy, key: dict[str, str], tmp_path: Path) -> None:
+    proxy.fail("POST /token", give_token)
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    opened = await BigQueryWarehouse.open(
+        project=OWN.project, location="US", endpoint=proxy.endpoint, credentials_file=tmp_path / "key.json"
+    )
+    await opened.list_tables(OWN)
+    await opened.close()
+    assert proxy.requests[-1].headers["authorization"] == "Bearer the-token"
+
+
+async def test_a_tenants_own_credential_is_who_asks(proxy: Proxy, key: dict[str, str]) -> None:
+    proxy.fail("POST /token", give_token)
+    credentials = service_account_credentials(key)
+    opened = BigQueryWarehouse.seen_by(credentials, project=OWN.project, location="US", endpoint=proxy.endpoint)
+    await opened.list_tables(OWN)
+    await opened.close()
+    assert proxy.requests[-1].headers["authorization"] == "Bearer the-token"
+
+
+async def test_without_a_key_nothing_is_told_to_an_address_without_tls(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    await warehouse.list_tables(OWN)
+    assert "authorization" not in proxy.requests[-1].headers
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read"),
+        ("{", "not the JSON key file"),
+        ("[]", "not the JSON key file"),
+        ("{}", "not the JSON key"),
+    ],
+)
+async def test_a_key_file_that_is_none(tmp_path: Path, content: str | None, words: str) -> None:
+    path = tmp_path / "key.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(WarehouseError, match=words):
+        await BigQueryWarehouse.open(project="p-1234567", location="US", credentials_file=path)
+
+
+async def test_no_application_default_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+    with pytest.raises(WarehouseError, match="CONVERGENCE_BIGQUERY_CREDENTIALS_FILE"):
+        await BigQueryWarehouse.open(project="p-1234567", location="US")
+
+
+async def test_jobs_run_where_their_dataset_is(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    europe = DatasetRef(OWN.project, "euro_corp")
+    await warehouse.ensure_dataset(europe, location="EU", description="Euro's own")
+    assert proxy.requests[-1].body["location"] == "EU"
+    await warehouse.write(effect(europe, "SELECT 1 AS n"))
+    assert {sent.body["jobReference"].get("location") for sent in proxy.sent(JOBS)} == {"EU"}
+
+
+async def test_hundreds_of_jobs_take_a_few_threads(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    """BigQuery seems to run 300 jobs at the same time, until the test lets them end."""
+    jobs: dict[str, Any] = {}
+    status: dict[str, Any] = {"state": "RUNNING"}
+
+    async def answered(exchange: Exchange) -> None:
+        asked = exchange.request.body or jobs[exchange.request.path.rpartition("/")[2]]
+        is_dry = asked["configuration"].get("dryRun")
+        if not is_dry:
+            jobs[asked["jobReference"]["jobId"]] = asked
+        body = {**asked, "status": {"state": "DONE"} if is_dry else status, "statistics": {"query": {}}}
+        await exchange.answer(Reply(200, {"content-type": "application/json"}, json.dumps(body).encode()))
+
+    proxy.fail("(POST|GET) .*/jobs(/convergence-.*)?$", answered, times=1_000_000)
+    work = [asyncio.create_task(warehouse.query("SELECT 1 AS n", default_dataset=OWN)) for _ in range(300)]
+    async with asyncio.timeout(60):
+        while len(jobs) < 300:
+            await asyncio.sleep(0.05)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("bigquery")]
+    assert len(threads) <= 10
+    status |= {"state": "DONE", "errorResult": {"reason": "stopped", "message": "Job was cancelled."}}
+    ended = await asyncio.gather(*work, return_exceptions=True)
+    assert {error.reason for error in ended if isinstance(error, WarehouseError)} == {"JOB_STOPPED"}
+    assert len(ended) == 300
+
+
+async def test_a_partition_by_time_of_loading_is_replaced(
+    warehouse: BigQueryWarehouse, proxy: Proxy, bigquery: BigQueryServer
+) -> None:
+    """The server here makes such a table only from SQL."""
+    table = "CREATE TABLE acme_corp.loads (n INT64) PARTITION BY _PARTITIONDATE"
+    bigquery.call(
+        "POST", f"/projects/{OWN.project}/queries", {"query": table, "useLegacySql": False, "timeoutMs": 60_000}
+    )
+    for job_id, day, sql in [("a", 17, "SELECT 1 AS n"), ("b", 18, "SELECT 2 AS n"), ("c", 17, "SELECT 3 AS n")]:
+        write = effect(OWN, sql, job_id=job_id, table="loads", mode="overwrite_partition")
+        await warehouse.write(replace(write, partition=date(2025, 11, day)))
+    assert await values(warehouse, OWN, "SELECT n, _PARTITIONDATE AS day FROM loads ORDER BY 1") == [
+        (2, date(2025, 11, 18)),
+        (3, date(2025, 11, 17)),
+    ]
+
+
+async def test_columns_that_others_add_in_between_are_kept(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    await warehouse.ensure_table(OWN.table("costs"), COSTS)
+    hold = Hold()
+    proxy.fail("PATCH .*/tables/costs$", hold)
+    mine = asyncio.create_task(warehouse.ensure_table(OWN.table("costs"), spec(column("mine", "STRING"))))
+    await hold.reached.wait()
+    await warehouse.ensure_table(OWN.table("costs"), spec(column("theirs", "STRING")))
+    hold.go_on.set()
+    assert (await mine).added_columns == ("mine",)
+    table = await warehouse.get_table(OWN.table("costs"))
+    assert table is not None
+    assert [field.name for field in table.fields] == ["service", "cost", "theirs", "mine"]
+
+
+async def test_rows_travel_as_a_parameter(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    await warehouse.ensure_table(OWN.table("costs"), COSTS)
+    hostile = "'); DROP TABLE costs; --"
+    await warehouse.upsert(OWN.table("costs"), ["service"], [{"service": hostile, "cost": 1}])
+    (sent,) = proxy.sent(JOBS)
+    assert hostile not in sent.body["configuration"]["query"]["query"]
+    assert await values(warehouse, OWN, "SELECT service, cost FROM costs") == [(hostile, 1)]
+
+
+async def test_a_closed_warehouse_says_so(proxy: Proxy) -> None:
+    opened = await BigQueryWarehouse.open(project=OWN.project, location="US", endpoint=proxy.endpoint)
+    await opened.close()
+    with pytest.raises(WarehouseError, match="closed"):
+        await opened.write(ONE_ROW)

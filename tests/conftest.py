@@ -1,0 +1,36 @@
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.bigquery.install import INSTALLED
+from tests.bigquery.proxy import Proxy
+from tests.bigquery.server import BigQueryServer
+
+NOT_INSTALLED = "the BigQuery server is not installed: `make test` installs it, or says what is missing"
+
+
+@pytest.fixture(scope="session")
+def running_bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryServer]:
+    """One server for the session; tests ask for `bigquery`."""
+    if not INSTALLED.exists():
+        (pytest.fail if os.environ.get("REQUIRE_BIGQUERY_SERVER") else pytest.skip)(NOT_INSTALLED)
+    server = BigQueryServer.start(tmp_path_factory.mktemp("bigquery"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bigquery(running_bigquery: BigQueryServer) -> BigQueryServer:
+    """A server that speaks BigQuery's protocol, without projects, datasets and jobs."""
+    running_bigquery.empty()
+    return running_bigquery
+
+
+@pytest_asyncio.fixture
+async def proxy(bigquery: BigQueryServer) -> AsyncIterator[Proxy]:
+    """A proxy in front of `bigquery`."""
+    opened = await Proxy.open(bigquery.endpoint)
+    yield opened
+    await opened.close()
