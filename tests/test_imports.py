@@ -15,6 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     "server.domain": {"server.domain", "pydantic", "pydantic_core", "sqlglot"},
     "server.store": {"server.store", "server.domain"},
     "server.warehouse": {"server.warehouse", "server.domain", "sqlglot", "duckdb", "pydantic"},
+    "server.warehouse.bigquery": {"server.warehouse", "server.domain", "sqlglot", "pydantic", "google", "requests"},
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
     "server.security": {"server.security", "server.domain"},
     "server.settings": {"server.domain", "pydantic", "pydantic_core", "pydantic_settings"},
@@ -61,6 +62,8 @@ def test_imports_point_one_way(name: str) -> None:
         assert not {used for used in used if is_under(used, PROTOBUF)}, "messages are the business of server.api"
     if name != "server.worker.__main__" and name.startswith("server") and not name.startswith("server.warehouse"):
         assert not {used for used in used if used.startswith("server.warehouse.embedded")}, "go through the port"
+    if name.startswith("server") and not name.startswith("server.warehouse.bigquery"):
+        assert not {used for used in used if is_under(used, {"google.cloud", "google.auth", "google.api_core"})}
     if name.startswith("server") and name != "server.step_runner":
         assert not is_under("processors", used), "processors are reached through the registry"
 
