@@ -15,7 +15,7 @@ import pytest
 
 from processors.base import ProcessorError
 from server.domain.pipeline import Retry, RunSnapshot, StepSnapshot
-from server.domain.run import Run, RunStatus, StepStatus
+from server.domain.run import Effect, EffectState, Run, RunStatus, StepStatus
 from server.domain.schema import DatasetRef
 from server.executor import RunExecution
 from server.mail import MailFolder
@@ -331,3 +331,112 @@ async def test_a_worker_lost_between_two_attempts_is_followed_by_the_next_attemp
     assert again is not None
     run = await workshop.execution(again).run()
     assert (run.status, run.steps[0].attempt) == (RunStatus.SUCCESS, 2)
+
+
+ENDLESS = """
+SELECT SUM(MOD(a * b, 7)) AS n
+FROM UNNEST(GENERATE_ARRAY(1, 1000000)) AS a, UNNEST(GENERATE_ARRAY(1, 1000000)) AS b
+"""
+
+
+async def test_a_write_is_on_the_step_before_it_begins_and_when_it_has_ended(workshop: Workshop) -> None:
+    begun: tuple[Effect, ...] = ()
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        nonlocal begun
+        writing = asyncio.create_task(context["warehouse"].write_query(ENDLESS, "rows_of_act"))
+        while not begun:
+            await asyncio.sleep(0.01)
+            stored = await workshop.store.get_run(context["pipeline_logging_id"])
+            begun = stored.steps[0].effects if stored else ()
+        writing.cancel()
+        await asyncio.wait([writing])
+        await context["warehouse"].write_query("SELECT 1 AS n UNION ALL SELECT 2", "other_rows")
+        return {"status": "SUCCESS"}
+
+    run = await workshop.run(execute)
+    assert run.status is RunStatus.SUCCESS, run.error_message
+    (first,) = begun
+    assert (first.state, first.table, first.job_id) == (EffectState.UNKNOWN, f"{OWN}.rows_of_act", "")
+    stopped, committed = run.steps[0].effects
+    assert (stopped.effect_id, stopped.state) == (first.effect_id, EffectState.STOPPED)
+    assert (committed.state, committed.rows_written) == (EffectState.COMMITTED, 2)
+    assert committed.job_id.startswith(committed.effect_id)
+
+
+async def test_a_step_out_of_time_says_what_it_had_written(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        await context["warehouse"].write_query("SELECT 1 AS n", "done_rows")
+        await context["warehouse"].write_query(ENDLESS, "endless_rows")
+
+    run = await workshop.run(execute, seconds=1)
+    assert run.status is RunStatus.TIMED_OUT
+    assert [effect.state for effect in run.steps[0].effects] == [EffectState.COMMITTED, EffectState.STOPPED]
+    assert f"the write to {OWN}.done_rows was committed" in run.steps[0].error_message
+    assert "endless_rows" not in run.steps[0].error_message
+    assert await workshop.warehouse.list_tables(OWN) == ["done_rows"]
+
+
+async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(workshop: Workshop) -> None:
+    """It was committed, and its worker died before it could say so."""
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        await context["warehouse"].write_query("SELECT 1 AS n", "rows_of_act")
+        written.set()
+        await asyncio.Event().wait()
+
+    written = asyncio.Event()
+    workshop.processor("act", execute)
+    claim = await workshop.claim("act")
+    lost = asyncio.create_task(workshop.execution(claim).run())
+    await written.wait()
+    lost.cancel()
+    await asyncio.wait([lost])
+    await workshop.store.expire_worker("worker")
+    await workshop.store.request_cancel(claim.run.pipeline_logging_id)
+    again = await workshop.store.claim("worker", lease_seconds=60, max_concurrent_runs=9)
+    assert again is not None
+    assert [effect.state for effect in again.run.steps[0].effects] == [EffectState.UNKNOWN]
+    run = await workshop.execution(again).run()
+    assert run.status is RunStatus.CANCELLED
+    assert [effect.state for effect in run.steps[0].effects] == [EffectState.COMMITTED]
+
+
+@pytest.mark.parametrize(
+    ("of_step", "of_tenant", "of_server", "whose"),
+    [(10, 20, 30, "step"), (40, 20, 30, "tenant"), (None, 50, 30, "server"), (None, None, 30, "server")],
+)
+async def test_the_smallest_limit_of_bytes_holds(
+    workshop: Workshop, of_step: int | None, of_tenant: int | None, of_server: int, whose: str
+) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        warehouse = context["warehouse"]
+        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
+        await warehouse.write_query("SELECT n FROM source", "copy", maximum_bytes_billed=of_step)
+
+    workshop.processor("act", execute)
+    claim = replace(await workshop.claim("act"), maximum_bytes_billed=of_tenant)
+    mail = MailFolder(workshop.folder / "mail", sender="convergence@localhost")
+    runner = StepRunner(
+        workshop.registry, workshop.warehouse, workshop.store, mail, project=PROJECT, maximum_bytes_billed=of_server
+    )
+    run = await RunExecution(claim, workshop.store, runner).run()
+    assert run.status is RunStatus.FAILED
+    limit = min(limit for limit in (of_step, of_tenant, of_server) if limit is not None)
+    assert f"may bill at most {limit}" in run.error_message
+    assert f"the limit is the {whose}'s maximum_bytes_billed" in run.error_message
+    assert await workshop.warehouse.list_tables(OWN) == ["source"]
+
+
+async def test_what_a_step_reads_is_on_its_record(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        warehouse = context["warehouse"]
+        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
+        await warehouse.write_query("SELECT n FROM source", "copy")
+        await warehouse.query("SELECT SUM(n) AS n FROM source")
+        return {"status": "SUCCESS"}
+
+    run = await workshop.run(execute)
+    step = run.steps[0]
+    assert [effect.bytes_processed for effect in step.effects] == [0, 800]
+    assert (step.bytes_processed, step.bytes_billed) == (1_600, 1_600)

@@ -1,6 +1,7 @@
 """The mirror on a real store and a real warehouse."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from server.mirror import Mirror
 from server.settings import Settings
 from server.store.port import RunEnd
 from server.store.sqlite import SqliteStore
+from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.embedded import EmbeddedWarehouse
+from server.warehouse.port import Warehouse
+from tests.bigquery import faults
+from tests.bigquery.proxy import Proxy
 from tests.store.records import api_key, new_run, tenant
 
 PROJECT = "gac-prod-471220"
@@ -26,10 +31,13 @@ def tables() -> dict[str, TableSpec]:
 
 
 class Place:
-    def __init__(self, store: SqliteStore, warehouse: EmbeddedWarehouse) -> None:
+    def __init__(self, store: SqliteStore, warehouse: Warehouse) -> None:
         self.store = store
         self.warehouse = warehouse
-        self.mirror = Mirror(store, warehouse, project=PROJECT, tables=tables())
+        self.mirror = self.mirror_every(0)
+
+    def mirror_every(self, seconds: float) -> Mirror:
+        return Mirror(self.store, self.warehouse, project=PROJECT, tables=tables(), tenant_interval=seconds)
 
     async def rows(self, sql: str, tenant: str = "acme_corp") -> list[dict[str, Any]]:
         return (await self.warehouse.query(sql, default_dataset=DatasetRef(PROJECT, tenant))).as_dicts()
@@ -40,10 +48,15 @@ class Place:
         return dataset
 
 
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+@pytest.fixture(params=["embedded", "bigquery"])
+async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     store = await SqliteStore.open(tmp_path / "control.sqlite3")
-    warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
+    warehouse: Warehouse
+    if request.param == "embedded":
+        warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
+    else:
+        endpoint = request.getfixturevalue("bigquery").endpoint
+        warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=endpoint)
     yield Place(store, warehouse)
     await warehouse.close()
     await store.close()
@@ -121,3 +134,50 @@ async def test_nothing_is_written_before_a_tenant_is_active(place: Place) -> Non
         {"pipeline_logging_id": run.pipeline_logging_id, "status": "SUCCESS"}
     ]
     assert await place.rows("SELECT key_id, status FROM x_meta_api_keys") == [{"key_id": "abc123", "status": "ACTIVE"}]
+
+
+async def test_texts_of_every_kind_arrive(place: Place) -> None:
+    hostile = """it's "quoted" \\ back`ticked`\nand {braced} ☃"""
+    await place.dataset()
+    await place.store.accept_run(replace(new_run(), variables={"note": hostile}))
+    await place.mirror.finish()
+    (row,) = await place.rows("SELECT variables FROM x_meta_pipeline_runs")
+    assert row["variables"] == {"note": hostile}
+
+
+async def test_a_tenants_tables_rest_between_two_writes(place: Place) -> None:
+    await place.dataset()
+    mirror = place.mirror_every(3_600)
+    await place.store.accept_run(new_run())
+    assert await mirror.flush()
+    await place.store.accept_run(new_run())
+    assert not await mirror.flush(), "the tenant's tables were written a moment ago"
+    assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 1}]
+    await mirror.finish()
+    assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 2}]
+
+
+async def test_an_outage_is_caught_up_with_one_statement_a_table(proxy: Proxy, tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
+    place = Place(store, warehouse)
+    await place.dataset()
+    proxy.fail("POST .*/jobs$", faults.answer(403, "accessDenied", "no"), times=5)
+    for _ in range(5):
+        await store.accept_run(new_run())
+        await place.mirror.finish()
+    assert len(await store.outbox(skip=(), limit=99)) == 10, "nothing was lost"
+    for _ in range(95):
+        await store.accept_run(new_run())
+    proxy.requests.clear()
+    await place.mirror.finish()
+    assert await store.outbox(skip=(), limit=99) == []
+    merges = [sent.body["configuration"]["query"]["query"] for sent in proxy.sent("POST .*/jobs$")]
+    assert sorted(merge.split("`")[1].rpartition(".")[2] for merge in merges) == [
+        "x_meta_pipeline_queue",
+        "x_meta_pipeline_runs",
+        "x_meta_step_logs",
+    ]
+    assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 100}]
+    await warehouse.close()
+    await store.close()

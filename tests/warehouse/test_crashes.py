@@ -1,0 +1,114 @@
+"""kill -9 at every moment of a few writes: afterwards the tables are those of one clean run."""
+
+import asyncio
+import multiprocessing
+import os
+import random
+import re
+import signal
+from collections import Counter
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from server.domain.schema import DatasetRef
+from tests.bigquery.proxy import Exchange, Proxy, pass_through
+from tests.warehouse import crashing
+from tests.warehouse.crashing import Place, contents
+from tests.warehouse.tables import PROJECT
+
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "30"))
+"""`.ci/run` asks for 200, which take minutes."""
+pytestmark = pytest.mark.timeout(900)
+# Of one seed, so that a failing round comes again.
+CHANCE = random.Random(1)
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    """Processes that have imported everything when they start."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.warehouse.crashing"])
+    return context
+
+
+def start(processes: ForkServerContext, place: Place, *, die_at: int = 0, told: Path | None = None) -> BaseProcess:
+    process = processes.Process(target=crashing.run, args=(place, die_at, told))
+    process.start()
+    return process
+
+
+async def ended(process: BaseProcess) -> int | None:
+    await asyncio.to_thread(process.join)
+    return process.exitcode
+
+
+async def test_the_embedded_warehouse(processes: ForkServerContext, tmp_path: Path) -> None:
+    """Every seventh process is killed a second time, at another moment."""
+    dataset = DatasetRef(PROJECT, "acme_corp")
+    clean = Place(dataset, file=tmp_path / "clean.duckdb")
+    assert await ended(start(processes, clean, told=tmp_path / "moments")) == 0
+    expected, count = await contents(clean), int((tmp_path / "moments").read_text())
+    for number in range(ROUNDS):
+        place = Place(dataset, file=tmp_path / f"{number}.duckdb")
+        first = number + 1 if number < count else CHANCE.randint(1, count)
+        assert await ended(start(processes, place, die_at=first)) == -signal.SIGKILL
+        if number % 7 == 0:
+            await ended(start(processes, place, die_at=CHANCE.randint(1, count)))
+        assert await ended(start(processes, place)) == 0
+        assert await contents(place) == expected, f"killed at moment {first} of {count}"
+
+
+class Kills:
+    """Fault of all requests: kill -9 of the process that writes a dataset, at one of its requests."""
+
+    def __init__(self) -> None:
+        self._planned: dict[str, tuple[BaseProcess, int, bool]] = {}
+        self._seen = Counter[str]()
+
+    def plan(self, place: Place, process: BaseProcess, at: int, *, forwarded: bool) -> None:
+        """Before BigQuery sees the request, or when it has been `forwarded`."""
+        self._planned[place.dataset.dataset] = process, at, forwarded
+
+    async def __call__(self, exchange: Exchange) -> None:
+        content = exchange.request.target + exchange.request.content.decode(errors="replace")
+        dataset = next((name for name in self._planned if re.search(rf"\b{name}\b", content)), None)
+        if dataset is None:
+            await pass_through(exchange)
+            return
+        process, at, forwarded = self._planned[dataset]
+        self._seen[dataset] += 1
+        if self._seen[dataset] != at:
+            await pass_through(exchange)
+            return
+        if forwarded:
+            await exchange.forward()
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+
+
+async def test_bigquery(processes: ForkServerContext, proxy: Proxy) -> None:
+    clean = Place(DatasetRef(PROJECT, "clean"), endpoint=proxy.endpoint)
+    assert await ended(start(processes, clean)) == 0
+    count = len(proxy.requests)
+    expected = await contents(clean)
+    kills = Kills()
+    proxy.fail(".", kills, times=1_000_000)
+    rounds = list(range(ROUNDS))
+
+    async def die() -> None:
+        while rounds:
+            number = rounds.pop(0)
+            place = Place(DatasetRef(PROJECT, f"round{number}"), endpoint=proxy.endpoint)
+            at = number + 1 if number < count else CHANCE.randint(1, count)
+            process = start(processes, place)
+            kills.plan(place, process, at, forwarded=CHANCE.random() < 0.5)
+            assert await ended(process) in {0, -signal.SIGKILL}
+            assert await ended(start(processes, place)) == 0
+            assert await contents(place) == expected, f"killed at request {at} of {count}"
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(die())
