@@ -21,8 +21,10 @@ from convergence.arguments import (
 from convergence.client import DEFAULT_TARGET, ConvergenceClient
 from convergence.commands import pipelines, system, tenants
 from convergence.output import as_dict, steps_table
-from convergence.session import Session, current_session
+from convergence.plans import plan_parts
+from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, Session, current_session
 from convergence.tables import run_facts, runs_table
+from convergence.v1.run_pb2 import Run
 
 HELP = """Runs pipelines for tenants, and watches them.
 
@@ -38,7 +40,7 @@ EXIT_CODES = """Exit codes:
 
 \b
   0    done; with --watch: the run ended as SUCCESS
-  1    the watched run ended in another way, or the output could not be written
+  1    the watched or planned run ended, or would end, in another way, or the output could not be written
   2    the request or the command line was refused
   3    no valid API key, or it may not do that
   4    the server cannot be reached, or failed
@@ -113,6 +115,37 @@ def run(
             return await session.watch(client, accepted)
         session.show_accepted(accepted)
         return 0
+
+    session.execute(work)
+
+
+@app.command()
+def plan(
+    ctx: typer.Context,
+    pipeline: PipelinePath,
+    *,
+    tenant: TenantOption,
+    date: Annotated[str, typer.Option(help="The day the run is about, YYYY-MM-DD; today in UTC by default.")] = "",
+    var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set a variable; repeatable.")] = None,
+) -> None:
+    """Show what a run would do, without doing it; exit code 1 when it would fail."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        provider, domain, template_name = split_path(pipeline)
+        planned = await client.plan_pipeline(
+            tenant_id=tenant,
+            provider=provider,
+            domain=domain,
+            template_name=template_name,
+            date=date,
+            variables=parse_variables(var or []),
+        )
+        async for _ in client.watch(tenant, planned.pipeline_logging_id):
+            pass
+        ended = await client.get_run(tenant, planned.pipeline_logging_id)
+        session.show(as_dict(ended), *plan_parts(ended))
+        return EXIT_RUN_NOT_SUCCESSFUL if ended.status != Run.SUCCESS or ended.plan.faults else 0
 
     session.execute(work)
 

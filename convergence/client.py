@@ -34,6 +34,7 @@ from convergence.v1.pipeline_service_pb2 import (
     ListRunsResponse,
     Pipeline,
     PipelineSummary,
+    PlanPipelineRequest,
     RunPipelineRequest,
 )
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceStub
@@ -146,6 +147,29 @@ class ConvergenceClient:
             request_id=request_id or str(uuid.uuid4()),
         )
         return await self._call(self.pipelines.RunPipeline, request)
+
+    async def plan_pipeline(
+        self,
+        tenant_id: str,
+        *,
+        provider: str,
+        domain: str = "",
+        template_name: str,
+        date: str = "",
+        variables: Mapping[str, str] | None = None,
+        request_id: str = "",
+    ) -> Run:
+        """Find out what `run_pipeline` would do. Returns a run of the kind PLAN, whose `plan` is there when it ends."""
+        request = PlanPipelineRequest(
+            tenant_id=tenant_id,
+            provider=provider,
+            domain=domain,
+            template_name=template_name,
+            date=date,
+            variables=variables,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        return await self._call(self.pipelines.PlanPipeline, request)
 
     async def get_run(self, tenant_id: str, pipeline_logging_id: str) -> Run:
         """The present state of a run, with its steps."""

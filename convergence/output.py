@@ -98,6 +98,12 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
 
 
+def clean_line(line: str) -> str:
+    """A line of a file with its indentation, and without control characters."""
+    indentation = len(line) - len(line.lstrip(" "))
+    return " " * indentation + "".join(c if c.isprintable() else "\ufffd" for c in line[indentation:])
+
+
 def status_text(name: str) -> Text:
     """A status in its colour."""
     return Text(name, style=_STYLES.get(name, ""))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from convergence.output import clean, duration, facts, fault_lines, moment, status_text, table
+from convergence.output import clean, clean_line, duration, facts, fault_lines, moment, status_text, table
 from convergence.v1.pipeline_service_pb2 import Pipeline, PipelineSummary, VariableDeclaration
 from convergence.v1.run_pb2 import Fault, Run
 from convergence.v1.system_service_pb2 import SystemInfo
@@ -121,12 +121,6 @@ def pipeline_parts(pipeline: Pipeline) -> list[RenderableType]:
         parts += ["", table(*columns, rows=steps, numbers=("TIMEOUT", "ATTEMPTS"))]
     text = "\n".join(clean_line(line) for line in pipeline.yaml.splitlines())
     return [*parts, *_faults(pipeline.faults), "", Text(text)]
-
-
-def clean_line(line: str) -> str:
-    """A line of a file with its indentation, and without control characters."""
-    indentation = len(line) - len(line.lstrip(" "))
-    return " " * indentation + "".join(c if c.isprintable() else "\ufffd" for c in line[indentation:])
 
 
 def tenants_table(tenants: Sequence[Tenant]) -> RenderableType:

@@ -10,6 +10,11 @@ FAILED answer says why in `details["error"]`, a SUCCESS with `"warning": True` s
 on_warning. An engine may declare `Config`, a pydantic model with `extra="forbid"`: its steps are then checked before a
 run is accepted, and its validators find the ps_template under `info.context`.
 
+An engine may also have a method `async def plan(self, step_config: dict, context: dict) -> dict`, for runs that only
+plan: it finds out what `execute` would do, and changes nothing; the warehouse in its context refuses writes. Its answer
+may have sql, tables_read, table_written, write_mode, schema_changes, estimated_bytes and warnings; changes and warnings
+are lists of sentences.
+
 Settings called `query` or `sql` are BigQuery SQL: variables in them are escaped for the position they stand in.
 
 Nothing else is needed; the types below are for authors who like their editor to help.
@@ -57,6 +62,26 @@ class StepWarehouse(Protocol):
 
         Returns job_id, table, rows_written, table_created, added_columns, adopted (true when an earlier try had written
         already), bytes_processed, bytes_billed, slot_milliseconds.
+        """
+        ...
+
+    async def plan_query(
+        self,
+        sql: str,
+        table: str,
+        *,
+        write_mode: str = "append",
+        schema: Sequence[Mapping[str, Any]] = (),
+        table_config: Mapping[str, Any] | None = None,
+        partition_date: str | None = None,
+        merge_keys: Sequence[str] = (),
+        allow_field_addition: bool = False,
+        maximum_bytes_billed: int | None = None,
+    ) -> dict[str, Any]:
+        """What `write_query` would do with the same arguments; it changes nothing, and raises what that would raise.
+
+        Returns sql, tables_read, table_written, write_mode, schema_changes, estimated_bytes and warnings, as an
+        engine's `plan` answers them.
         """
         ...
 

@@ -180,7 +180,8 @@ class _Examination:
         return frozenset(other.dataset.lower() for other in others if other.project == self._own.project)
 
     def _step(self, index: int, step: Step) -> StepSnapshot:
-        values = self._variables.values_in(index, step)
+        resolved = self._variables.resolved_in(index, step)
+        values = resolved.values if resolved else None
         model = self._config_model(index, step)
         known = self._variables.known_in(step)
         sound = [
@@ -197,6 +198,7 @@ class _Examination:
             name=_step_name(step, values or {}),
             settings=step.settings,
             variables=values or {},
+            origins=resolved.origins if resolved else {},
             tables_named_by_file=tuple(sorted(named)),
         )
 

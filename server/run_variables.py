@@ -10,6 +10,7 @@ from server.domain.pipeline import Step, Variable
 from server.domain.variables import (
     CONTEXT_NAMES,
     LATE_NAMES,
+    Resolved,
     check_request_names,
     names_in,
     render_text,
@@ -81,10 +82,11 @@ class RunVariables:
 
     def values(self) -> dict[str, str] | None:
         """The values in the pipeline's own strings, or None with what is wrong noted."""
-        return self._resolve({}, None, self._declared)
+        resolved = self._resolve({}, None, self._declared)
+        return resolved.values if resolved else None
 
-    def values_in(self, index: int, step: Step) -> dict[str, str] | None:
-        """The values in a step, or None with what is wrong noted."""
+    def resolved_in(self, index: int, step: Step) -> Resolved | None:
+        """The values in a step and their origins, or None with what is wrong noted."""
         return self._resolve(step.variables, index, self._declared)
 
     def values_of_file(self, step: Step) -> dict[str, str] | None:
@@ -117,12 +119,12 @@ class RunVariables:
             self._fault(Fault("CIRCULAR_VARIABLE", "pipeline_id is made of variables that use {pipeline_id}"), path)
             return template
         declared = {name: variable for name, variable in self._declared.items() if name in needed}
-        values = self._resolve({}, None, declared)
-        return render_text(template, values) if values else template
+        resolved = self._resolve({}, None, declared)
+        return render_text(template, resolved.values) if resolved else template
 
     def _resolve(
         self, step: Mapping[str, Variable], index: int | None, declared: Mapping[str, Variable]
-    ) -> dict[str, str] | None:
+    ) -> Resolved | None:
         try:
             return self._values(step, declared, wrong=())
         except Refused as refusal:
@@ -135,7 +137,7 @@ class RunVariables:
 
     def _values(
         self, step: Mapping[str, Variable], declared: Mapping[str, Variable], *, wrong: Collection[str]
-    ) -> dict[str, str]:
+    ) -> Resolved:
         is_right = {name: name not in wrong and f"variables.{name}" not in wrong for name in (*self._request, "date")}
         return resolve(
             context=self._context,
@@ -143,7 +145,7 @@ class RunVariables:
             step=step,
             request_date=self._request_date if is_right["date"] else None,
             request={name: value for name, value in self._request.items() if is_right[name]},
-        ).values
+        )
 
     def _placed(self, fault: Fault, step: Mapping[str, Variable], index: int | None) -> Fault:
         """What the request brought keeps its field there; what the file says gets its place in the file."""

@@ -5,13 +5,13 @@ import hashlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from server.catalog import PipelineNotFound
 from server.domain.faults import Refused
 from server.domain.pipeline import PipelineName
-from server.domain.run import Run, RunEvent, RunStatus, RunTrigger
+from server.domain.run import Run, RunEvent, RunKind, RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT, TenantState
 from server.errors import (
     InvalidRequest,
@@ -27,6 +27,7 @@ from server.store.port import ControlStore, NewRun, RequestConflict, RequestKey,
 
 _HEARTBEAT_SECONDS = 15.0
 _EVENT_BATCH = 500
+_METHODS = {RunKind.EXECUTE: "RunPipeline", RunKind.PLAN: "PlanPipeline"}
 SETUP_PROVIDER = "setup"
 """Pipelines of this provider build infrastructure: operators run them, and also for tenants that are not active."""
 
@@ -50,18 +51,21 @@ class Runs:
         self._preparation = preparation
         self._heartbeat_seconds = heartbeat_seconds
 
-    async def start(self, caller: Caller, request: RunRequest, *, request_id: str = "") -> Run:
+    async def start(
+        self, caller: Caller, request: RunRequest, *, request_id: str = "", kind: RunKind = RunKind.EXECUTE
+    ) -> Run:
         """Check everything, then accept the run; nothing is recorded of a refused one.
 
         Raises:
             InvalidRequest: with every fault. PipelineMissing, TenantNotFound, TenantNotActive, RequestIdReused.
         """
-        key = request_key(caller.tenant_id, "RunPipeline", request_id, _content(request))
+        key = request_key(caller.tenant_id, _METHODS[kind], request_id, _content(request))
         try:
             if key is not None and (earlier := await self._store.find_request(key)):
                 return earlier
             tenant = await self._tenant_facts(caller.tenant_id, request.name)
-            return await self._store.accept_run(await self.prepare(caller, request, tenant, key))
+            prepared = await self.prepare(caller, request, tenant, key)
+            return await self._store.accept_run(replace(prepared, kind=kind))
         except RequestConflict:
             raise RequestIdReused from None
 

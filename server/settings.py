@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """Address of BigQuery's API when it is not the public one; plain `http` is for test servers."""
     bigquery_location: str = "US"
     """Location of a tenant's dataset when onboarding does not name one."""
+    bigquery_price_per_tib: Annotated[float, Field(ge=0)] = 6.25
+    """US dollars for a TiB that a query reads, for the estimates of plans."""
     maximum_bytes_billed: Annotated[int, Field(ge=1)] | None = None
     """Most bytes that one statement of a step may bill; a tenant's and a step's own limit can only be smaller."""
     mail_from: str = "convergence@localhost"

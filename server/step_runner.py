@@ -12,7 +12,7 @@ from processors.base import Mail, ProcessorError
 from server.domain.faults import Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepSnapshot
 from server.domain.run import Effect, Run, StepRun, StepStatus
-from server.domain.schema import DatasetRef
+from server.domain.schema import DatasetRef, TableRef
 from server.effects import EffectJournal, Usage, settle, told
 from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
@@ -99,6 +99,23 @@ class StepRunner:
         access = self._access(call.claim, call.snapshot)
         warehouse = TenantWarehouse(self._warehouse, self._store, access, journal)
         return Attempt(call, self._context(call, warehouse, logs), warehouse, self._load, journal)
+
+    async def plan(self, call: StepCall, logs: Logs, to_come: dict[TableRef, str]) -> Mapping[str, Any]:
+        """What the processor says that the step would do; nothing when it has no method for that.
+
+        `to_come` has the tables that earlier steps write, by step, and gets those of this one. Raises what the
+        processor raises.
+        """
+        access = replace(self._access(call.claim, call.snapshot), planning=True, to_come=dict(to_come))
+        warehouse = TenantWarehouse(self._warehouse, self._store, access)
+        try:
+            engine, config = await in_own_thread(self._load, call)
+            plan = getattr(engine, "plan", None)
+            told = await plan(config, self._context(call, warehouse, logs)) if plan else {}
+        finally:
+            warehouse.close()
+            to_come.update(dict.fromkeys(warehouse.planned, call.snapshot.step_id))
+        return told if isinstance(told, Mapping) else {"sql": None}
 
     async def conclude(self, attempt: "Attempt", result: StepResult) -> StepResult:
         """The result with the attempt's writes; those whose end is not known are stopped, and asked about."""

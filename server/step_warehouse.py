@@ -47,6 +47,8 @@ class StepAccess:
     """The step is part of the setup and may make the x_meta_ tables."""
     planning: bool = False
     """Nothing may be changed."""
+    to_come: Mapping[TableRef, str] = field(default_factory=dict)
+    """In a plan, the tables that earlier steps write, with their step_id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class TenantWarehouse:
         self._journal = journal
         self._numbers = Counter[str]()
         self._closed = False
+        self.planned: list[TableRef] = []
+        """Destinations of the writes that were planned."""
         self.project = access.own.project
         self.dataset = access.own.dataset
 
@@ -96,8 +100,19 @@ class TenantWarehouse:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
         self._require_open()
         write = await self._checked(sql, table, self._job_id(table, options.get("write_mode", "append")), **options)
-        plan = await self._warehouse.plan_write(write.effect)
+        self.planned.append(write.effect.destination)
+        try:
+            plan = await self._warehouse.plan_write(write.effect)
+        except WarehouseError as error:
+            awaited = [table for table in write.query.tables if table in self._access.to_come]
+            if error.reason != "TABLE_NOT_FOUND" or not awaited:
+                raise
+            return {**_told_write(write), "warnings": [self._not_yet(table) for table in awaited]}
         return _told_plan(write, plan)
+
+    def _not_yet(self, table: TableRef) -> str:
+        step_id = self._access.to_come[table]
+        return f"reads {table}, which step {step_id} writes: what it reads is not known before that"
 
     async def _checked(
         self,
@@ -273,15 +288,22 @@ def _with_limit(error: WarehouseError, limit_of: str) -> WarehouseError:
     return WarehouseError(error.reason, f"{error.message}; the limit is the {limit_of}'s maximum_bytes_billed")
 
 
+def _told_write(write: _Write) -> dict[str, Any]:
+    return {
+        "sql": write.query.sql,
+        "tables_read": [str(table) for table in write.query.tables],
+        "table_written": str(write.effect.destination),
+        "write_mode": write.effect.mode,
+    }
+
+
 def _told_plan(write: _Write, plan: WritePlan) -> dict[str, Any]:
     destination = str(write.effect.destination)
     changes = [f"{destination} is created"] if plan.table.created else []
     changes += [f"{destination} gets the column {column}" for column in plan.table.added_columns]
     return {
-        "sql": write.query.sql,
+        **_told_write(write),
         "tables_read": [str(table) for table in sorted(plan.dry_run.reads)],
-        "table_written": destination,
-        "write_mode": write.effect.mode,
         "schema_changes": changes,
         "estimated_bytes": plan.dry_run.bytes_processed,
         "warnings": list(plan.warnings),

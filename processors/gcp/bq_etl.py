@@ -138,6 +138,12 @@ class BigQueryETLEngine:
         context["progress"](f"Wrote {rows} rows to {table}", rows=rows)
         return {"status": "SUCCESS", "rows_processed": rows, "details": result}
 
+    async def plan(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
+        """What `execute` would read, write and change."""
+        config = self.Config.model_validate(step_config)
+        warehouse = context["warehouse"]
+        return await warehouse.plan_query(config.source.query, config.destination.table, **_options(config, context))
+
 
 def _options(config: BigQueryETLEngine.Config, context: Context) -> dict[str, Any]:
     destination = config.destination

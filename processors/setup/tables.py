@@ -5,6 +5,16 @@ from typing import Any
 from processors.base import Context
 
 
+async def plan_tables(context: Context) -> dict[str, Any]:
+    """Which of the ps_template's tables are missing. Columns that tables lack are found when the step runs."""
+    warehouse = context["warehouse"]
+    there = set(await warehouse.list_tables())
+    missing = [name for name in context["ps_template"]["schemas"] if name not in there]
+    return {
+        "schema_changes": [f"{warehouse.project}.{warehouse.dataset}.{name} is created" for name in missing],
+    }
+
+
 async def ensure_tables(context: Context, *, location: str, description: str) -> dict[str, Any]:
     """Create the run's own dataset and every table that the ps_template lists; add columns that are missing."""
     warehouse, progress = context["warehouse"], context["progress"]

@@ -9,9 +9,18 @@ from convergence.v1 import pipeline_service_pb2, run_pb2, tenant_service_pb2
 from server.catalog import Entry, Source
 from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
+from server.domain.plan import Plan, PlanStep
 from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant
 from server.plain import plain_mapping
+
+_ORIGINS = {
+    "context": run_pb2.ResolvedVariable.CONTEXT,
+    "pipeline": run_pb2.ResolvedVariable.PIPELINE,
+    "request date": run_pb2.ResolvedVariable.REQUEST_DATE,
+    "step": run_pb2.ResolvedVariable.STEP,
+    "request": run_pb2.ResolvedVariable.REQUEST,
+}
 
 
 def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
@@ -48,10 +57,40 @@ def run(record: Run) -> run_pb2.Run:
         failed_step=record.failed_step,
         steps=[step_run(step) for step in record.steps],
         trigger=run_pb2.Run.Trigger.Value(record.trigger.value),
-        kind=run_pb2.Run.EXECUTE,
+        kind=run_pb2.Run.Kind.Value(record.kind.value),
+        plan=_plan(record.plan) if record.plan else None,
         rows_processed=record.rows_processed,
         config_hash=record.config_hash,
         created_by=record.created_by,
+    )
+
+
+def _plan(record: Plan) -> run_pb2.Plan:
+    return run_pb2.Plan(
+        steps=[_plan_step(step) for step in record.steps],
+        faults=[fault(item) for item in record.faults],
+        estimated_bytes=record.estimated_bytes,
+        estimated_cost_usd=record.estimated_cost_usd,
+    )
+
+
+def _plan_step(record: PlanStep) -> run_pb2.PlanStep:
+    return run_pb2.PlanStep(
+        step_id=record.step_id,
+        ps_type=record.ps_type,
+        settings=struct(record.settings),
+        variables=[
+            run_pb2.ResolvedVariable(name=item.name, value=item.value, origin=_ORIGINS[item.origin])
+            for item in record.variables
+        ],
+        sql=record.sql,
+        tables_read=record.tables_read,
+        table_written=record.table_written,
+        write_mode=record.write_mode,
+        schema_changes=record.schema_changes,
+        estimated_bytes=record.estimated_bytes,
+        estimated_cost_usd=record.estimated_cost_usd,
+        warnings=record.warnings,
     )
 
 

@@ -16,7 +16,7 @@ from server.api.requests import checked_request_id, known_names, moments, own_te
 from server.catalog import Catalog, Entry, PipelineNotFound
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
-from server.domain.run import Run, RunStatus
+from server.domain.run import Run, RunKind, RunStatus
 from server.domain.tenant import Scope
 from server.errors import InvalidRequest, PermissionDenied, PipelineMissing
 from server.preparation import RunRequest
@@ -35,6 +35,13 @@ class PipelineServicer(PipelineServiceServicer):
 
     async def RunPipeline(self, request: pb.RunPipelineRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
+        return await self._accept(request, RunKind.EXECUTE)
+
+    async def PlanPipeline(self, request: pb.PlanPipelineRequest, context: Context) -> run_pb2.Run:
+        """See the proto."""
+        return await self._accept(request, RunKind.PLAN)
+
+    async def _accept(self, request: pb.RunPipelineRequest | pb.PlanPipelineRequest, kind: RunKind) -> run_pb2.Run:
         principal = current_principal.get()
         if request.provider == SETUP_PROVIDER and not principal.is_admin:
             raise PermissionDenied(f"Pipelines of the provider {SETUP_PROVIDER} need the scope {Scope.ADMIN}.")
@@ -42,6 +49,7 @@ class PipelineServicer(PipelineServiceServicer):
             Caller(own_tenant(request), principal.key_id),
             RunRequest(pipeline_name(request), request.date or None, dict(request.variables)),
             request_id=checked_request_id(request),
+            kind=kind,
         )
         return convert.run(run)
 
@@ -122,6 +130,7 @@ def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
         statuses=known_names(RunStatus, run_pb2.Run.Status.Name, request.statuses, "statuses"),
         created_after=created_after,
         created_before=created_before,
+        kind=RunKind.PLAN if request.kind == run_pb2.Run.PLAN else RunKind.EXECUTE,
     )
 
 

@@ -154,6 +154,8 @@ class StepSnapshot(StepBase):
     """Merged settings in which `{variables}` still stand: some values are known only when the step starts."""
     variables: dict[str, str]
     """The resolved value of every variable that is known at accept time."""
+    origins: dict[str, str] = Field(default_factory=dict)
+    """Who set each: `context`, `pipeline`, `request date`, `step` or `request`."""
     tables_named_by_file: tuple[str, ...] = ()
     """`project.dataset.table`, without partition, of every table that the pipeline file itself names in the SQL."""
 

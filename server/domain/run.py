@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.domain.pipeline import PipelineName
+from server.domain.plan import Plan
 
 
 class RunStatus(StrEnum):
@@ -41,6 +42,14 @@ class StepStatus(StrEnum):
     def is_terminal(self) -> bool:
         """Whether the step has ended."""
         return self not in {StepStatus.PENDING, StepStatus.RUNNING}
+
+
+class RunKind(StrEnum):
+    """What a run is for."""
+
+    EXECUTE = "EXECUTE"
+    PLAN = "PLAN"
+    """It executes nothing, and finds out what the steps would do."""
 
 
 class RunTrigger(StrEnum):
@@ -136,6 +145,9 @@ class Run(Record):
     created_by: str = ""
     """key_id of the API key that asked for the run; '' for the system's own."""
     steps: tuple[StepRun, ...] = ()
+    kind: RunKind = RunKind.EXECUTE
+    plan: Plan | None = None
+    """Of a run of the kind PLAN, once it has ended."""
 
 
 class LogEntry(Record):

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from server.domain.pipeline import PipelineName, RunSnapshot
-from server.domain.run import Effect, LogEntry, Run, RunEvent, RunStatus, RunTrigger, StepRun
+from server.domain.plan import Plan
+from server.domain.run import Effect, LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 
 MAX_LEASES_LOST = 3
@@ -58,6 +59,7 @@ class NewRun:
     snapshot: RunSnapshot
     created_by: str = ""
     request: RequestKey | None = None
+    kind: RunKind = RunKind.EXECUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class RunFilter:
     """At this time or later."""
     created_before: datetime | None = None
     """Before this time."""
+    kind: RunKind = RunKind.EXECUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class RunEnd:
     error_message: str = ""
     failed_step: str = ""
     rows_processed: int = 0
+    plan: Plan | None = None
     activates_tenant: bool = False
     """The run made the tenant's dataset: an ONBOARDING tenant becomes ACTIVE with it."""
     logs: tuple[LogEntry, ...] = ()
@@ -216,7 +220,10 @@ class ControlStore(Protocol):
         ...
 
     async def accept_run(self, new: NewRun) -> Run:
-        """Store run, snapshot, first event, request id and outbox entries. Repeatable. Raises RequestConflict."""
+        """Store run, snapshot, first event, request id and outbox entries. Repeatable. Raises RequestConflict.
+
+        A run of the kind PLAN leaves no outbox entries, now and later: the x_meta_ tables tell of what was executed.
+        """
         ...
 
     async def get_run(self, pipeline_logging_id: str) -> Run | None:

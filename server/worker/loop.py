@@ -4,7 +4,9 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from server.domain.run import RunKind
 from server.executor import STOP_SECONDS, RunExecution
+from server.planning import PlanExecution
 from server.settings import Settings
 from server.step_runner import StepRunner
 from server.store.port import Claim, ControlStore, Lease, LeaseLost, StoreBusy
@@ -23,7 +25,7 @@ class Worker:
         self._store = store
         self._runner = runner
         self._settings = settings
-        self._running: dict[Lease, tuple[RunExecution, asyncio.Task[None]]] = {}
+        self._running: dict[Lease, tuple[RunExecution | PlanExecution, asyncio.Task[None]]] = {}
         self._abandoned: set[Lease] = set()
         self._draining = asyncio.Event()
         self._slot_freed = asyncio.Event()
@@ -77,11 +79,16 @@ class Worker:
             task.cancel()
 
     def _start(self, claim: Claim) -> None:
-        execution = RunExecution(claim, self._store, self._runner)
+        execution = self._execution(claim)
         task = asyncio.create_task(self._execute(claim.lease, execution))
         self._running[claim.lease] = (execution, task)
 
-    async def _execute(self, lease: Lease, execution: RunExecution) -> None:
+    def _execution(self, claim: Claim) -> RunExecution | PlanExecution:
+        if claim.run.kind is RunKind.PLAN:
+            return PlanExecution(claim, self._store, self._runner, price_per_tib=self._settings.bigquery_price_per_tib)
+        return RunExecution(claim, self._store, self._runner)
+
+    async def _execute(self, lease: Lease, execution: RunExecution | PlanExecution) -> None:
         try:
             await execution.run()
         except LeaseLost:

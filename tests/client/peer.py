@@ -115,6 +115,7 @@ def _method(name: str):
 
 for _name in (
     "RunPipeline",
+    "PlanPipeline",
     "GetRun",
     "ListRuns",
     "CancelRun",

@@ -22,7 +22,7 @@ from convergence.v1.pipeline_service_pb2 import (
     PipelineSummary,
     VariableDeclaration,
 )
-from convergence.v1.run_pb2 import Fault, LogEntry, Run, RunEvent, StepRun
+from convergence.v1.run_pb2 import Fault, LogEntry, Plan, PlanStep, ResolvedVariable, Run, RunEvent, StepRun
 from convergence.v1.system_service_pb2 import SystemInfo
 from convergence.v1.tenant_service_pb2 import ListTenantsResponse, Tenant
 
@@ -705,3 +705,57 @@ async def test_the_key_is_on_a_line_of_its_own(cli, peer, columns):
     lines = await lines_in_a_terminal(cli, "tenants", "onboard", TENANT, "--no-wait", columns=columns)
 
     assert made.api_key_secret in lines
+
+
+def a_plan(*faults: Fault) -> Plan:
+    step = PlanStep(
+        step_id="load",
+        ps_type="gcp.bq_etl",
+        variables=[ResolvedVariable(name="month", value="2025-11", origin=ResolvedVariable.REQUEST)],
+        sql="SELECT cost\n  FROM costs \x1b[31m",
+        tables_read=["p.acme_corp.costs"],
+        table_written="p.acme_corp.sums",
+        write_mode="merge",
+        schema_changes=["p.acme_corp.sums is created"],
+        estimated_bytes=3 * 2**30,
+        estimated_cost_usd=0.02,
+        warnings=["the query reads every partition"],
+    )
+    return Plan(steps=[step], faults=faults, estimated_bytes=3 * 2**30, estimated_cost_usd=0.02)
+
+
+@pytest.mark.parametrize(
+    ("faults", "code"),
+    [([], 0), ([Fault(reason="TABLE_NOT_FOUND", message="no such table", step_id="load", field="steps[0].query")], 1)],
+)
+async def test_a_plan_is_shown_and_its_faults_decide_the_exit_code(cli, peer, faults, code):
+    peer.answers["PlanPipeline"] = a_run()
+    peer.streams = [all_events(events_of())]
+    peer.answers["GetRun"] = a_run(Run.SUCCESS, kind=Run.PLAN, plan=a_plan(*faults))
+
+    ended = await cli("plan", "gcp/cost/cost_billing", "--tenant", TENANT, "--var", "month=2025-11")
+
+    assert (ended.code, ended.err) == (code, "")
+    for words in (
+        "load  gcp.bq_etl",
+        "p.acme_corp.sums (merge)",
+        "3.0 GiB, about $0.02",
+        "month     2025-11  REQUEST",
+        "    SELECT cost\n      FROM costs \ufffd[31m\n",
+        "p.acme_corp.sums is created",
+        "warning: the query reads every partition",
+    ):
+        assert words in ended.out
+    assert ("step load, steps[0].query: no such table" in ended.out) is bool(faults)
+
+
+async def test_a_plan_for_machines(cli, peer):
+    peer.answers["PlanPipeline"] = a_run()
+    peer.streams = [all_events(events_of())]
+    peer.answers["GetRun"] = a_run(Run.SUCCESS, kind=Run.PLAN, plan=a_plan())
+
+    ended = await cli("plan", "gcp/cost/cost_billing", "--tenant", TENANT, "--json")
+
+    (document,) = ended.documents
+    assert document["plan"]["steps"][0]["estimated_bytes"] == str(3 * 2**30)
+    assert ended.code == 0

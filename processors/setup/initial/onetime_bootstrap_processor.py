@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from processors.base import Context, ProcessorError
-from processors.setup.tables import ensure_tables
+from processors.setup.tables import ensure_tables, plan_tables
 
 _CENTRAL_DATASET = "tenants"
 
@@ -20,6 +20,10 @@ class OnetimeBootstrapProcessor:
 
         location: str = "US"
         """BigQuery location; it cannot be changed later."""
+
+    async def plan(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Which tables would be created."""
+        return await plan_tables(context)
 
     async def execute(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
         """Create dataset and tables. Details: dataset_created, tables_created, columns_added."""

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from processors.base import Context, ProcessorError
-from processors.setup.tables import ensure_tables
+from processors.setup.tables import ensure_tables, plan_tables
 
 
 class TenantOnboardingProcessor:
@@ -33,6 +33,11 @@ class TenantOnboardingProcessor:
             if value is None:
                 return None
             return _expect(value, info, "project", "the tenants' datasets are in one project")
+
+    async def plan(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Which tables would be created."""
+        await _require_own_dataset(context)
+        return await plan_tables(context)
 
     async def execute(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
         """Create dataset and tables. Details: dataset_created, tables_created, columns_added."""

@@ -13,7 +13,7 @@ from server.store.sqlite.runs import (
     announce,
     end_open_steps,
     ended,
-    note,
+    note_run,
     store_step,
     stored_run,
     stored_steps,
@@ -129,7 +129,7 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
     ).fetchone()
     run = stored_run(tx, pipeline_logging_id)
     # Whose it is now is shown in the queue's table.
-    note(tx, run.tenant_id, "run", pipeline_logging_id)
+    note_run(tx, pipeline_logging_id)
     return Claim(
         Lease(pipeline_logging_id, worker_id, epoch),
         run,
@@ -257,9 +257,17 @@ def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
 def _end_run(tx: Transaction, pipeline_logging_id: str, end: RunEnd) -> Run:
     tx.execute(
         """
-        UPDATE runs SET status = ?, finished_at = ?, error_message = ?, failed_step = ?, rows_processed = ?
+        UPDATE runs SET status = ?, finished_at = ?, error_message = ?, failed_step = ?, rows_processed = ?, plan = ?
         WHERE pipeline_logging_id = ?
         """,
-        (end.status, tx.now, end.error_message, end.failed_step, end.rows_processed, pipeline_logging_id),
+        (
+            end.status,
+            tx.now,
+            end.error_message,
+            end.failed_step,
+            end.rows_processed,
+            end.plan.model_dump_json() if end.plan else None,
+            pipeline_logging_id,
+        ),
     )
     return announce(tx, pipeline_logging_id)

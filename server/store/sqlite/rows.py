@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from server.domain.pipeline import PipelineName
-from server.domain.run import LogEntry, Run, RunEvent, RunStatus, RunTrigger, StepRun
+from server.domain.plan import Plan
+from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
 from server.domain.tenant import ApiKey, Scope, Tenant, TenantState
 from server.store.sqlite.database import from_micros, to_micros
 
@@ -42,6 +43,8 @@ def run_of(row: sqlite3.Row, steps: Iterable[StepRun] = ()) -> Run:
         created_by=row["created_by"],
         rows_processed=row["rows_processed"],
         steps=tuple(steps),
+        kind=RunKind(row["kind"]),
+        plan=Plan.model_validate_json(row["plan"]) if row["plan"] else None,
     )
 
 

@@ -37,9 +37,9 @@ def accept(tx: Transaction, new: NewRun) -> Run:
         )
     run = stored_run(tx, new.pipeline_logging_id)
     add_event(tx, run.pipeline_logging_id, run)
-    note(tx, run.tenant_id, "run", run.pipeline_logging_id)
+    note_run(tx, run.pipeline_logging_id)
     for step in steps:
-        note(tx, run.tenant_id, "step", f"{run.pipeline_logging_id}/{step.step_id}")
+        note_run(tx, run.pipeline_logging_id, step.step_id)
     return run
 
 
@@ -49,8 +49,8 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
     tx.execute(
         """
         INSERT INTO runs (pipeline_logging_id, tenant_id, pipeline_id, provider, domain, template_name, status,
-                          trigger_kind, run_date, variables, config_hash, created_by, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?)
+                          trigger_kind, run_date, variables, config_hash, created_by, created_at, kind)
+        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             new.pipeline_logging_id,
@@ -65,6 +65,7 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
             new.config_hash,
             new.created_by,
             tx.now,
+            new.kind,
         ),
     )
 
@@ -105,6 +106,7 @@ def stored_steps(tx: Transaction, pipeline_logging_id: str) -> list[StepRun]:
 def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, limit: int) -> list[Run]:
     """A page of runs, newest first."""
     conditions: list[tuple[str, object]] = [
+        ("kind = ?", wanted.kind),
         ("tenant_id = ?", wanted.tenant_id),
         ("pipeline_id = ?", wanted.pipeline_id),
         ("provider = ?", wanted.provider),
@@ -167,15 +169,12 @@ def ended(tx: Transaction, step: StepRun, status: StepStatus, message: str) -> S
 
 def store_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> StepRun:
     """Replace a step's record, and tell watchers and mirror."""
-    (tenant_id,) = tx.execute(
-        "SELECT tenant_id FROM runs WHERE pipeline_logging_id = ?", (pipeline_logging_id,)
-    ).fetchone()
     tx.execute(
         "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
         (step.model_dump_json(), pipeline_logging_id, step.step_id),
     )
     add_event(tx, pipeline_logging_id, step)
-    note(tx, tenant_id, "step", f"{pipeline_logging_id}/{step.step_id}")
+    note_run(tx, pipeline_logging_id, step.step_id)
     return step
 
 
@@ -184,7 +183,7 @@ def announce(tx: Transaction, pipeline_logging_id: str) -> Run:
     run = stored_run(tx, pipeline_logging_id)
     # Watchers know the steps from the first event and from the steps' own.
     add_event(tx, pipeline_logging_id, run.model_copy(update={"steps": ()}))
-    note(tx, run.tenant_id, "run", pipeline_logging_id)
+    note_run(tx, pipeline_logging_id)
     return run
 
 
@@ -204,6 +203,19 @@ def events(tx: Transaction, pipeline_logging_id: str, after: int, limit: int) ->
         (pipeline_logging_id, after, limit),
     )
     return [event_of(row) for row in rows]
+
+
+def note_run(tx: Transaction, pipeline_logging_id: str, step_id: str = "") -> None:
+    """Leave a note that a run's projection, or that of one of its steps, is out of date; plans have none."""
+    tx.execute(
+        "INSERT INTO outbox (tenant_id, kind, key)"
+        " SELECT tenant_id, ?, ? FROM runs WHERE pipeline_logging_id = ? AND kind = 'EXECUTE'",
+        (
+            "step" if step_id else "run",
+            f"{pipeline_logging_id}/{step_id}" if step_id else pipeline_logging_id,
+            pipeline_logging_id,
+        ),
+    )
 
 
 def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:

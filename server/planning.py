@@ -1,0 +1,184 @@
+"""One claimed run of the kind PLAN: what its steps would do, found out without doing it."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from processors.base import ProcessorError
+from server.domain.faults import Fault, Refused
+from server.domain.pipeline import StepSnapshot
+from server.domain.plan import Plan, PlanStep, ResolvedVariable
+from server.domain.run import Run, RunStatus, StepRun, StepStatus
+from server.domain.schema import TableRef
+from server.executor import LogBuffer
+from server.pipeline_files.places import field_path
+from server.rendering import templates, with_strings
+from server.run_variables import with_late_samples
+from server.step_runner import StepCall, StepRunner
+from server.store.port import Claim, ControlStore, LeaseLost, RunEnd, StepEnd, StoreBusy
+from server.warehouse.port import WarehouseError
+
+_TIB = 2**40
+_CANCELLED = "the plan was cancelled"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of the plan so far."""
+
+    steps: list[PlanStep] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    to_come: dict[TableRef, str] = field(default_factory=dict)
+    """Tables that earlier steps would create, with their step_id."""
+
+
+class PlanExecution:
+    """Executes one claim of a plan. `cancel` ends it; cancelling the task that awaits `run` abandons it unrecorded."""
+
+    def __init__(self, claim: Claim, store: ControlStore, runner: StepRunner, *, price_per_tib: float) -> None:
+        self._claim = claim
+        self._store = store
+        self._runner = runner
+        self._price_per_tib = price_per_tib
+        self._logs = LogBuffer()
+        self._found = _Found()
+        self._cancel_asked = asyncio.Event()
+        if claim.run.status is RunStatus.CANCELLING:
+            self._cancel_asked.set()
+
+    def cancel(self) -> None:
+        """End the plan; what was found is dropped."""
+        self._cancel_asked.set()
+
+    async def run(self) -> Run:
+        """Plan every step, whatever its trigger. Raises LeaseLost when another worker has the run."""
+        recorded = {step.step_id: step for step in self._claim.run.steps}
+        for index, snapshot in enumerate(self._claim.snapshot.steps):
+            step = await self._store.start_step(self._claim.lease, recorded[snapshot.step_id])
+            known = len(self._found.faults)
+            if not self._cancel_asked.is_set():
+                await self._until_cancelled(index, snapshot, step)
+            await self._finish(step, self._found.faults[known:])
+        if self._cancel_asked.is_set():
+            end = RunEnd(RunStatus.CANCELLED, _CANCELLED)
+        else:
+            plan = Plan(steps=tuple(self._found.steps), faults=tuple(self._found.faults))
+            end = RunEnd(RunStatus.SUCCESS, plan=plan)
+        return await self._store.finish_run(self._claim.lease, replace(end, logs=self._logs.take()))
+
+    async def _until_cancelled(self, index: int, snapshot: StepSnapshot, step: StepRun) -> None:
+        work = asyncio.create_task(self._plan_step(index, snapshot, step))
+        asked = asyncio.create_task(self._cancel_asked.wait())
+        try:
+            await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.wait([work])
+        if not work.cancelled():
+            work.result()
+
+    async def _finish(self, step: StepRun, faults: list[Fault]) -> None:
+        status = StepStatus.FAILED if faults else StepStatus.SUCCESS
+        if self._cancel_asked.is_set():
+            status = StepStatus.CANCELLED
+        message = "; ".join(fault.message for fault in faults)
+        ended = step.model_copy(update={"status": status, "error_message": message})
+        await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take()))
+
+    async def _plan_step(self, index: int, snapshot: StepSnapshot, step: StepRun) -> None:
+        told: Mapping[str, Any] = {}
+        call = StepCall(self._claim, snapshot, step, with_late_samples({}))
+        try:
+            async with asyncio.timeout(snapshot.timeout_minutes * 60):
+                told = await self._runner.plan(call, self._logs, self._found.to_come)
+        except (LeaseLost, StoreBusy, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - foreign code: what it raises is a fault of the plan
+            found = _faults(error, snapshot, self._claim.run)
+            self._found.faults += [_placed(fault, index, snapshot) for fault in found]
+        try:
+            planned = self._planned(snapshot, told)
+        except ValidationError:
+            message = f"{snapshot.ps_type} did not answer with what a plan is made of"
+            self._found.faults.append(_placed(Fault("PS_TYPE_BROKEN", message), index, snapshot))
+            planned = self._planned(snapshot, {})
+        self._found.steps.append(planned)
+
+    def _planned(self, snapshot: StepSnapshot, told: Mapping[str, Any]) -> PlanStep:
+        known = {"sql": _sql(snapshot)} | {key: told[key] for key in _TOLD if key in told}
+        step = PlanStep.model_validate({"step_id": snapshot.step_id, "ps_type": snapshot.ps_type, **known})
+        cost = step.estimated_bytes / _TIB * self._price_per_tib
+        return step.model_copy(
+            update={"settings": _shown(snapshot), "variables": _variables(snapshot), "estimated_cost_usd": cost}
+        )
+
+
+_TOLD = ("sql", "tables_read", "table_written", "write_mode", "schema_changes", "estimated_bytes", "warnings")
+
+
+def _sql(snapshot: StepSnapshot) -> str:
+    """The step's query, also when it could not be planned; '' when it has none, or several."""
+    queries = [template for template in templates(snapshot.settings) if template.is_sql]
+    try:
+        return queries[0].render(with_late_samples(snapshot.variables)) if len(queries) == 1 else ""
+    except Refused:
+        return ""
+
+
+def _shown(snapshot: StepSnapshot) -> dict[str, Any]:
+    """The step's settings; what only a running step knows stays as `{name}`."""
+    samples = with_late_samples(snapshot.variables)
+    names = {name: f"{{{name}}}" for name in samples.keys() - snapshot.variables.keys()}
+    texts = {}
+    for template in templates(snapshot.settings):
+        try:
+            texts[template.path] = template.render(samples if template.is_sql else {**names, **snapshot.variables})
+        except Refused:
+            texts[template.path] = template.text
+    shown: dict[str, Any] = with_strings(snapshot.settings, texts)
+    return shown
+
+
+def _variables(snapshot: StepSnapshot) -> tuple[ResolvedVariable, ...]:
+    """What the step's settings use, and everything that was set for it by the file or the request."""
+    used = {name for template in templates(snapshot.settings) for name in template.names}
+    return tuple(
+        ResolvedVariable(name=name, value=value, origin=snapshot.origins.get(name, "context"))
+        for name, value in snapshot.variables.items()
+        if name in used or snapshot.origins.get(name, "context") != "context"
+    )
+
+
+def _faults(error: BaseException, snapshot: StepSnapshot, run: Run) -> list[Fault]:
+    """What went wrong, in words that the tenant may read."""
+    if isinstance(error, Refused):
+        return list(error.faults)
+    if isinstance(error, WarehouseError):
+        return [Fault(error.reason, error.message)]
+    if isinstance(error, ProcessorError):
+        return [Fault("STEP_WOULD_FAIL", str(error))]
+    if isinstance(error, TimeoutError):
+        return [Fault("TIMED_OUT", f"not planned within timeout_minutes: {snapshot.timeout_minutes:g}")]
+    logger.error("Processor %s failed to plan", snapshot.ps_type, exc_info=error,
+                 extra={"pipeline_logging_id": run.pipeline_logging_id, "step_id": snapshot.step_id})  # fmt: skip
+    message = f"{snapshot.ps_type} raised {type(error).__name__}; the worker's log has the traceback of this run"
+    return [Fault("PLAN_FAILED", message)]
+
+
+def _placed(fault: Fault, index: int, snapshot: StepSnapshot) -> Fault:
+    """The step, and the field of its query when there is only one that it can be about."""
+    queries = [template.path for template in templates(snapshot.settings) if template.is_sql]
+    place = f"steps[{index}]"
+    if fault.field:
+        place = f"{place}.{fault.field}"
+    elif len(queries) == 1:
+        place = f"{place}.{field_path(queries[0])}"
+    return replace(fault, step=snapshot.step_id, field=place)
