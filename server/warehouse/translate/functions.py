@@ -132,9 +132,30 @@ def _cast(node: exp.Expr, types: Types) -> exp.Expr:
         return _as_text(node, kind)
     if kind == "FLOAT64" and node.args["to"].is_type("bigint"):
         node.set("this", call("ROUND", node.args["this"]))
+    if kind == "STRING" and (form := _TEXT_FORMS.get(node.args["to"].this)):
+        return _from_text(node, *form)
     if kind == "BYTES" or node.args["to"].is_type("blob"):
         raise unsupported("CAST from or to BYTES")
     return node
+
+
+_TEXT_FORMS = {
+    exp.DType.BIGINT: (r"^\s*[+-]?[0-9]+\s*$", "bad INT64 value"),
+    exp.DType.BOOLEAN: (r"(?i)^(true|false)$", "bad BOOL value"),
+}
+"""The texts that BigQuery reads as a number or a truth; DuckDB reads more of them, such as 1.5 and yes."""
+
+
+def _from_text(node: exp.Expr, pattern: str, message: str) -> exp.Expr:
+    text = node.args["this"]
+    is_right = call("REGEXP_MATCHES", text.copy(), exp.Literal.string(pattern))
+    wrong = exp.Is(this=text.copy(), expression=exp.Null())
+    case = exp.Case().when(exp.or_(is_right, wrong), node.copy())
+    if isinstance(node, exp.TryCast):
+        return exp.Paren(this=case)
+    told = call("CONCAT", exp.Literal.string(f"{message}: "), text.copy())
+    failure = cast(call("ERROR", told), node.args["to"].sql("duckdb"))
+    return exp.Paren(this=case.else_(failure))
 
 
 def _as_text(node: exp.Expr, kind: str) -> exp.Expr:
@@ -162,12 +183,17 @@ def _data_type(target: exp.Expr) -> exp.Expr:
     return target
 
 
-def _places(node: exp.Expr, _types: Types) -> exp.Expr:
-    """ROUND(x, n), TRUNC(x, n): DuckDB takes n as a 32-bit integer."""
+def _places(node: exp.Expr, types: Types) -> exp.Expr:
+    """ROUND(x, n), TRUNC(x, n): DuckDB takes n as a 32-bit integer, and leaves an INT64 what it is."""
     places = node.args.get("decimals")
     if places:
         node.set("decimals", cast(places.copy(), "INTEGER"))
-    return node
+    return cast(node, "DOUBLE") if types.kind(node.args["this"]) == "INT64" else node
+
+
+def _sign(node: exp.Expr, types: Types) -> exp.Expr:
+    kind = types.kind(node.args["this"])
+    return cast(node, _NUMBERS[kind]) if kind in _NUMBERS else node
 
 
 def _integer_division(node: exp.Expr, types: Types) -> exp.Expr:
@@ -182,10 +208,34 @@ def _length(node: exp.Expr, types: Types) -> exp.Expr:
 
 
 def _substring(node: exp.Expr, _types: Types) -> exp.Expr:
-    """Position 0 means 1 on BigQuery."""
-    start = node.args["start"]
+    """Position 0 means 1 on BigQuery, and so does one that lies before the first character."""
+    text, start = node.args["this"], node.args["start"]
+    before = exp.LT(this=start.copy(), expression=exp.Neg(this=call("LENGTH", text.copy())))
     first = exp.Case().when(exp.EQ(this=start.copy(), expression=exp.Literal.number(0)), exp.Literal.number(1))
-    node.set("start", first.else_(start.copy()))
+    node.set("start", first.when(before, exp.Literal.number(1)).else_(start.copy()))
+    return node
+
+
+def _count_if(node: exp.Expr, _types: Types) -> exp.Expr:
+    """Of no rows it is 0; DuckDB's COUNT_IF is NULL then."""
+    return exp.Count(this=exp.Case().when(node.args["this"].copy(), exp.Literal.number(1)))
+
+
+def _concat(node: exp.Expr, types: Types) -> exp.Expr:
+    """Numbers are written as CAST writes them."""
+    parts = [_text_of(part, types) for part in node.expressions]
+    node.set("expressions", parts)
+    return node
+
+
+def _text_of(value: exp.Expr, types: Types) -> exp.Expr:
+    kind = types.kind(value)
+    return value if kind in ("STRING", "BYTES") else _as_text(cast(value.copy(), "VARCHAR"), kind)
+
+
+def _position(node: exp.Expr, _types: Types) -> exp.Expr:
+    if node.args.get("position") or node.args.get("occurrence"):
+        raise unsupported("INSTR with a position or an occurrence")
     return node
 
 
@@ -219,5 +269,9 @@ RULES: dict[type[exp.Expr], Rule] = {
     exp.IntDiv: _integer_division,
     exp.Length: _length,
     exp.Substring: _substring,
+    exp.CountIf: _count_if,
+    exp.Concat: _concat,
+    exp.StrPosition: _position,
+    exp.Sign: _sign,
     exp.Dot: _dot,
 }

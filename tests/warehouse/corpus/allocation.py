@@ -330,6 +330,19 @@ ALLOCATION: list[Case] = [
 ]
 TABLES: list[Case] = [
     Case(
+        "shards by a wildcard",
+        "SELECT _TABLE_SUFFIX AS month, COUNT(*) AS n FROM `usage_*` GROUP BY month ORDER BY month",
+        lambda data: by_key({name: len(rows) for name, rows in grouped(data.gcp, month).items()}),
+    ),
+    Case(
+        "shards between two suffixes",
+        """
+        SELECT SUM(cost) AS cost FROM `gac-prod-471220.cloud_billing.usage_2026*`
+        WHERE _TABLE_SUFFIX BETWEEN '04' AND '05'
+        """,
+        lambda data: [(math.fsum(cost(row) for row in data.gcp if month(row) != "202603"),)],
+    ),
+    Case(
         "shards put together",
         """
         SELECT '03' AS m, COUNT(*) AS n, SUM(cost) AS cost FROM usage_202603
@@ -404,5 +417,29 @@ TABLES: list[Case] = [
         ],
     ),
 ]
-INGESTION: list[Case] = []
+INGESTION: list[Case] = [
+    Case(
+        "rows of the last days' partitions",
+        """
+        SELECT SUM(n) AS n FROM ingested
+        WHERE _PARTITIONTIME >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 3 DAY)
+          AND _PARTITIONTIME BETWEEN TIMESTAMP('2020-01-01') AND CURRENT_TIMESTAMP()
+        """,
+        lambda _: [(3,)],
+    ),
+    Case(
+        "partitions by their day",
+        """
+        SELECT COUNT(DISTINCT _PARTITIONDATE) AS days, LOGICAL_AND(DATE(_PARTITIONTIME) = _PARTITIONDATE) AS same,
+          LOGICAL_AND(TIMESTAMP_TRUNC(_PARTITIONTIME, DAY) = _PARTITIONTIME) AS whole
+        FROM ingested WHERE _PARTITIONDATE > '2020-01-01'
+        """,
+        lambda _: [(1, True, True)],
+    ),
+    Case(
+        "the star leaves the partition out",
+        "SELECT *, DATE(i._PARTITIONTIME) > DATE '2020-01-01' AS late FROM cloud_billing.ingested AS i ORDER BY n",
+        lambda _: [(1, True), (2, True)],
+    ),
+]
 CASES: list[Case] = [*ALLOCATION, *TABLES, *INGESTION]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.warehouse.corpus.cases import Case, Data, Row, at, by_key, exact, grouped, sums
+from tests.warehouse.corpus.cases import Case, Data, Row, at, by_key, exact, grouped, month, sums
 
 EXPORT = "gcp_billing_export_resource_v1_0177BB_554433_X9Y8Z7"
 
@@ -57,6 +57,11 @@ def _kinds(data: Data) -> list[tuple[Any, ...]]:
     return [(name, len(have), round(math.fsum(map(unblended, have)), 6)) for name, have in sorted(found.items())]
 
 
+def _environments(data: Data) -> list[tuple[Any, ...]]:
+    found = grouped(data.focus, lambda row: tag(row, "environment", "env") or "untagged")
+    return [(name, len(have), money(have, "BilledCost")) for name, have in sorted(found.items())]
+
+
 def _providers(data: Data) -> list[tuple[Any, ...]]:
     found = grouped(data.focus, lambda row: (row["ProviderName"], row["ServiceCategory"]))
     return [(*key, money(have, "BilledCost"), money(have, "EffectiveCost")) for key, have in sorted(found.items())]
@@ -77,6 +82,89 @@ def _accounts(data: Data) -> list[tuple[Any, ...]]:
     found = grouped(data.focus, lambda row: row["SubAccountName"])
     costs = [(name, money(have, "BilledCost")) for name, have in found.items() if name is not None]
     return [(name, amount) for name, amount in sorted(costs, key=lambda item: -item[1])[:5]]
+
+
+def _focus_view(data: Data) -> list[tuple[Any, ...]]:
+    rows = []
+    for row in sorted(data.gcp, key=lambda row: row["resource"]["name"])[:5]:
+        regular = row["cost_type"] == "regular"
+        year, number = int(month(row)[:4]), int(month(row)[4:])
+        discount = next((c for c in row["credits"] if c["type"] == "COMMITTED_USE_DISCOUNT"), None)
+        rows.append(
+            (
+                row["location"]["zone"],
+                exact(row["cost"]),
+                datetime(year, number, 1, 8 if number == 3 else 7, tzinfo=UTC),
+                {"regular": "usage", "tax": "tax"}.get(row["cost_type"], "error"),
+                "correction" if row["adjustment_info"] else None,
+                "Usage" if discount else None,
+                exact(row["usage"]["amount"]) if regular else None,
+                row["usage"]["unit"] if regular else None,
+                ("committed" if discount else "standard") if regular else None,
+                {"us-central1": "Iowa", "us-east4": "Northern Virginia"}.get(row["location"]["region"]),
+                f"SKU ID: {row['sku']['id']}, Tier: {row['price']['tier_start_amount']}" if regular else None,
+                [
+                    *({**item, "x_type": "label", "x_inherited": False} for item in row["labels"]),
+                    *({**item, "x_type": "project_label", "x_inherited": True} for item in row["project"]["labels"]),
+                    *(
+                        {"key": t["key"], "value": t["value"], "x_type": "tag", "x_inherited": t["inherited"]}
+                        for t in row["tags"]
+                    ),
+                ],
+                [{"Name": c["name"], "Amount": exact(c["amount"]), "Type": c["type"]} for c in row["credits"]],
+                {"id": row["project"]["id"], "ancestors": row["project"]["ancestors"]},
+            )
+        )
+    return rows
+
+
+FOCUS_VIEW = f"""
+WITH region_names AS (
+  SELECT * FROM UNNEST([
+    STRUCT<id STRING, name STRING>("us-central1", "Iowa"),
+    ("us-east4", "Northern Virginia")
+  ])
+),
+usage_cost_data AS (
+  SELECT *,
+    (SELECT AS STRUCT type, id, full_name FROM UNNEST(credits)
+     WHERE type IN UNNEST(["COMMITTED_USE_DISCOUNT", "COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE"]) LIMIT 1) AS cud,
+    ARRAY(
+      (SELECT AS STRUCT key AS key, value AS value, "label" AS x_type, FALSE AS x_inherited FROM UNNEST(labels))
+      UNION ALL
+      (SELECT AS STRUCT key AS key, value AS value, "project_label" AS x_type, TRUE AS x_inherited
+       FROM UNNEST(project.labels))
+      UNION ALL
+      (SELECT AS STRUCT key AS key, value AS value, "tag" AS x_type, inherited AS x_inherited FROM UNNEST(tags))
+    ) AS focus_tags
+  FROM {EXPORT}
+)
+SELECT
+  usage_cost_data.location.zone AS AvailabilityZone,
+  CAST(usage_cost_data.cost AS NUMERIC) AS BilledCost,
+  PARSE_TIMESTAMP("%Y%m", invoice.month, "America/Los_Angeles") AS BillingPeriodStart,
+  CASE LOWER(cost_type) WHEN "regular" THEN "usage" WHEN "tax" THEN "tax" ELSE "error" END AS ChargeCategory,
+  IF(COALESCE(usage_cost_data.adjustment_info.id, usage_cost_data.adjustment_info.mode) IS NOT NULL,
+    "correction", NULL) AS ChargeClass,
+  CASE usage_cost_data.cud.type
+    WHEN "COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE" THEN "Spend"
+    WHEN "COMMITTED_USE_DISCOUNT" THEN "Usage"
+  END AS CommitmentDiscountCategory,
+  IF(usage_cost_data.cost_type = "regular", CAST(usage_cost_data.usage.amount AS NUMERIC), NULL) AS ConsumedQuantity,
+  IF(usage_cost_data.cost_type = "regular", usage_cost_data.usage.unit, NULL) AS ConsumedUnit,
+  IF(usage_cost_data.cost_type = "regular",
+    IF(LOWER(usage_cost_data.sku.description) LIKE "commitment%" OR usage_cost_data.cud IS NOT NULL,
+      "committed", "standard"), NULL) AS PricingCategory,
+  (SELECT name FROM region_names WHERE id = usage_cost_data.location.region) AS RegionName,
+  IF(usage_cost_data.cost_type = "regular",
+    CONCAT("SKU ID: ", usage_cost_data.sku.id, ", Tier: ", price.tier_start_amount), NULL) AS SkuPriceId,
+  ARRAY(SELECT AS STRUCT * FROM UNNEST(usage_cost_data.focus_tags) ORDER BY x_type, key) AS Tags,
+  ARRAY((SELECT AS STRUCT name AS Name, CAST(amount AS NUMERIC) AS Amount, type AS Type
+         FROM UNNEST(usage_cost_data.credits))) AS x_Credits,
+  (SELECT AS STRUCT usage_cost_data.project.id, usage_cost_data.project.ancestors) AS x_Project
+FROM usage_cost_data
+ORDER BY usage_cost_data.resource.name LIMIT 5
+"""
 
 
 def _three(data: Data) -> list[tuple[Any, ...]]:
@@ -267,6 +355,28 @@ FOCUS: list[Case] = [
         _accounts,
     ),
     Case(
+        "FOCUS: environment out of the JSON tags",
+        """
+        SELECT COALESCE(JSON_VALUE(Tags, '$.environment'), JSON_VALUE(Tags, '$.env'), 'untagged') AS environment,
+          COUNT(*) AS n, SUM(BilledCost) AS cost
+        FROM focus GROUP BY environment ORDER BY environment
+        """,
+        _environments,
+    ),
+    Case(
+        "FOCUS: environment by field of the JSON tags",
+        """
+        SELECT COUNT(*) AS n, COUNT(DISTINCT JSON_VALUE(Tags.application)) AS applications
+        FROM focus WHERE JSON_VALUE(Tags.environment) = 'prod'
+        """,
+        lambda data: [
+            (
+                len([row for row in data.focus if tag(row, "environment") == "prod"]),
+                len({tag(row, "application") for row in data.focus if tag(row, "environment") == "prod"} - {None}),
+            )
+        ],
+    ),
+    Case(
         "FOCUS: tag coverage by cost",
         """
         SELECT COUNTIF(Tags IS NULL) AS untagged,
@@ -358,6 +468,7 @@ FOCUS: list[Case] = [
         """,
         _three,
     ),
+    Case("Google's FOCUS view", FOCUS_VIEW, _focus_view),
 ]
 
 CASES: list[Case] = [*AWS, *FOCUS]

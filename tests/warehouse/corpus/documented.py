@@ -1,5 +1,6 @@
 """Google's documented examples for the billing export, on the shared export's table."""
 
+import json
 import math
 from decimal import Decimal
 from typing import Any
@@ -130,6 +131,11 @@ CASES: list[Case] = [
         ORDER BY invoice_month
         """,
         lambda data: by_key(sums(data.gcp, month, net)),
+    ),
+    Case(
+        "costs by the label map",
+        f"SELECT TO_JSON_STRING(labels) AS labels, SUM(cost) AS cost FROM {EXPORT} GROUP BY labels ORDER BY labels",
+        lambda data: by_key(sums(data.gcp, lambda row: json.dumps(row["labels"], separators=(",", ":")), cost)),
     ),
     Case(
         "costs by label key and value",

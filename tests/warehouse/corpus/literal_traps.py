@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - one case a line reads better than four
 
+import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,10 +12,16 @@ NULLS = "WITH n AS (SELECT 'a' AS k, 1 AS v UNION ALL SELECT 'b', NULL UNION ALL
 
 LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     # floats
+    ("NaN is the least value", "SELECT x FROM UNNEST([1.0, CAST('nan' AS FLOAT64), CAST('-inf' AS FLOAT64)]) AS x ORDER BY x", [(math.nan,), (-math.inf,), (1.0,)]),
+    ("NaN compares with nothing", "SELECT x = x, x > 1, x < 1, x != x FROM (SELECT CAST('nan' AS FLOAT64) AS x)", [(False, False, False, True)]),
+    ("NaN in MIN and MAX", "SELECT MIN(x), MAX(x) FROM UNNEST([1.0, CAST('nan' AS FLOAT64)]) AS x", [(math.nan, math.nan)]),
+    ("whole numbers become floats beside floats", "SELECT IF(TRUE, 1, 2.5), CASE WHEN TRUE THEN 1 ELSE 2.5 END, COALESCE(NULL, 1, 2.5), IFNULL(1, 2.5), GREATEST(3, 2.5), [1, 2.5], NULLIF(1, 2.0)", [(1.0, 1.0, 1.0, 1.0, 3.0, [1.0, 2.5], 1.0)]),
     ("equal across types", "SELECT 5 = 5.0, NUMERIC '5' = 5, 0.1 = NUMERIC '0.1', 'a' = 'a ', 1 IN (1.0, 2.5)", [(True, True, True, False, True)]),
     ("sums keep their type", "SELECT SUM(x), SUM(x) / COUNT(*), SUM(CAST(x AS NUMERIC)) / COUNT(*), AVG(CAST(x AS NUMERIC)) FROM UNNEST([1, 2, 2]) AS x", [(5, 5 / 3, Decimal("1.666666667"), Decimal("1.666666667"))]),
     ("NUMERIC beside other numbers", "SELECT NUMERIC '1.5' / 2, NUMERIC '1.5' * 2.0, CAST(0.1 + 0.2 AS NUMERIC), CAST(1e-10 AS NUMERIC), IF(TRUE, NUMERIC '1', 2)", [(Decimal("0.75"), 3.0, Decimal("0.3"), Decimal(0), Decimal(1))]),
     ("sums of NUMERIC are exact", "SELECT SUM(CAST(x AS NUMERIC)), SUM(x) = 0.3 FROM UNNEST([0.1, 0.1, 0.1]) AS x", [(Decimal("0.3"), False)]),
+    ("hexadecimal", "SELECT 0xFF, CAST('0x10' AS INT64)", [(255, 16)]),
+    ("DISTINCT in other aggregates", "SELECT AVG(DISTINCT x), COUNT(DISTINCT x), MAX(x > 1) FROM UNNEST([1, 1, 3]) AS x", [(2.0, 2, True)]),
     # NULLs
     ("NULLs in the order of ARRAY_AGG and STRING_AGG", f"{NULLS} SELECT ARRAY_AGG(k ORDER BY v), STRING_AGG(k, '' ORDER BY v DESC) FROM n", [(["b", "a", "c"], "cab")]),
     ("NULLs in the order of windows", f"{NULLS} SELECT k, ROW_NUMBER() OVER (ORDER BY v DESC) AS d, LAG(k) OVER (ORDER BY v) AS l FROM n ORDER BY k", [("a", 2, "b"), ("b", 3, None), ("c", 1, "a")]),
@@ -67,6 +74,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ("the whole match", "SELECT REGEXP_REPLACE('abc', r'b', r'<\\0>'), REGEXP_EXTRACT('abc', r'b.')", [("a<b>c", "bc")]),
     ("sets of characters", "SELECT TRIM('abcba', 'ab'), LPAD('abc', 8, 'def'), RPAD('abc', 5, 'de')", [("c", "defdeabc", "abcde")]),
     ("texts of other letters", "SELECT SUBSTR('äöü', 2, 1), STRPOS('äöü', 'ü'), REVERSE('äö'), LENGTH('日本')", [("ö", 3, "öä", 2)]),
+    ("booleans of text", "SELECT CAST('true' AS BOOL), CAST('FALSE' AS BOOL), SAFE_CAST('yes' AS BOOL), SAFE_CAST('1' AS BOOL), SAFE_CAST('t' AS BOOL)", [(True, False, None, None, None)]),
     ("weeks at the end of the year", "SELECT EXTRACT(WEEK FROM DATE '2026-12-31'), EXTRACT(ISOWEEK FROM DATE '2026-12-31'), DATE_TRUNC(DATE '2026-12-31', WEEK(THURSDAY)), EXTRACT(ISOYEAR FROM DATE '2025-12-29')", [(52, 53, date(2026, 12, 31), 2026)]),
     ("intervals below zero", "SELECT DATE_ADD(DATE '2026-03-31', INTERVAL -1 MONTH), DATE_DIFF('2026-01-01', '2026-01-11', WEEK), TIMESTAMP_DIFF(TIMESTAMP '2026-01-01 00:00:00+00', TIMESTAMP '2026-01-02 12:00:00+00', DAY), DATE_DIFF('2026-01-31', '2026-02-01', MONTH)", [(date(2026, 2, 28), -2, -1, -1)]),
     ("weeks and quarters of instants", "SELECT TIMESTAMP_TRUNC(t, WEEK), TIMESTAMP_TRUNC(t, ISOWEEK), TIMESTAMP_TRUNC(t, QUARTER), TIMESTAMP_TRUNC(t, MINUTE) FROM (SELECT TIMESTAMP '2026-05-20 10:11:12+00' AS t)", [(datetime(2026, 5, 17, tzinfo=UTC), datetime(2026, 5, 18, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 5, 20, 10, 11, tzinfo=UTC))]),
@@ -76,15 +84,33 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
 ]  # fmt: skip
 
 ERRORS: list[tuple[str, str]] = [
+    ("FLOAT64 overflow", "SELECT 1e308 * 10"),
+    ("POW overflow", "SELECT POW(10, 400)"),
+    ("EXP overflow", "SELECT EXP(1000)"),
     ("zero by zero", "SELECT 0.0 / 0.0"),
     ("NUMERIC division by zero", "SELECT NUMERIC '1' / 0"),
+    ("'yes' is no boolean", "SELECT CAST('yes' AS BOOL)"),
+    ("'1' is no boolean", "SELECT CAST('1' AS BOOL)"),
+    ("arrays are not compared", "SELECT [1] = [1]"),
+    ("arrays are not ordered", "SELECT a FROM (SELECT [1] AS a) ORDER BY a"),
+    ("structs are not ordered", "SELECT s FROM (SELECT STRUCT(1 AS a) AS s) ORDER BY s"),
+    ("structs have no order", "SELECT STRUCT(1 AS a) < STRUCT(2 AS a)"),
+    ("MAX of an array", "SELECT MAX(a) FROM (SELECT [1] AS a)"),
+    ("SUM of a boolean", "SELECT SUM(x > 1) FROM UNNEST([1, 2]) AS x"),
     ("SUM of a date", "SELECT SUM(d) FROM UNNEST([DATE '2026-01-01']) AS d"),
     ("AVG of a boolean", "SELECT AVG(x > 1) FROM UNNEST([1, 2]) AS x"),
+    ("COUNT DISTINCT of two", "SELECT COUNT(DISTINCT 1, 2)"),
     ("LENGTH of a number", "SELECT LENGTH(123)"),
     ("SUBSTR of a number", "SELECT SUBSTR(20260401, 1, 4)"),
     ("a date against a text column", "SELECT d = s FROM (SELECT DATE '2026-01-01' AS d, '2026-01-01' AS s)"),
     ("a number against a text column", "SELECT n = s FROM (SELECT 1 AS n, '1' AS s)"),
+    ("IN of different types", "SELECT 1 IN ('1', '2')"),
+    ("BETWEEN of different types", "SELECT 1 BETWEEN '0' AND '2'"),
+    ("CASE of different types", "SELECT CASE WHEN TRUE THEN 1 ELSE 'x' END"),
+    ("a condition that is a text", "SELECT IF('true', 1, 2)"),
+    ("NOT of a number", "SELECT NOT 1"),
     ("minus of a text", "SELECT -'1'"),
+    ("a join by texts and numbers", "SELECT 1 FROM (SELECT 1 AS k) JOIN (SELECT '1' AS k) USING (k)"),
     ("a column that a subquery does not give", "SELECT y FROM (SELECT 1 AS x)"),
     ("an alias of the next table in ON", "SELECT 1 FROM UNNEST([1]) AS a JOIN UNNEST([1]) AS b ON a = c JOIN UNNEST([1]) AS c ON TRUE"),
     ("the outer alias of a subquery that is not correlated", "SELECT (SELECT z FROM UNNEST([1]) AS x) FROM UNNEST([1]) AS y"),
@@ -92,9 +118,15 @@ ERRORS: list[tuple[str, str]] = [
     ("the star after GROUP BY", f"{T} SELECT * FROM t GROUP BY x"),
     ("a subquery of two columns", "SELECT (SELECT 1, 2)"),
     ("IN of a subquery of two columns", "SELECT 1 IN (SELECT 1, 2)"),
+    ("EXCEPT that leaves no column", "SELECT * EXCEPT (x) FROM (SELECT 1 AS x)"),
     ("REPLACE of an unknown column", "SELECT * REPLACE (1 AS z) FROM (SELECT 1 AS x)"),
     ("UNION of other numbers of columns", "SELECT 1 AS a, 2 AS b UNION ALL SELECT 1"),
+    ("a FORMAT_DATE of a text column", "SELECT FORMAT_DATE('%Y', s) FROM (SELECT '2026-01-01' AS s)"),
+    ("DATE_DIFF of text columns", "SELECT DATE_DIFF(s, s, DAY) FROM (SELECT '2026-01-01' AS s)"),
     ("a window function without OVER", "SELECT ROW_NUMBER() FROM UNNEST([1]) AS x"),
+    ("ROW_NUMBER with a frame", "SELECT ROW_NUMBER() OVER (ORDER BY x ROWS 1 PRECEDING) FROM UNNEST([1]) AS x"),
+    ("RANK without an order", "SELECT RANK() OVER () FROM UNNEST([1]) AS x"),
+    ("LAG without an order", "SELECT LAG(x) OVER () FROM UNNEST([1]) AS x"),
     ("UNION without ALL or DISTINCT", "SELECT 1 AS x UNION SELECT 1"),
     ("an unknown function of the warehouse below", "SELECT LIST_VALUE(1)"),
 ]  # fmt: skip

@@ -122,6 +122,16 @@ def _top_arrays(data: Data) -> list[tuple[Any, ...]]:
     return rows
 
 
+def _percentiles(data: Data) -> list[tuple[Any, ...]]:
+    rows = []
+    for name, members in sorted(grouped(data.gcp, service).items()):
+        values = sorted(map(cost, members))
+        place = 0.9 * (len(values) - 1)
+        low = math.floor(place)
+        rows.append((name, values[low] + (place - low) * (values[min(low + 1, len(values) - 1)] - values[low])))
+    return rows
+
+
 def _concentration(data: Data) -> list[tuple[Any, ...]]:
     found = [amount for _, amount in by_value(sums(data.gcp, lambda row: row["resource"]["name"], cost))]
     return [(len(found), math.fsum(found[:10]) / math.fsum(found))]
@@ -312,6 +322,28 @@ SHARES: list[Case] = [
         _shares,
     ),
     Case(
+        "months as columns with PIVOT",
+        f"""
+        SELECT * FROM (
+          SELECT service.description AS service, invoice.month AS month, cost FROM {EXPORT}
+        )
+        PIVOT(SUM(cost) FOR month IN ('202603', '202604', '202605'))
+        ORDER BY service
+        """,
+        _month_pivot,
+    ),
+    Case(
+        "months as columns with names",
+        f"""
+        SELECT service, march, april + may AS later FROM (
+          SELECT service.description AS service, invoice.month AS month, cost FROM {EXPORT}
+        )
+        PIVOT(SUM(cost) FOR month IN ('202603' AS march, '202604' AS april, '202605' AS may))
+        ORDER BY service
+        """,
+        lambda data: [(name, a, b + c) for name, a, b, c in _month_pivot(data)],
+    ),
+    Case(
         "months as columns with CASE and IF",
         f"""
         SELECT service.description,
@@ -360,6 +392,15 @@ SHARES: list[Case] = [
         lambda data: [
             (name, *by_value(sums(rows, project, cost))[0]) for name, rows in sorted(grouped(data.gcp, month).items())
         ],
+    ),
+    Case(
+        "90th percentile of line cost",
+        f"""
+        SELECT DISTINCT service.description AS service,
+          PERCENTILE_CONT(cost, 0.9) OVER (PARTITION BY service.description) AS p90
+        FROM {EXPORT} ORDER BY service
+        """,
+        _percentiles,
     ),
     Case(
         "share of the ten dearest resources",
