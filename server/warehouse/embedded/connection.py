@@ -12,6 +12,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 import duckdb
 
+from server.warehouse.embedded.functions import register
 from server.warehouse.embedded.session import Session
 from server.warehouse.port import WarehouseError
 
@@ -195,6 +196,7 @@ def open_file(path: Path) -> duckdb.DuckDBPyConnection:
         raise _cannot_open(str(error)) from error
     # In the connect config this setting would be read before the time zones are loaded.
     duck.execute("SET GLOBAL TimeZone = 'UTC'")
+    register(duck)
     return duck
 
 
@@ -233,6 +235,6 @@ def explain(error: duckdb.Error) -> WarehouseError:
 def _sentence(error: duckdb.Error) -> str:
     """The first line, without DuckDB's prefix, its advice on settings, and the names the translation gave."""
     line = str(error).split("\n", 1)[0]
-    line = re.sub(r"^[A-Za-z ]+ Error: ", "", line)
+    line = re.sub(r"^[A-Za-z ]+ Error: (?:Python exception occurred while executing the UDF: ValueError: )?", "", line)
     line = re.split(r" (?:Use TRY|You might need|Use SET|Did you mean)", line)[0]
     return re.sub(r'"?\b[sc]\d+"?\."?(\w+)"?', r"\1", line)

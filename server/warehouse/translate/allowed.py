@@ -1,67 +1,64 @@
 """Which parts of SQL are translated. Everything else is refused: nothing runs with another meaning."""
 
+from collections.abc import Iterator
+
 from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
+from server.warehouse.translate.aggregates import AGGREGATES
+from server.warehouse.translate.arrays import ARRAYS
+from server.warehouse.translate.casts import CASTS
+from server.warehouse.translate.dates import DATES
+from server.warehouse.translate.json_values import JSON
+from server.warehouse.translate.numbers import ARITHMETIC
+from server.warehouse.translate.operators import OPERATORS
+from server.warehouse.translate.rules import Rule, place
+from server.warehouse.translate.texts import TEXTS
 
+_PARTS = (OPERATORS, ARITHMETIC, CASTS, TEXTS, DATES, JSON, ARRAYS, AGGREGATES)
+# What the translation of queries knows itself.
 _STRUCTURE: tuple[type[exp.Expr], ...] = (
     exp.Select, exp.Subquery, exp.Union, exp.Except, exp.Intersect, exp.With, exp.CTE, exp.TableAlias,
     exp.From, exp.Join, exp.Table, exp.Unnest, exp.Where, exp.Group, exp.Rollup, exp.Cube, exp.GroupingSets,
     exp.Having, exp.Qualify, exp.Order, exp.Ordered, exp.Limit, exp.Offset, exp.Distinct,
-    exp.Window, exp.WindowSpec, exp.Alias, exp.Identifier, exp.Column, exp.Dot, exp.Star,
-    exp.Literal, exp.Boolean, exp.Null, exp.RawString, exp.Var, exp.WeekStart, exp.Paren, exp.Tuple,
-    exp.DataType, exp.DataTypeParam, exp.ColumnDef, exp.AtTimeZone, exp.PropertyEQ, exp.Bracket,
-    exp.Interval,
+    exp.WindowSpec, exp.Alias, exp.Identifier, exp.Column, exp.Star, exp.Var,
 )  # fmt: skip
-_OPERATORS: tuple[type[exp.Expr], ...] = (
-    exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between,
-    exp.Like, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.DPipe, exp.Case, exp.If, exp.Exists,
-    exp.Cast, exp.TryCast,
-)  # fmt: skip
-_FUNCTIONS: tuple[type[exp.Expr], ...] = (
-    # aggregates and windows
-    exp.Sum, exp.Count, exp.CountIf, exp.Avg, exp.Min, exp.Max, exp.AnyValue, exp.ArrayAgg, exp.GroupConcat,
-    exp.LogicalAnd, exp.LogicalOr, exp.ApproxDistinct, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Variance,
-    exp.VariancePop, exp.ArgMax, exp.ArgMin, exp.IgnoreNulls, exp.RowNumber, exp.Rank, exp.DenseRank,
-    exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue,
-    # values
-    exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Abs, exp.Round, exp.Ceil, exp.Floor, exp.Trunc,
-    exp.Mod, exp.IntDiv, exp.Pow, exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Sign, exp.SafeDivide,
-    exp.Concat, exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Left, exp.Right, exp.Replace,
-    exp.StartsWith, exp.EndsWith, exp.StrPosition, exp.Split, exp.RegexpLike, exp.RegexpExtract,
-    exp.RegexpReplace, exp.Pad, exp.Reverse,
-    # dates
-    exp.Date, exp.DateFromParts, exp.Timestamp, exp.Datetime, exp.TsOrDsToDate, exp.TsOrDsToDatetime,
-    exp.TsOrDsToTimestamp, exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentDatetime, exp.DateTrunc,
-    exp.TimestampTrunc, exp.DatetimeTrunc, exp.Extract, exp.DateAdd, exp.DateSub, exp.DateDiff,
-    exp.TimestampAdd, exp.TimestampSub, exp.TimestampDiff, exp.DatetimeAdd, exp.DatetimeSub, exp.DatetimeDiff,
-    exp.TimeToStr, exp.StrToDate, exp.StrToTime, exp.LastDay, exp.GenerateDateArray,
-    # arrays and structs
-    exp.Array, exp.Struct, exp.ArraySize, exp.ArrayToString, exp.ArrayConcat, exp.GenerateSeries,
-)  # fmt: skip
-_ALLOWED = frozenset(_STRUCTURE + _OPERATORS + _FUNCTIONS)
+_BY_TYPE: dict[type[exp.Expr], Rule] = {kind: rule for part in _PARTS for kind, rule in part.by_type.items()}
+_BY_NAME: dict[str, Rule] = {name: rule for part in _PARTS for name, rule in part.by_name.items()}
+_ALLOWED = frozenset(_STRUCTURE).union(_BY_TYPE, *(part.unchanged for part in _PARTS))
+
+
+def rule_of(node: exp.Expr) -> Rule | None:
+    """The rule that translates a node, None for one that stays as it is."""
+    if isinstance(node, exp.Anonymous):
+        return _BY_NAME.get(node.name.upper())
+    return _BY_TYPE.get(type(node))
 
 
 def require_allowed(tree: exp.Expr) -> None:
     """Refuse what has no translation, all of it at once.
 
     Raises:
-        WarehouseError: UNSUPPORTED_SQL naming each function or construct as the query wrote it.
+        WarehouseError: UNSUPPORTED_SQL naming each function or construct as the query wrote it, and where.
     """
-    refused = sorted({_name(node) for node in tree.walk() if type(node) not in _ALLOWED})
-    refused += sorted({name for node in tree.walk() for name in _details(node)})
+    refused = dict.fromkeys(f"{name}{place(node)}" for node in tree.walk() for name in _unknown(node))
     if refused:
-        raise unsupported(", ".join(refused))
+        raise WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {', '.join(refused)}")
 
 
-def unsupported(what: str) -> WarehouseError:
-    """The error for SQL that BigQuery may know and the embedded warehouse does not."""
-    return WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {what}")
+def _unknown(node: exp.Expr) -> Iterator[str]:
+    if isinstance(node, exp.Anonymous):
+        if node.name.upper() not in _BY_NAME:
+            yield f"the function {node.name[:80].upper()}"
+    elif type(node) not in _ALLOWED:
+        yield _name(node)
+    yield from _details(node)
 
 
 def _name(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
-        return f"the function {node.sql('bigquery').split('(')[0][:80].upper()}"
+        written = node.meta.get("bigquery_name") or node.sql("bigquery").split("(")[0]
+        return f"the function {written[:80].upper()}"
     return type(node).key.upper()
 
 

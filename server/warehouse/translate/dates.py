@@ -5,8 +5,7 @@ import re
 from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
-from server.warehouse.translate.allowed import unsupported
-from server.warehouse.translate.functions import Rule, Types, call, cast
+from server.warehouse.translate.rules import Rules, Types, call, cast, literal, unsupported
 
 _TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
 _UNITS = ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "QUARTER", "YEAR", "ISOYEAR")
@@ -14,12 +13,8 @@ _WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY",
 _FORMAT = re.compile(r"(?:[^%]|%[YmdHMSyjbBaAIpuwUWGVf%])*")
 
 
-def _text(value: str) -> exp.Expr:
-    return exp.Literal.string(value)
-
-
 def _days(count: int) -> exp.Expr:
-    return call("TO_DAYS", exp.Literal.number(count))
+    return call("TO_DAYS", literal(count))
 
 
 def _zone(node: exp.Expr) -> exp.Expr | None:
@@ -55,7 +50,7 @@ def _timestamp(node: exp.Expr, _types: Types) -> exp.Expr:
 
 def _now(node: exp.Expr, _types: Types) -> exp.Expr:
     """CURRENT_DATE, CURRENT_DATETIME, each with an optional zone, UTC without."""
-    zone = node.args.get("this") or _text("UTC")
+    zone = node.args.get("this") or literal("UTC")
     kind = "DATE" if isinstance(node, exp.CurrentDate) else "TIMESTAMP"
     return cast(call("TIMEZONE", zone.copy(), exp.CurrentTimestamp()), kind)
 
@@ -78,9 +73,9 @@ def _unit(node: exp.Expr, key: str = "unit") -> tuple[str, int]:
 
 def _start_of(value: exp.Expr, unit: str, shift: int) -> exp.Expr:
     if not shift:
-        return call("DATE_TRUNC", _text(unit), value.copy())
+        return call("DATE_TRUNC", literal(unit), value.copy())
     moved = exp.Paren(this=exp.Add(this=value.copy(), expression=_days(shift)))
-    return exp.Paren(this=exp.Sub(this=call("DATE_TRUNC", _text(unit), moved), expression=_days(shift)))
+    return exp.Paren(this=exp.Sub(this=call("DATE_TRUNC", literal(unit), moved), expression=_days(shift)))
 
 
 def _trunc(node: exp.Expr, types: Types) -> exp.Expr:
@@ -107,12 +102,12 @@ def _extract(node: exp.Expr, _types: Types) -> exp.Expr:
     names = {"DAYOFWEEK": "DOW", "DAYOFYEAR": "DOY", "ISOWEEK": "WEEK"}
     if part not in (*_UNITS, *names):
         raise unsupported(f"the date part {part}")
-    number = call("DATE_PART", _text(names.get(part, part)), value)
+    number = call("DATE_PART", literal(names.get(part, part)), value)
     if part == "DAYOFWEEK":
-        return exp.Paren(this=exp.Add(this=number, expression=exp.Literal.number(1)))
+        return exp.Paren(this=exp.Add(this=number, expression=literal(1)))
     seconds = {"MILLISECOND": 1_000, "MICROSECOND": 1_000_000}
     if part in seconds:
-        return exp.Paren(this=exp.Mod(this=number, expression=exp.Literal.number(seconds[part])))
+        return exp.Paren(this=exp.Mod(this=number, expression=literal(seconds[part])))
     return number
 
 
@@ -120,7 +115,7 @@ def _week_number(day: str, value: exp.Expr) -> exp.Expr:
     codes = {"WEEK": "%U", "SUNDAY": "%U", "MONDAY": "%W"}
     if day not in codes:
         raise unsupported(f"EXTRACT(WEEK({day}))")
-    return cast(call("STRFTIME", value, _text(codes[day])), "BIGINT")
+    return cast(call("STRFTIME", value, literal(codes[day])), "BIGINT")
 
 
 def _shift(node: exp.Expr, types: Types) -> exp.Expr:
@@ -145,9 +140,9 @@ def _calendar_difference(node: exp.Expr, types: Types) -> exp.Expr:
     end, start = (_as_date(node.args[key], types) for key in ("this", "expression"))
     unit, shift = _unit(node)
     if unit != "WEEK":
-        return call("DATE_DIFF", _text(unit), start, end)
-    days = call("DATE_DIFF", _text("DAY"), _start_of(start, unit, shift), _start_of(end, unit, shift))
-    return exp.Paren(this=exp.IntDiv(this=days, expression=exp.Literal.number(7)))
+        return call("DATE_DIFF", literal(unit), start, end)
+    days = call("DATE_DIFF", literal("DAY"), _start_of(start, unit, shift), _start_of(end, unit, shift))
+    return exp.Paren(this=exp.IntDiv(this=days, expression=literal(7)))
 
 
 def _as_date(node: exp.Expr, types: Types) -> exp.Expr:
@@ -159,7 +154,7 @@ def _elapsed(node: exp.Expr, _types: Types) -> exp.Expr:
     unit, _ = _unit(node)
     if unit not in ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY"):
         raise WarehouseError("INVALID_QUERY", f"TIMESTAMP_DIFF has no date part {unit}; use DAY or a smaller one")
-    return call("DATE_SUB", _text(unit), _moment(node.args["expression"]), _moment(node.args["this"]))
+    return call("DATE_SUB", literal(unit), _moment(node.args["expression"]), _moment(node.args["this"]))
 
 
 def _format(node: exp.Expr) -> exp.Expr:
@@ -170,7 +165,7 @@ def _format(node: exp.Expr) -> exp.Expr:
         raise unsupported(
             f"the date format {text.name!r}; %Y %m %d %H %M %S %F %T %j %y %b %B %a %A %I %p are supported"
         )
-    return _text(text.name)
+    return literal(text.name)
 
 
 def _formatted(node: exp.Expr, _types: Types) -> exp.Expr:
@@ -188,7 +183,7 @@ def _parsed(node: exp.Expr, _types: Types) -> exp.Expr:
     moment = call("STRPTIME", node.args["this"].copy(), _format(node))
     if isinstance(node, exp.StrToDate):
         return cast(moment, "DATE")
-    return call("TIMEZONE", _zone(node) or _text("UTC"), moment)
+    return call("TIMEZONE", _zone(node) or literal("UTC"), moment)
 
 
 def _last_day(node: exp.Expr, _types: Types) -> exp.Expr:
@@ -202,36 +197,39 @@ def _days_between(node: exp.Expr, _types: Types) -> exp.Expr:
     """GENERATE_DATE_ARRAY(start, end[, INTERVAL 1 unit])."""
     step = node.args.get("step")
     unit = step.args["unit"].name.upper() if step else "DAY"
-    count = step.args["this"].copy() if step else exp.Literal.number(1)
+    count = step.args["this"].copy() if step else literal(1)
     ends = [cast(node.args[key].copy(), "DATE") for key in ("start", "end")]
     return cast(call("GENERATE_SERIES", *ends, call(f"TO_{unit}S", cast(count, "BIGINT"))), "DATE[]")
 
 
-DATE_RULES: dict[type[exp.Expr], Rule] = {
-    exp.Date: _date,
-    exp.TsOrDsToDate: _to_date,
-    exp.TsOrDsToDatetime: _datetime,
-    exp.TsOrDsToTimestamp: _to_timestamp,
-    exp.Datetime: _datetime,
-    exp.Timestamp: _timestamp,
-    exp.CurrentDate: _now,
-    exp.CurrentDatetime: _now,
-    exp.DateTrunc: _trunc,
-    exp.TimestampTrunc: _trunc,
-    exp.DatetimeTrunc: _trunc,
-    exp.Extract: _extract,
-    exp.DateAdd: _shift,
-    exp.DateSub: _shift,
-    exp.TimestampAdd: _shift,
-    exp.TimestampSub: _shift,
-    exp.DatetimeAdd: _shift,
-    exp.DatetimeSub: _shift,
-    exp.DateDiff: _calendar_difference,
-    exp.DatetimeDiff: _calendar_difference,
-    exp.TimestampDiff: _elapsed,
-    exp.TimeToStr: _formatted,
-    exp.StrToDate: _parsed,
-    exp.StrToTime: _parsed,
-    exp.LastDay: _last_day,
-    exp.GenerateDateArray: _days_between,
-}
+DATES = Rules(
+    by_type={
+        exp.Date: _date,
+        exp.TsOrDsToDate: _to_date,
+        exp.TsOrDsToDatetime: _datetime,
+        exp.TsOrDsToTimestamp: _to_timestamp,
+        exp.Datetime: _datetime,
+        exp.Timestamp: _timestamp,
+        exp.CurrentDate: _now,
+        exp.CurrentDatetime: _now,
+        exp.DateTrunc: _trunc,
+        exp.TimestampTrunc: _trunc,
+        exp.DatetimeTrunc: _trunc,
+        exp.Extract: _extract,
+        exp.DateAdd: _shift,
+        exp.DateSub: _shift,
+        exp.TimestampAdd: _shift,
+        exp.TimestampSub: _shift,
+        exp.DatetimeAdd: _shift,
+        exp.DatetimeSub: _shift,
+        exp.DateDiff: _calendar_difference,
+        exp.DatetimeDiff: _calendar_difference,
+        exp.TimestampDiff: _elapsed,
+        exp.TimeToStr: _formatted,
+        exp.StrToDate: _parsed,
+        exp.StrToTime: _parsed,
+        exp.LastDay: _last_day,
+        exp.GenerateDateArray: _days_between,
+    },
+    unchanged=(exp.DateFromParts, exp.CurrentTimestamp, exp.WeekStart),
+)

@@ -5,17 +5,14 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
-from server.warehouse.translate.allowed import unsupported
-from server.warehouse.translate.arrays import ARRAY_RULES
-from server.warehouse.translate.dates import DATE_RULES
-from server.warehouse.translate.functions import RULES
+from server.warehouse.translate.allowed import rule_of
 from server.warehouse.translate.names import Column, Scope, read_path
+from server.warehouse.translate.rules import unsupported
 from server.warehouse.translate.select_list import Resolved, expand, name_fields, name_outputs, spell_out_windows
 from server.warehouse.translate.set_operations import common
 from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, implied_alias, merge
-from server.warehouse.types import bigquery_field, scalar_type
+from server.warehouse.types import bigquery_field, is_untyped, scalar_type
 
-_RULES = {**RULES, **ARRAY_RULES, **DATE_RULES}
 _KINDS = {"list": "ARRAY", "struct": "RECORD"}
 
 
@@ -28,6 +25,8 @@ class QueryTranslator:
     def kind(self, node: exp.Expr) -> str:
         """The type of a translated expression, for the rules."""
         (kind,) = self._sources.types([node])
+        if is_untyped(kind):
+            return "NULL"
         return _KINDS.get(kind.id) or scalar_type(kind) or str(kind)
 
     def query(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> list[Output]:
@@ -204,7 +203,7 @@ class QueryTranslator:
         if isinstance(node, exp.DataType | exp.Identifier):
             return node
         _replace_children(node, self._value_translator(scope, relations))
-        rule = _RULES.get(type(node))
+        rule = rule_of(node)
         return rule(node, self) if rule else node
 
     def _column(self, node: exp.Column, scope: Scope) -> exp.Expr:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
-from server.warehouse.translate.allowed import unsupported
 from server.warehouse.translate.names import Column, Scope, read_path
+from server.warehouse.translate.rules import unsupported
 
 
 def expand(select: exp.Select, scope: Scope) -> list[exp.Expr]:

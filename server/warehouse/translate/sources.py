@@ -12,9 +12,8 @@ from sqlglot import exp
 
 from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
 from server.warehouse.port import WarehouseError
-from server.warehouse.translate.allowed import unsupported
-from server.warehouse.translate.functions import call, cast
 from server.warehouse.translate.names import Column, Scope, Source, read_field
+from server.warehouse.translate.rules import call, cast, unsupported
 from server.warehouse.types import bigquery_field, duckdb_type
 
 

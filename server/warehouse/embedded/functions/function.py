@@ -1,0 +1,22 @@
+"""What DuckDB has to know of a function."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A pure function of one row's values.
+
+    A ValueError ends the query; its text is shown to the person who wrote the query.
+    """
+
+    name: str
+    """`bq_` and a word."""
+    run: Callable[..., Any]
+    parameters: tuple[str, ...]
+    """DuckDB's types."""
+    result: str
+    takes_null: bool = False
+    """Without it the result is NULL when a value is, and the function is not called."""

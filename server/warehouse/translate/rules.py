@@ -1,0 +1,72 @@
+"""What a rule of the translation is, and the few things that every rule is written with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlglot import exp
+
+from server.warehouse.port import WarehouseError
+
+
+class Types(Protocol):
+    """Tells the types of translated expressions."""
+
+    def kind(self, node: exp.Expr) -> str:
+        """BigQuery's name of the type: STRING, RECORD, ARRAY, NULL for the literal ..., or DuckDB's (INTERVAL)."""
+        ...
+
+
+Rule = Callable[[exp.Expr, Types], exp.Expr]
+"""From a node, its children already translated, to the node that replaces it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The part of SQL that one module translates. What no module names is refused."""
+
+    by_type: Mapping[type[exp.Expr], Rule] = field(default_factory=dict)
+    by_name: Mapping[str, Rule] = field(default_factory=dict)
+    """Functions that sqlglot reads as `Anonymous`, by their name in upper case."""
+    unchanged: tuple[type[exp.Expr], ...] = ()
+    """What means the same on DuckDB as it stands."""
+
+
+def call(name: str, *arguments: exp.Expr) -> exp.Expr:
+    """A call of a DuckDB function."""
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def cast(node: exp.Expr, duckdb_type: str) -> exp.Expr:
+    """`CAST(node AS duckdb_type)`."""
+    return exp.Cast(this=node, to=exp.DataType.build(duckdb_type, dialect="duckdb"))
+
+
+def literal(value: str | int) -> exp.Expr:
+    """A literal STRING or integer."""
+    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value)
+
+
+def fail(message: str, duckdb_type: str) -> exp.Expr:
+    """An expression of that type which ends the query with an error when a row reaches it."""
+    return cast(call("bq_fail", literal(message)), duckdb_type)
+
+
+def unsupported(what: str, node: exp.Expr | None = None) -> WarehouseError:
+    """The error for SQL that BigQuery may know and the embedded warehouse does not."""
+    return WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {what}{place(node)}")
+
+
+def invalid(problem: str, node: exp.Expr | None = None) -> WarehouseError:
+    """The error for SQL that is wrong on BigQuery too."""
+    return WarehouseError("INVALID_QUERY", f"{problem}{place(node)}")
+
+
+def place(node: exp.Expr | None) -> str:
+    """` at line 2, column 5`: where the node was written; nothing when that is not known."""
+    found = [part.meta for part in node.walk() if "start" in part.meta] if node is not None else []
+    first = min(found, key=lambda meta: meta["start"], default=None)
+    if first is None:
+        return ""
+    width = first["end"] - first["start"]
+    return f" at line {first['line']}, column {first['col'] - width}"
