@@ -9,6 +9,8 @@ from server.domain.schema import TimePartitioning
 
 INGESTION_TIME = "_PARTITIONTIME"
 """The column that a table has which is partitioned by time of loading; `*` leaves it out."""
+INGESTION_DAY = "_PARTITIONDATE"
+"""The same as a DATE, where the partitions are days."""
 
 
 def partition_range(partitioning: TimePartitioning, day: date) -> tuple[date, date]:

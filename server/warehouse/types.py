@@ -71,6 +71,11 @@ def is_untyped(kind: DuckDBPyType) -> bool:
     return str(kind) == '"NULL"'
 
 
+def is_empty_array(kind: DuckDBPyType) -> bool:
+    """True for the type of `[]`, which BigQuery lets stand for an array of any type."""
+    return kind.id == "list" and is_untyped(_children(kind)["child"])
+
+
 def bigquery_field(name: str, kind: DuckDBPyType) -> TableField:
     """The BigQuery column that a DuckDB result column is.
 

@@ -54,6 +54,16 @@ async def own(warehouse: EmbeddedWarehouse, dataset: DatasetRef) -> DatasetRef:
             ],
             id="COLUMNS",
         ),
+        pytest.param(
+            "SELECT column_name, field_path, data_type, description FROM acme_corp.INFORMATION_SCHEMA.COLUMN_FIELD_PATHS "
+            "WHERE table_name = 'costs' AND column_name = 'credits' ORDER BY field_path",
+            [
+                ("credits", "credits", "ARRAY<STRUCT<name STRING, used BOOL>>", None),
+                ("credits", "credits.name", "STRING", None),
+                ("credits", "credits.used", "BOOL", None),
+            ],
+            id="COLUMN_FIELD_PATHS",
+        ),
     ],
 )  # fmt: skip
 async def test_a_dataset_describes_itself(
@@ -61,6 +71,16 @@ async def test_a_dataset_describes_itself(
 ) -> None:
     assert judge(read_query(sql, default=own), GuardPolicy(own=own, named_by_file=frozenset())) == []
     assert await values(warehouse, own, sql) == expected
+
+
+async def test_rows_are_counted_for_each_partition(warehouse: EmbeddedWarehouse, own: DatasetRef) -> None:
+    days = ("DATE '2026-11-18'", "DATE '2026-11-18'", "DATE '2026-11-19'", "NULL")
+    rows = " UNION ALL ".join(f"SELECT 'a' AS service, {day} AS day" for day in days)
+    await warehouse.write(effect(own, rows, table="costs"))
+    listed = "SELECT partition_id, total_rows FROM acme_corp.INFORMATION_SCHEMA.PARTITIONS WHERE table_name = 'costs'"
+
+    assert await values(warehouse, own, f"{listed} ORDER BY 1") == [("20261118", 2), ("20261119", 1), ("__NULL__", 1)]
+    assert await values(warehouse, own, "SELECT row_count FROM __TABLES__ WHERE table_id = 'costs'") == [(4,)]
 
 
 async def test_times_of_creation_are_there(warehouse: EmbeddedWarehouse, own: DatasetRef) -> None:
@@ -78,7 +98,7 @@ async def test_times_of_creation_are_there(warehouse: EmbeddedWarehouse, own: Da
 async def test_star_gives_bigquerys_columns(warehouse: EmbeddedWarehouse, own: DatasetRef) -> None:
     rows = await warehouse.query("SELECT * FROM __TABLES__", default_dataset=own)
 
-    assert rows.columns == ("project_id", "dataset_id", "table_id", "creation_time", "type")
+    assert rows.columns == ("project_id", "dataset_id", "table_id", "creation_time", "row_count", "type")
 
 
 async def test_an_empty_dataset_has_no_tables(warehouse: EmbeddedWarehouse, dataset: DatasetRef) -> None:

@@ -80,6 +80,15 @@ class Catalog:
         rows = self._session.run("SELECT project, dataset, name, spec FROM _warehouse.tables ORDER BY ALL")
         return [(TableRef(*names), TableSpec.model_validate_json(spec)) for *names, spec in rows]
 
+    def matching(self, ref: TableRef) -> list[tuple[TableRef, TableSpec]]:
+        """The tables whose names begin as `ref` does before its `*`, the one that was made last first."""
+        sql = (
+            "SELECT name, spec FROM _warehouse.tables WHERE project = ? AND dataset = ? AND starts_with(name, ?) "
+            "ORDER BY created_at DESC, name DESC"
+        )
+        rows = self._session.run(sql, [ref.project, ref.dataset, ref.table.removesuffix("*")])
+        return [(ref.in_dataset.table(name), TableSpec.model_validate_json(spec)) for name, spec in rows]
+
     def view(self, ref: TableRef) -> View | None:
         """A dataset's description of itself, None when the name is not that of one or there is no such dataset."""
         if not is_view(ref.table) or not self.has_dataset(ref.in_dataset):
@@ -89,6 +98,7 @@ class Catalog:
         return view(
             ref.table,
             [(ref.in_dataset.table(name), TableSpec.model_validate_json(spec), at) for name, spec, at in rows],
+            self._session,
         )
 
     def create_table(self, ref: TableRef, spec: TableSpec) -> None:

@@ -1,4 +1,4 @@
-"""A dataset's description of itself: INFORMATION_SCHEMA.TABLES, INFORMATION_SCHEMA.COLUMNS and __TABLES__.
+"""A dataset's description of itself: INFORMATION_SCHEMA's TABLES, COLUMNS, COLUMN_FIELD_PATHS, PARTITIONS; __TABLES__.
 
 The columns are BigQuery's that the embedded warehouse has values for; `__TABLES__` gives the table's name also as
 `table_name`, which BigQuery calls `table_id`.
@@ -10,23 +10,29 @@ from datetime import datetime
 from typing import Any
 
 from server.domain.schema import FieldType, TableField, TableRef, TableSpec
+from server.warehouse.embedded.session import Session, physical
+from server.warehouse.partitions import INGESTION_TIME
 from server.warehouse.schema_contract import shown
 from server.warehouse.translate import View
+from server.warehouse.types import quoted
 
 Listing = Sequence[tuple[TableRef, TableSpec, datetime]]
 """A dataset's tables, with the time each was created."""
+_Rows = Iterator[tuple[Any, ...]]
+# Source: BigQuery's "Managing partitioned tables", the names of partitions.
+_PARTITION_IDS = {"HOUR": "%Y%m%d%H", "DAY": "%Y%m%d", "MONTH": "%Y%m", "YEAR": "%Y"}
 
 
 def _fields(**types: FieldType) -> tuple[TableField, ...]:
     return tuple(TableField(name=name, type=kind) for name, kind in types.items())
 
 
-def _tables(listing: Listing) -> Iterator[tuple[Any, ...]]:
+def _tables(listing: Listing, _session: Session) -> _Rows:
     for ref, _, created in listing:
         yield (*_names(ref), "BASE TABLE", "YES", "NO", created.isoformat())
 
 
-def _columns(listing: Listing) -> Iterator[tuple[Any, ...]]:
+def _columns(listing: Listing, _session: Session) -> _Rows:
     for ref, spec, _ in listing:
         partitioned = spec.time_partitioning.field if spec.time_partitioning else None
         clustered = {name.lower(): place for place, name in enumerate(spec.clustering_fields, 1)}
@@ -39,9 +45,40 @@ def _columns(listing: Listing) -> Iterator[tuple[Any, ...]]:
             )
 
 
-def _own_tables(listing: Listing) -> Iterator[tuple[Any, ...]]:
+def _field_paths(listing: Listing, _session: Session) -> _Rows:
+    for ref, spec, _ in listing:
+        for column in spec.fields:
+            for path, field in _paths(column.name, column):
+                yield *_names(ref), column.name, path, shown(field), field.description or None
+
+
+def _paths(path: str, field: TableField) -> Iterator[tuple[str, TableField]]:
+    """A column and the fields inside it, each behind what holds it."""
+    yield path, field
+    for part in field.fields:
+        yield from _paths(f"{path}.{part.name}", part)
+
+
+def _partitions(listing: Listing, session: Session) -> _Rows:
+    """One row for each partition that has rows, and one for a table without partitions."""
+    for ref, spec, _ in listing:
+        if spec.time_partitioning is None:
+            yield *_names(ref), None, _row_count(ref, session)
+            continue
+        column = quoted(spec.time_partitioning.field or INGESTION_TIME)
+        name = f"strftime({column}, '{_PARTITION_IDS[spec.time_partitioning.type]}')"
+        sql = f"SELECT coalesce({name}, '__NULL__'), count(*) FROM {physical(ref)} GROUP BY 1 ORDER BY 1"  # noqa: S608
+        for partition, rows in session.run(sql):
+            yield *_names(ref), partition, rows
+
+
+def _own_tables(listing: Listing, session: Session) -> _Rows:
     for ref, _, created in listing:
-        yield (*_names(ref), int(created.timestamp() * 1_000), 1, ref.table)
+        yield (*_names(ref), int(created.timestamp() * 1_000), _row_count(ref, session), 1, ref.table)
+
+
+def _row_count(ref: TableRef, session: Session) -> int:
+    return session.count(f"SELECT count(*) FROM {physical(ref)}")  # noqa: S608
 
 
 def _names(ref: TableRef) -> tuple[str, str, str]:
@@ -52,7 +89,7 @@ def _yes_no(value: bool) -> str:
     return "YES" if value else "NO"
 
 
-_VIEWS: dict[str, tuple[tuple[TableField, ...], Callable[[Listing], Iterator[tuple[Any, ...]]]]] = {
+_VIEWS: dict[str, tuple[tuple[TableField, ...], Callable[[Listing, Session], _Rows]]] = {
     "INFORMATION_SCHEMA.TABLES": (
         _fields(
             table_catalog="STRING", table_schema="STRING", table_name="STRING", table_type="STRING",
@@ -68,10 +105,24 @@ _VIEWS: dict[str, tuple[tuple[TableField, ...], Callable[[Listing], Iterator[tup
         ),
         _columns,
     ),
+    "INFORMATION_SCHEMA.COLUMN_FIELD_PATHS": (
+        _fields(
+            table_catalog="STRING", table_schema="STRING", table_name="STRING", column_name="STRING",
+            field_path="STRING", data_type="STRING", description="STRING",
+        ),
+        _field_paths,
+    ),
+    "INFORMATION_SCHEMA.PARTITIONS": (
+        _fields(
+            table_catalog="STRING", table_schema="STRING", table_name="STRING", partition_id="STRING",
+            total_rows="INT64",
+        ),
+        _partitions,
+    ),
     "__TABLES__": (
         _fields(
-            project_id="STRING", dataset_id="STRING", table_id="STRING", creation_time="INT64", type="INT64",
-            table_name="STRING",
+            project_id="STRING", dataset_id="STRING", table_id="STRING", creation_time="INT64", row_count="INT64",
+            type="INT64", table_name="STRING",
         ),
         _own_tables,
     ),
@@ -85,11 +136,11 @@ def is_view(name: str) -> bool:
     return _canonical(name) in _VIEWS
 
 
-def view(name: str, listing: Listing) -> View:
+def view(name: str, listing: Listing, session: Session) -> View:
     """The view of that name on a dataset."""
     fields, rows = _VIEWS[_canonical(name)]
     names = [field.name for field in fields]
-    values = json.dumps([dict(zip(names, row, strict=True)) for row in rows(listing)])
+    values = json.dumps([dict(zip(names, row, strict=True)) for row in rows(listing, session)])
     return View(fields, values, _ALIASES if name == "__TABLES__" else frozenset())
 
 

@@ -46,6 +46,9 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
 
 def _translated(tree: exp.Expr, sources: Sources) -> Translated:
     require_allowed(tree)
+    # Outermost, the fields of the one STRUCT are the columns of the result.
+    if tree.args.get("kind") == "STRUCT":
+        tree.set("kind", None)
     outputs = QueryTranslator(sources).query(tree, None, {})
     _require_distinct(outputs)
     return Translated(

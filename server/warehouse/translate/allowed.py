@@ -21,7 +21,7 @@ _STRUCTURE: tuple[type[exp.Expr], ...] = (
     exp.Select, exp.Subquery, exp.Union, exp.Except, exp.Intersect, exp.With, exp.CTE, exp.TableAlias,
     exp.From, exp.Join, exp.Table, exp.Unnest, exp.Where, exp.Group, exp.Rollup, exp.Cube, exp.GroupingSets,
     exp.Having, exp.Qualify, exp.Order, exp.Ordered, exp.Limit, exp.Offset, exp.Distinct,
-    exp.WindowSpec, exp.Alias, exp.Identifier, exp.Column, exp.Star, exp.Var,
+    exp.Pivot, exp.PivotAlias, exp.WindowSpec, exp.Alias, exp.Identifier, exp.Column, exp.Star, exp.Var,
 )  # fmt: skip
 _BY_TYPE: dict[type[exp.Expr], Rule] = {kind: rule for part in _PARTS for kind, rule in part.by_type.items()}
 _BY_NAME: dict[str, Rule] = {name: rule for part in _PARTS for name, rule in part.by_name.items()}
@@ -69,14 +69,10 @@ def _details(node: exp.Expr) -> list[str]:
     )  # fmt: skip
     found = {
         "this kind of JOIN": isinstance(node, exp.Join) and (bool(node.args.get("method")) or not join_is_known),
-        "WITH RECURSIVE": isinstance(node, exp.With) and bool(node.args.get("recursive")),
         "DISTINCT ON": isinstance(node, exp.Distinct) and bool(node.args.get("on")),
-        "SELECT AS VALUE": isinstance(node, exp.Select) and node.args.get("kind") not in (None, "STRUCT"),
         "CAST ... FORMAT": isinstance(node, exp.Cast) and bool(node.args.get("format")),
         "matching by name in set operations": isinstance(node, exp.SetOperation) and bool(node.args.get("by_name")),
         "a table function": isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier),
-        "a wildcard table": isinstance(node, exp.Table) and node.name.endswith("*"),
-        "a JOIN in parentheses": isinstance(node, exp.Subquery) and not isinstance(node.this, exp.Query),
         "names for a CTE's columns": isinstance(node, exp.CTE) and bool(node.alias_column_names),
     }
     return [name for name, present in found.items() if present]

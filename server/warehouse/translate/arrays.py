@@ -31,21 +31,11 @@ def _array_length(node: exp.Expr, _types: Types) -> exp.Expr:
     return call("LEN", node.args["this"])
 
 
-def _in(node: exp.Expr, _types: Types) -> exp.Expr:
-    """`x IN UNNEST(array)`, with SQL's answer for NULLs."""
-    unnest = node.args.get("unnest")
-    if unnest is None:
-        return node
-    elements = exp.Select(expressions=[call("UNNEST", unnest.expressions[0].copy())])
-    return exp.In(this=node.args["this"].copy(), query=exp.Subquery(this=elements))
-
-
 ARRAYS = Rules(
     by_type={
         exp.Bracket: _bracket,
         exp.Array: _array,
         exp.ArraySize: _array_length,
-        exp.In: _in,
     },
     unchanged=(exp.Struct, exp.ArrayToString, exp.ArrayConcat, exp.GenerateSeries, exp.PropertyEQ),
 )

@@ -63,6 +63,15 @@ class Scope:
         """True when this SELECT or one around it has a FROM item of that alias."""
         return any(scope.source(alias) for scope in self._outwards())
 
+    def row_source(self, name: str) -> Source | None:
+        """The FROM item whose whole row a name by itself stands for: only where no column has the name."""
+        for scope in self._outwards():
+            if scope._here([name]):
+                return None
+            if source := scope.source(name):
+                return source
+        return None
+
     def resolve(self, path: Sequence[str]) -> tuple[Column, Sequence[str]]:
         """What the path's first names stand for, and the names that are fields inside it."""
         for scope in self._outwards():

@@ -1,11 +1,12 @@
-"""Operators: literals, comparisons, fields."""
+"""Operators: literals, comparisons, conditions, fields."""
 
 from sqlglot import exp
 
-from server.warehouse.port import WarehouseError
+from server.warehouse.translate.coercion import require_comparable, require_condition, supertype
 from server.warehouse.translate.names import read_field
-from server.warehouse.translate.numbers import NUMBERS
-from server.warehouse.translate.rules import Rules, Types, cast, literal, unsupported
+from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
+
+_DOUBLE = "DOUBLE"
 
 
 def _literal(node: exp.Expr, _types: Types) -> exp.Expr:
@@ -13,48 +14,147 @@ def _literal(node: exp.Expr, _types: Types) -> exp.Expr:
     if node.args["is_string"]:
         return node
     if not node.name.isdigit():
-        return cast(node, "DOUBLE")
+        return cast(node, _DOUBLE)
     return cast(node, "BIGINT") if isinstance(node.parent, exp.Binary | exp.Neg | exp.Alias | exp.Select) else node
 
 
-def _like(node: exp.Expr, _types: Types) -> exp.Expr:
+def _like(node: exp.Expr, types: Types) -> exp.Expr:
     """A backslash takes the meaning from the character behind it; DuckDB has no escape character of its own."""
+    for side in ("this", "expression"):
+        if (kind := types.kind(node.args[side])) not in ("STRING", "NULL"):
+            raise invalid(f"LIKE needs texts and was given {kind}", node)
     return exp.Escape(this=node, expression=literal("\\"))
 
 
+# On BigQuery NaN compares with nothing; on DuckDB it equals itself and is the greatest. The side that decides:
+_NAN_SIDE: dict[type[exp.Expr], str] = {
+    exp.EQ: "this",
+    exp.NEQ: "this",
+    exp.GT: "this",
+    exp.GTE: "this",
+    exp.LT: "expression",
+    exp.LTE: "expression",
+}
+
+
 def _comparison(node: exp.Expr, types: Types) -> exp.Expr:
-    """BigQuery compares a STRING with nothing else, unless it is a literal; DuckDB would convert silently."""
-    left, right = node.args["this"], node.args["expression"]
-    if _is_literal(left) or _is_literal(right):
-        literal, other = (left, right) if _is_literal(left) else (right, left)
-        if not (_is_text(literal) and types.kind(other) in NUMBERS):
-            return node
-    kinds = types.kind(left), types.kind(right)
-    if (kinds[0] == "STRING") != (kinds[1] == "STRING") and not _has_null(left, right):
-        raise WarehouseError(
-            "INVALID_QUERY", f"cannot compare {kinds[0]} with {kinds[1]}; use CAST or SAFE_CAST on one side"
-        )
+    sides = node.args["this"], node.args["expression"]
+    kind = require_comparable(sides, types, node, ordered=not isinstance(node, exp.EQ | exp.NEQ))
+    if kind == "RECORD":
+        same = _same_fields(*sides, types)
+        return exp.Not(this=same) if isinstance(node, exp.NEQ) else same
+    side = node.args[_NAN_SIDE[type(node)]]
+    if kind != "FLOAT64" or types.kind(side) != "FLOAT64" or _is_number(side):
+        return node
+    is_nan = call("ISNAN", side.copy())
+    if isinstance(node, exp.NEQ):
+        return exp.Paren(this=exp.Or(this=node.copy(), expression=is_nan))
+    return exp.Paren(this=exp.And(this=node.copy(), expression=exp.Not(this=is_nan)))
+
+
+def _is_number(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal) and not node.this.is_string
+
+
+def _same_fields(left: exp.Expr, right: exp.Expr, types: Types) -> exp.Expr:
+    """STRUCTs are equal when their fields are, place by place; DuckDB goes by names and holds NULLs for equal."""
+    names = types.fields(left), types.fields(right)
+    if not names[0] or not names[1]:
+        return exp.EQ(this=left.copy(), expression=right.copy())
+    if len(names[0]) != len(names[1]):
+        raise invalid(f"cannot compare a STRUCT of {len(names[0])} fields with one of {len(names[1])}", left)
+    pairs = [
+        (read_field(left.copy(), ours), read_field(right.copy(), theirs)) for ours, theirs in zip(*names, strict=True)
+    ]
+    return exp.Paren(this=exp.and_(*(_comparison(exp.EQ(this=a, expression=b), types) for a, b in pairs)))
+
+
+def _distinct(node: exp.Expr, types: Types) -> exp.Expr:
+    """IS [NOT] DISTINCT FROM: as DuckDB has it, NaN and NULL being equal to themselves."""
+    require_comparable([node.args["this"], node.args["expression"]], types, node, ordered=False)
     return node
 
 
-def _is_literal(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Literal | exp.RawString)
+def _between(node: exp.Expr, types: Types) -> exp.Expr:
+    value, low, high = (node.args[key] for key in ("this", "low", "high"))
+    kind = require_comparable([value, low, high], types, node, ordered=True)
+    if kind != "FLOAT64" or types.kind(high) != "FLOAT64" or _is_number(high):
+        return node
+    return exp.Paren(this=exp.And(this=node.copy(), expression=exp.Not(this=call("ISNAN", high.copy()))))
 
 
-def _is_text(node: exp.Expr) -> bool:
-    return isinstance(node, exp.RawString) or bool(node.args.get("is_string"))
+def _in(node: exp.Expr, types: Types) -> exp.Expr:
+    """`x IN (a, b)`, `x IN (SELECT ...)`, and `x IN UNNEST(array)` with SQL's answer for NULLs."""
+    value = node.args["this"]
+    if unnest := node.args.get("unnest"):
+        elements = exp.Select(expressions=[call("UNNEST", unnest.expressions[0].copy())])
+        return exp.In(this=value.copy(), query=exp.Subquery(this=elements))
+    if query := node.args.get("query"):
+        require_comparable([value, query], types, node, ordered=False)
+        return node
+    if require_comparable([value, *node.expressions], types, node, ordered=False) == "RECORD":
+        return exp.Paren(this=exp.or_(*(_same_fields(value, other, types) for other in node.expressions)))
+    return node
 
 
-def _has_null(*nodes: exp.Expr) -> bool:
-    return any(isinstance(node, exp.Null) for node in nodes)
+def _logical(node: exp.Expr, types: Types) -> exp.Expr:
+    for side in ("this", "expression"):
+        if side in node.args:
+            require_condition(node.args[side], types, node.key.upper())
+    return node
+
+
+def _if(node: exp.Expr, types: Types) -> exp.Expr:
+    if isinstance(node.parent, exp.Case):
+        return node
+    require_condition(node.args["this"], types, "IF")
+    other = node.args.get("false")
+    supertype([node.args["true"], *([other] if other else [])], types, "IF cannot give", node)
+    return node
+
+
+def _case(node: exp.Expr, types: Types) -> exp.Expr:
+    """CASE WHEN condition, and CASE value WHEN other, whose comparison NaN never meets."""
+    value, branches, default = node.args.get("this"), node.args["ifs"], node.args.get("default")
+    for branch in branches:
+        if value is None:
+            require_condition(branch.this, types, "WHEN")
+    if value is not None:
+        require_comparable([value, *(branch.this for branch in branches)], types, node, ordered=False)
+    results = [branch.args["true"] for branch in branches] + ([default] if default is not None else [])
+    supertype(results, types, "CASE cannot give", node)
+    return node
+
+
+def _coalesce(node: exp.Expr, types: Types) -> exp.Expr:
+    supertype([node.args["this"], *node.expressions], types, "COALESCE and IFNULL cannot choose from", node)
+    return node
+
+
+def _nullif(node: exp.Expr, types: Types) -> exp.Expr:
+    values = [node.args["this"], node.args["expression"]]
+    if require_comparable(values, types, node, ordered=False) == "FLOAT64" and types.kind(values[0]) != "FLOAT64":
+        node.set("this", cast(values[0].copy(), _DOUBLE))
+    return node
+
+
+def _tuple(node: exp.Expr, _types: Types) -> exp.Expr:
+    """`(a, b)` is a STRUCT without names; what surrounds it may give it some."""
+    if isinstance(node.parent, exp.Array | exp.Cast):
+        return node
+    fields = [
+        exp.PropertyEQ(this=exp.to_identifier(f"_field_{place}", quoted=True), expression=value.copy())
+        for place, value in enumerate(node.expressions, 1)
+    ]
+    return exp.Struct(expressions=fields)
 
 
 def _dot(node: exp.Expr, types: Types) -> exp.Expr:
     value, name = node.args["this"], node.args["expression"]
     if not isinstance(name, exp.Identifier):
-        raise unsupported("a function of that name")
+        raise unsupported("a function of that name", node)
     if types.kind(value) != "RECORD":
-        raise WarehouseError("INVALID_QUERY", f"Cannot access field {name.name} on a value of type {types.kind(value)}")
+        raise invalid(f"Cannot access field {name.name} on a value of type {types.kind(value)}", node)
     return read_field(value.copy(), name.name)
 
 
@@ -62,16 +162,23 @@ OPERATORS = Rules(
     by_type={
         exp.Literal: _literal,
         exp.Like: _like,
-        exp.EQ: _comparison,
-        exp.NEQ: _comparison,
-        exp.LT: _comparison,
-        exp.LTE: _comparison,
-        exp.GT: _comparison,
-        exp.GTE: _comparison,
+        **dict.fromkeys(_NAN_SIDE, _comparison),
+        exp.NullSafeEQ: _distinct,
+        exp.NullSafeNEQ: _distinct,
+        exp.Between: _between,
+        exp.In: _in,
+        exp.And: _logical,
+        exp.Or: _logical,
+        exp.Not: _logical,
+        exp.If: _if,
+        exp.Case: _case,
+        exp.Coalesce: _coalesce,
+        exp.Nullif: _nullif,
+        exp.Tuple: _tuple,
         exp.Dot: _dot,
     },
     unchanged=(
-        exp.And, exp.Or, exp.Not, exp.Is, exp.Between, exp.Case, exp.If, exp.Exists, exp.Interval, exp.AtTimeZone,
-        exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Paren, exp.Tuple, exp.Boolean, exp.Null, exp.RawString,
+        exp.Is, exp.Exists, exp.Interval, exp.AtTimeZone, exp.Greatest, exp.Least, exp.Paren, exp.Boolean, exp.Null,
+        exp.RawString,
     ),
 )  # fmt: skip

@@ -1,13 +1,16 @@
 """Translates queries: scopes, names, SELECT lists, grouping and ordering."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import rule_of
+from server.warehouse.translate.coercion import require_condition
 from server.warehouse.translate.names import Column, Scope, read_path
-from server.warehouse.translate.rules import unsupported
+from server.warehouse.translate.pivot import pivoted, unpivoted
+from server.warehouse.translate.rules import invalid, unsupported
 from server.warehouse.translate.select_list import Resolved, expand, name_fields, name_outputs, spell_out_windows
 from server.warehouse.translate.set_operations import common
 from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, implied_alias, merge
@@ -24,18 +27,25 @@ class QueryTranslator:
 
     def kind(self, node: exp.Expr) -> str:
         """The type of a translated expression, for the rules."""
+        if known := _known_kind(node):
+            return known
         (kind,) = self._sources.types([node])
         if is_untyped(kind):
             return "NULL"
         return _KINDS.get(kind.id) or scalar_type(kind) or str(kind)
 
+    def fields(self, node: exp.Expr) -> tuple[str, ...]:
+        """The names of a STRUCT's fields, for the rules."""
+        (kind,) = self._sources.types([node])
+        return tuple(name for name, _ in kind.children) if kind.id == "struct" else ()
+
     def query(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> list[Output]:
         """Translate a query; answers with its result's columns."""
         relations = self._define(node, parent, relations)
         if isinstance(node, exp.Subquery):
-            if node.args.get("order") or node.args.get("limit"):
-                raise unsupported("ORDER BY or LIMIT after a query in parentheses")
-            return self.query(node.this, parent, relations)
+            outputs = self.query(node.this, parent, relations)
+            self._order_by_outputs(node, outputs)
+            return outputs
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node, parent, relations)
         if isinstance(node, exp.Select):
@@ -45,23 +55,37 @@ class QueryTranslator:
     def _define(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> Relations:
         """The common table expressions of WITH; each sees those before it, none sees itself."""
         known = dict(relations)
-        for cte in (node.args.get("with_") or exp.With()).expressions:
-            outputs = self.query(cte.this, parent, known)
-            relation = Relation(self._sources.new_name("c"), outputs)
-            known[cte.alias.lower()] = relation
-            cte.set("alias", exp.TableAlias(this=exp.to_identifier(relation.physical)))
+        with_ = node.args.get("with_") or exp.With()
+        for cte in with_.expressions:
+            name = cte.alias.lower()
+            if with_.args.get("recursive") and isinstance(cte.this, exp.Union):
+                known[name] = self._recursive(cte, parent, known)
+            else:
+                known[name] = Relation(self._sources.new_name("c"), self.query(cte.this, parent, known))
+            cte.set("alias", exp.TableAlias(this=exp.to_identifier(known[name].physical)))
         return known
+
+    def _recursive(self, cte: exp.CTE, parent: Scope | None, relations: Relations) -> Relation:
+        """`WITH RECURSIVE x AS (start UNION ALL step)`: the start gives the columns that the step reads."""
+        outputs = self.query(cte.this.this, parent, relations)
+        relation = Relation(self._sources.new_name("c"), outputs)
+        step = self.query(cte.this.expression, parent, {**relations, cte.alias.lower(): relation})
+        self._require_alike(cte.this, outputs, step)
+        return relation
 
     def _set_operation(self, node: exp.SetOperation, parent: Scope | None, relations: Relations) -> list[Output]:
         left, right = (self.query(node.args[side], parent, relations) for side in ("this", "expression"))
+        outputs = self._require_alike(node, left, right)
+        self._order_by_outputs(node, outputs)
+        return outputs
+
+    def _require_alike(self, node: exp.SetOperation, left: Sequence[Output], right: Sequence[Output]) -> list[Output]:
         name = type(node).key.upper()
         if len(left) != len(right):
             raise WarehouseError(
                 "INVALID_QUERY", f"the sides of {name} have {len(left)} and {len(right)} columns; both need as many"
             )
-        outputs = [common(name, place, *pair) for place, pair in enumerate(zip(left, right, strict=True), 1)]
-        self._order_by_outputs(node, outputs)
-        return outputs
+        return [common(name, place, *pair) for place, pair in enumerate(zip(left, right, strict=True), 1)]
 
     def _order_by_outputs(self, node: exp.Expr, outputs: Sequence[Output]) -> None:
         order = node.args.get("order")
@@ -72,6 +96,10 @@ class QueryTranslator:
     def _select(self, node: exp.Select, parent: Scope | None, relations: Relations) -> list[Output]:
         scope = Scope(parent)
         self._from(node, scope, relations)
+        return self._selected(node, scope, relations)
+
+    def _selected(self, node: exp.Select, scope: Scope, relations: Relations) -> list[Output]:
+        """Translate everything but the FROM clause, which made the scope."""
         value = self._value_translator(scope, relations)
         spell_out_windows(node)
         node.set("expressions", expand(node, scope))
@@ -83,7 +111,9 @@ class QueryTranslator:
         ]
         node.set("expressions", [_alias(v, o.physical) for v, o in zip(values, outputs, strict=True)])
         self._clauses(node, scope, relations, outputs)
-        return self._as_struct(node, outputs) if node.args.get("kind") else outputs
+        kind = node.args.get("kind")
+        node.set("kind", None)
+        return outputs if kind is None else self._as_struct(node, outputs) if kind == "STRUCT" else _as_value(outputs)
 
     def _value_translator(self, scope: Scope, relations: Relations) -> Callable[[exp.Expr], exp.Expr]:
         return lambda item: self._value(item, scope, relations)
@@ -92,6 +122,7 @@ class QueryTranslator:
         plain = self._value_translator(scope, relations)
         if where := node.args.get("where"):
             _replace_children(where, plain)
+            require_condition(where.this, self, "WHERE")
         named = Scope(scope.parent, scope.sources, scope.merged, _aliases(node.expressions, outputs))
         with_aliases = self._value_translator(named, relations)
         if group := node.args.get("group"):
@@ -99,10 +130,23 @@ class QueryTranslator:
         for clause in ("having", "qualify"):
             if found := node.args.get(clause):
                 _replace_children(found, with_aliases)
+                require_condition(found.this, self, clause.upper())
         order = node.args.get("order")
         for ordered in order.expressions if order else ():
-            if not _is_ordinal(ordered.this):
-                ordered.set("this", with_aliases(ordered.this))
+            self._order(ordered, node, with_aliases, outputs)
+
+    def _order(
+        self, ordered: exp.Expr, node: exp.Select, value: Callable[[exp.Expr], exp.Expr], outputs: Sequence[Output]
+    ) -> None:
+        if _is_ordinal(ordered.this):
+            return
+        written = ordered.this.sql("bigquery")[:80]
+        ordered.set("this", value(ordered.this))
+        if (kind := self.kind(ordered.this)) in ("ARRAY", "RECORD", "JSON"):
+            raise invalid(f"ORDER BY {written}: a value of type {kind} has no order", ordered)
+        listed = {item.this.sql("duckdb") for item in node.expressions}
+        if node.args.get("distinct") and ordered.this.unnest().sql("duckdb") not in listed:
+            raise invalid(f"ORDER BY {written} of a SELECT DISTINCT: it has to be in the SELECT list", ordered)
 
     def _group(
         self,
@@ -130,15 +174,17 @@ class QueryTranslator:
             for output, item in zip(outputs, node.expressions, strict=True)
         ]
         struct = exp.Struct(expressions=parts)
-        node.set("kind", None)
         node.set("expressions", [_alias(struct, "value")])
-        return [Output("value", "value", self._sources.types([struct])[0])]
+        return [Output("value", "value", self._sources.types([struct])[0], is_row=True)]
 
     def _from(self, node: exp.Select, scope: Scope, relations: Relations) -> None:
         if from_ := node.args.get("from_"):
             from_.set("this", self._source(from_.this, scope, relations))
         for join in node.args.get("joins") or ():
             self._join(join, scope, relations)
+        aliases = [source.alias.lower() for source in scope.sources if source.alias]
+        if twice := sorted({alias for alias in aliases if aliases.count(alias) > 1}):
+            raise invalid(f"two items of FROM are named {', '.join(twice)}; give one of them another alias", from_)
 
     def _join(self, join: exp.Join, scope: Scope, relations: Relations) -> None:
         before = len(scope.sources)
@@ -147,13 +193,22 @@ class QueryTranslator:
         if join.args.get("using"):
             added = scope.sources[before:]
             left = Scope(None, scope.sources[:before], scope.merged)
-            merge(join, left, added[0])
+            merge(join, left, added[0], self)
         elif on := join.args.get("on"):
             join.set("on", self._value(on, scope, relations))
+            require_condition(join.args["on"], self, "ON")
         elif is_array and join.kind != "CROSS":
             join.set("on", exp.true())
 
     def _source(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
+        if pivots := node.args.get("pivots"):
+            node.set("pivots", None)
+            return self._pivoted(node, pivots, scope, relations)
+        if joins := node.args.get("joins"):
+            node.set("joins", None)
+            return self._joined(node, joins, scope, relations)
+        if isinstance(node, exp.Subquery) and not _is_query(node):
+            return exp.Subquery(this=self._source(node.this, scope, relations))
         if isinstance(node, exp.Unnest):
             alias = node.args.get("alias")
             names = [*alias.columns, alias.this] if alias else []
@@ -161,14 +216,56 @@ class QueryTranslator:
             offset = node.args.get("offset")
             return self._unnest(array_of(node), named, offset.name if offset else "", scope, relations)
         if isinstance(node, exp.Subquery):
-            outputs = self.query(node.this, scope.parent, relations)
-            name, alias = self._sources.new_name("s"), node.alias
-            node.set("alias", exp.TableAlias(this=exp.to_identifier(name)))
-            scope.sources.append(self._sources.of_outputs(name, alias, outputs))
-            return node
+            return self._subquery(node, node.alias, self.query(node.this, scope.parent, relations), scope)
         if not isinstance(node, exp.Table):
             raise unsupported(f"FROM {node.sql('bigquery')[:80]}")
         return self._table(node, scope, relations)
+
+    def _joined(self, node: exp.Expr, joins: list[exp.Join], scope: Scope, relations: Relations) -> exp.Expr:
+        """Joins that stand in parentheses, or inside another join: a FROM clause of their own."""
+        inner = Scope(scope.parent)
+        first = self._source(node, inner, relations)
+        for join in joins:
+            self._join(join, inner, relations)
+        first.set("joins", joins)
+        scope.sources.extend(inner.sources)
+        scope.merged.update(inner.merged)
+        return first
+
+    def _pivoted(self, node: exp.Expr, pivots: list[exp.Pivot], scope: Scope, relations: Relations) -> exp.Expr:
+        pivot = pivots[-1]
+        if len(pivots) > 1:
+            raise unsupported("PIVOT or UNPIVOT of another one; put the first into a subquery", pivot)
+        inner = Scope(scope.parent)
+        from_ = exp.From(this=self._source(node, inner, relations))
+        columns = [column for source in inner.sources for column in source.star]
+        if pivot.args.get("unpivot"):
+            select = self._unpivoted(pivot, columns, inner, relations)
+        else:
+            select = pivoted(pivot, columns)
+        select.set("from_", from_)
+        outputs = self._selected(select, inner, relations)
+        return self._subquery(exp.Subquery(this=select), pivot.alias or node.alias_or_name, outputs, scope)
+
+    def _unpivoted(self, pivot: exp.Pivot, columns: Sequence[Column], inner: Scope, relations: Relations) -> exp.Select:
+        array, values, others = unpivoted(pivot, columns)
+        rows, (element, *_) = self._sources.unnest(self._value(array, inner, relations), "", "")
+        listed = [*others, *element.star]
+        select = exp.Select(
+            expressions=[_alias(Resolved(this=column.read()), column.field.name) for column in listed],
+            joins=[exp.Join(this=rows, kind="CROSS")],
+        )
+        if not pivot.args.get("include_nulls"):
+            cells = [Resolved(this=column.read()) for column in element.star[: len(values)]]
+            given = [exp.Not(this=exp.Is(this=value, expression=exp.Null())) for value in cells]
+            select.set("where", exp.Where(this=exp.or_(*given)))
+        return select
+
+    def _subquery(self, node: exp.Expr, alias: str, outputs: Sequence[Output], scope: Scope) -> exp.Expr:
+        name = self._sources.new_name("s")
+        node.set("alias", exp.TableAlias(this=exp.to_identifier(name)))
+        scope.sources.append(self._sources.of_outputs(name, alias, outputs))
+        return node
 
     def _table(self, node: exp.Table, scope: Scope, relations: Relations) -> exp.Expr:
         path = [part.name for part in node.parts]
@@ -204,13 +301,38 @@ class QueryTranslator:
             return node
         _replace_children(node, self._value_translator(scope, relations))
         rule = rule_of(node)
-        return rule(node, self) if rule else node
+        return _placed(rule(node, self), node) if rule else node
 
     def _column(self, node: exp.Column, scope: Scope) -> exp.Expr:
         if isinstance(node.this, exp.Star):
             raise WarehouseError("INVALID_QUERY", f"{node.sql('bigquery')} stands only in a SELECT list")
-        column, rest = scope.resolve([part.name for part in node.parts])
-        return read_path(column, rest)
+        path = [part.name for part in node.parts]
+        if len(path) == 1 and (source := scope.row_source(path[0])):
+            return self._sources.row(source)
+        column, rest = scope.resolve(path)
+        return _placed(read_path(column, rest), node.parts[0])
+
+
+_TRUTHS = (exp.Connector, exp.Not, exp.Predicate, exp.Is, exp.Like, exp.Escape, exp.In, exp.Between, exp.Exists)
+_CAST_KINDS = {"BIGINT": "INT64", "DOUBLE": "FLOAT64", "VARCHAR": "STRING", "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
+
+
+def _known_kind(node: exp.Expr) -> str | None:
+    """The type of what shows it by itself, so that DuckDB need not be asked."""
+    if isinstance(node, exp.Paren):
+        return _known_kind(node.this)
+    if isinstance(node, _TRUTHS):
+        return "BOOLEAN"
+    if isinstance(node, exp.Literal):
+        return "STRING" if node.is_string else "INT64"
+    return _CAST_KINDS.get(node.args["to"].sql("duckdb")) if isinstance(node, exp.Cast) else None
+
+
+def _placed(node: exp.Expr, written: exp.Expr) -> exp.Expr:
+    """Let an error that is about the translated node tell where it was written."""
+    if "start" in written.meta and "start" not in node.meta:
+        node.meta.update({key: written.meta[key] for key in ("line", "col", "start", "end")})
+    return node
 
 
 def _replace_children(node: exp.Expr, translate: Callable[[exp.Expr], exp.Expr]) -> None:
@@ -225,6 +347,14 @@ def _replace_children(node: exp.Expr, translate: Callable[[exp.Expr], exp.Expr])
 def _detached(node: Resolved) -> exp.Expr:
     value: exp.Expr = node.this
     return value.copy()
+
+
+def _is_query(node: exp.Subquery) -> bool:
+    """Whether parentheses hold a query; they may also hold the items of a FROM clause."""
+    inner = node.this
+    if isinstance(inner, exp.Subquery):
+        return _is_query(inner) and not (inner.alias or inner.args.get("joins") or inner.args.get("pivots"))
+    return isinstance(inner, exp.Query)
 
 
 def _unaliased(item: exp.Expr) -> exp.Expr:
@@ -244,6 +374,13 @@ def _aliases(items: Sequence[exp.Expr], outputs: Sequence[Output]) -> dict[str, 
         for name, item, output in zip(names, items, outputs, strict=True)
         if names.count(name) == 1
     }
+
+
+def _as_value(outputs: list[Output]) -> list[Output]:
+    """SELECT AS VALUE: the one value is the row, and its fields are the row's columns."""
+    if len(outputs) != 1:
+        raise WarehouseError("INVALID_QUERY", f"SELECT AS VALUE has one column, not {len(outputs)}")
+    return [replace(outputs[0], is_row=True)]
 
 
 def _is_bare(node: exp.Expr) -> bool:

@@ -16,6 +16,10 @@ class Types(Protocol):
         """BigQuery's name of the type: STRING, RECORD, ARRAY, NULL for the literal ..., or DuckDB's (INTERVAL)."""
         ...
 
+    def fields(self, node: exp.Expr) -> tuple[str, ...]:
+        """The names of a STRUCT's fields; none for anything else."""
+        ...
+
 
 Rule = Callable[[exp.Expr, Types], exp.Expr]
 """From a node, its children already translated, to the node that replaces it."""

@@ -11,7 +11,10 @@ from server.warehouse.translate.rules import unsupported
 
 def expand(select: exp.Select, scope: Scope) -> list[exp.Expr]:
     """The SELECT list with every `*`, `t.*` and `struct.*` replaced by columns."""
-    return [item for listed in select.expressions for item in _expanded(listed, scope)]
+    items = [item for listed in select.expressions for item in _expanded(listed, scope)]
+    if not items:
+        raise WarehouseError("INVALID_QUERY", "SELECT * EXCEPT leaves no column")
+    return items
 
 
 def _expanded(item: exp.Expr, scope: Scope) -> list[exp.Expr]:

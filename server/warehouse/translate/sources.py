@@ -11,10 +11,15 @@ from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
 from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
+from server.warehouse.partitions import INGESTION_DAY, INGESTION_TIME
 from server.warehouse.port import WarehouseError
+from server.warehouse.translate.coercion import require_comparable
 from server.warehouse.translate.names import Column, Scope, Source, read_field
-from server.warehouse.translate.rules import call, cast, unsupported
+from server.warehouse.translate.rules import Types, call, cast, invalid, unsupported
 from server.warehouse.types import bigquery_field, duckdb_type
+
+TABLE_SUFFIX = "_TABLE_SUFFIX"
+"""What a wildcard's `*` stands for in a row's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,10 @@ class Tables(Protocol):
         """The table's schema, None when there is no such table."""
         ...
 
+    def matching(self, ref: TableRef) -> list[tuple[TableRef, TableSpec]]:
+        """The tables whose names begin as `ref` does before its `*`, the one that was made last first."""
+        ...
+
     def view(self, ref: TableRef) -> View | None:
         """A dataset's description of itself, None when the name is not that of one or there is no such dataset."""
         ...
@@ -52,6 +61,8 @@ class Output:
     physical: str
     """Its name in the DuckDB query: `name`, made unique where two columns share it."""
     kind: DuckDBPyType
+    is_row: bool = False
+    """Whether it is the whole row (SELECT AS STRUCT, SELECT AS VALUE)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +115,43 @@ class Sources:
         # INFORMATION_SCHEMA without a dataset is the region's, which holds all tenants.
         if ref and (len(path) > 1 or "." not in path[0]) and (view := self._tables.view(ref)):
             return self._view(view, (node.alias or path[-1]).rpartition(".")[2])
+        if ref and ref.table.endswith("*"):
+            return self._shards(ref, node.alias)
         spec = self._tables.table(ref) if ref else None
         if ref is None or spec is None:
             raise WarehouseError("TABLE_NOT_FOUND", f"table {'.'.join(path)} was not found")
         self.read.add(ref)
         name = self.new_name("s")
-        parts = [exp.to_identifier(part, quoted=True) for part in (ref.table, str(ref.in_dataset))]
-        physical = exp.Table(this=parts[0], db=parts[1])
+        physical = _physical(ref)
         columns = [(field, field.name) for field in spec.fields]
-        return _named(physical, name), self._source(name, node.alias or path[-1], columns)
+        source = self._source(name, node.alias or path[-1].rpartition(".")[2], columns)
+        return _named(physical, name), self._with_partition(source, name, spec)
+
+    def _with_partition(self, source: Source, name: str, spec: TableSpec) -> Source:
+        """The columns that a table partitioned by time of loading has beside those of its schema."""
+        if spec.time_partitioning is None or spec.time_partitioning.field is not None:
+            return source
+        moment = TableField(name=INGESTION_TIME, type="TIMESTAMP")
+        time = Column(moment, self._column(name, INGESTION_TIME, moment))
+        day = Column(TableField(name=INGESTION_DAY, type="DATE"), cast(time.read(), "DATE"))
+        # Only days make partitions that a day names.
+        hidden = (time, day) if spec.time_partitioning.type == "DAY" else (time,)
+        return replace(source, columns=source.columns + hidden)
+
+    def _shards(self, ref: TableRef, alias: str) -> tuple[exp.Expr, Source]:
+        """A wildcard table: the rows of all that match, in the columns of the one that was made last."""
+        found = self._tables.matching(ref)
+        if not found:
+            raise WarehouseError("TABLE_NOT_FOUND", f"{ref} does not match any table")
+        fields, name = found[0][1].fields, self.new_name("s")
+        parts = [_shard(table, spec, fields, table.table[len(ref.table) - 1 :]) for table, spec in found]
+        self.read.update(table for table, _ in found)
+        union: exp.Query = parts[0]
+        for part in parts[1:]:
+            union = exp.Union(this=union, expression=part, distinct=False)
+        suffix = TableField(name=TABLE_SUFFIX, type="STRING")
+        source = self._source(name, alias, [(field, field.name) for field in (*fields, suffix)])
+        return _named(exp.Subquery(this=union), name), replace(source, star=source.star[:-1])
 
     def _view(self, view: View, alias: str) -> tuple[exp.Expr, Source]:
         name = self.new_name("s")
@@ -143,12 +182,19 @@ class Sources:
 
     def of_outputs(self, name: str, alias: str, outputs: Sequence[Output]) -> Source:
         """The columns of a subquery that DuckDB knows as `name`."""
+        if len(outputs) == 1 and outputs[0].is_row:
+            return self._element(name, alias, bigquery_field(alias or "value", outputs[0].kind), outputs[0].physical)
         columns = [(bigquery_field(output.name, output.kind), output.physical) for output in outputs]
         return self._source(name, alias, columns)
 
     def _source(self, name: str, alias: str, columns: Sequence[tuple[TableField, str]]) -> Source:
         found = tuple(Column(field, self._column(name, physical, field)) for field, physical in columns)
         return Source(alias, found, found)
+
+    def row(self, source: Source) -> exp.Expr:
+        """`SELECT t FROM t`: the whole row as a STRUCT."""
+        parts = [(exp.to_identifier(column.field.name, quoted=True), column.read()) for column in source.star]
+        return exp.Struct(expressions=[exp.PropertyEQ(this=name, expression=value) for name, value in parts])
 
     def _column(self, relation: str, physical: str, field: TableField) -> exp.Expr:
         self._types[relation, physical] = field
@@ -174,10 +220,30 @@ class Sources:
             sources.append(self._source(name, "", [(column, "place")]))
         return _named(exp.Subquery(this=values), name), sources
 
-    def _element(self, name: str, alias: str, element: TableField) -> Source:
-        whole = Column(element, self._column(name, "value", element))
+    def _element(self, name: str, alias: str, element: TableField, physical: str = "value") -> Source:
+        whole = Column(element, self._column(name, physical, element))
         fields = tuple(Column(part, read_field(whole.read(), part.name)) for part in element.fields)
         return Source(alias, fields, fields or (whole,), whole if alias else None)
+
+
+def _physical(ref: TableRef) -> exp.Table:
+    table, dataset = (exp.to_identifier(part, quoted=True) for part in (ref.table, str(ref.in_dataset)))
+    return exp.Table(this=table, db=dataset)
+
+
+def _shard(ref: TableRef, spec: TableSpec, fields: Sequence[TableField], suffix: str) -> exp.Select:
+    """One of a wildcard's tables in the columns of another; those it lacks are NULL."""
+    values = []
+    for field in fields:
+        own = spec.column(field.name)
+        if own and duckdb_type(own) != duckdb_type(field):
+            raise invalid(
+                f"column {field.name} of {ref} is {own.type}, and {field.type} in a newer table of the wildcard"
+            )
+        column = exp.column(exp.to_identifier(own.name, quoted=True)) if own else cast(exp.Null(), duckdb_type(field))
+        values.append(exp.alias_(column, field.name, quoted=True))
+    values.append(exp.alias_(exp.Literal.string(suffix), TABLE_SUFFIX, quoted=True))
+    return exp.Select(expressions=values).from_(_physical(ref))
 
 
 @lru_cache(maxsize=1_000)
@@ -196,14 +262,16 @@ def _named(node: exp.Expr, name: str) -> exp.Expr:
     return node
 
 
-def merge(join: exp.Join, left: Scope, right: Source) -> None:
+def merge(join: exp.Join, left: Scope, right: Source, types: Types) -> None:
     """Turn `USING (a, b)` into ON, and let the names stand for both sides once."""
     conditions: list[exp.Expr] = []
     for name in (identifier.name for identifier in join.args["using"]):
         (ours, rest), theirs = left.resolve([name]), right.column(name)
         if theirs is None or rest:
             raise WarehouseError("INVALID_QUERY", f"Column {name} of USING is not on both sides of the JOIN")
-        conditions.append(exp.EQ(this=ours.read(), expression=theirs.read()))
+        condition = exp.EQ(this=ours.read(), expression=theirs.read())
+        require_comparable([condition.left, condition.right], types, condition, ordered=False)
+        conditions.append(condition)
         left.merged[name.lower()] = _merged(join.side, ours, theirs)
     join.set("using", None)
     join.set("on", exp.and_(*conditions))

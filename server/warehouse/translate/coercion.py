@@ -1,0 +1,60 @@
+"""Which types stand beside one another: BigQuery converts few of them by itself, DuckDB nearly all.
+
+The rules, from GoogleSQL's "Conversion rules": a number becomes a wider one, a DATE a DATETIME, and a literal text a
+date or time. Everything else takes a CAST.
+"""
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from server.warehouse.translate.rules import Types, invalid
+
+_NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
+_CALENDAR = ("DATE", "DATETIME")
+_TIMES = frozenset({"DATE", "DATETIME", "TIMESTAMP", "TIME"})
+_WITHOUT_ORDER = ("ARRAY", "JSON", "RECORD")
+
+
+def supertype(values: Sequence[exp.Expr], types: Types, where: str, node: exp.Expr) -> str:
+    """The type that all the values can take; NULL when all of them are NULL.
+
+    Raises:
+        WarehouseError: INVALID_QUERY when there is none, with `where` and the types.
+    """
+    kinds = [types.kind(value) for value in values]
+    texts = any(is_text(value) for value in values)
+    found = {kind for value, kind in zip(values, kinds, strict=True) if kind != "NULL" and not is_text(value)}
+    if texts and not (found and found <= _TIMES):
+        found.add("STRING")
+    for ladder in (_NUMBERS, _CALENDAR):
+        if found <= set(ladder):
+            return max(found, key=ladder.index, default="NULL")
+    if len(found) > 1:
+        raise invalid(f"{where} {' with '.join(dict.fromkeys(k for k in kinds if k != 'NULL'))}; use CAST", node)
+    return found.pop()
+
+
+def require_comparable(values: Sequence[exp.Expr], types: Types, node: exp.Expr, *, ordered: bool) -> str:
+    """The type that values are compared by; `ordered` for all that needs a less and a greater.
+
+    Raises:
+        WarehouseError: INVALID_QUERY.
+    """
+    kind = supertype(values, types, "cannot compare", node)
+    if kind in ("ARRAY", "JSON") or (ordered and kind in _WITHOUT_ORDER):
+        named = "STRUCT" if kind == "RECORD" else kind
+        raise invalid(f"values of type {named} {'have no order' if ordered else 'cannot be compared'}", node)
+    return kind
+
+
+def require_condition(value: exp.Expr, types: Types, where: str) -> None:
+    """Refuse what is neither true nor false. Raises INVALID_QUERY."""
+    kind = types.kind(value)
+    if kind not in ("BOOLEAN", "NULL"):
+        raise invalid(f"{where} needs a BOOL and was given {kind}; compare it with something", value)
+
+
+def is_text(node: exp.Expr) -> bool:
+    """Whether it is a literal text, which alone of all STRINGs becomes a date where one is needed."""
+    return isinstance(node, exp.RawString) or (isinstance(node, exp.Literal) and node.is_string)
