@@ -13,6 +13,7 @@ from sqlglot.errors import SqlglotError
 from server.domain.schema import DatasetRef, TableField, TableRef
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import require_allowed
+from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.query import QueryTranslator
 from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
@@ -52,10 +53,26 @@ def _translated(tree: exp.Expr, sources: Sources) -> Translated:
     outputs = QueryTranslator(sources).query(tree, None, {})
     _require_distinct(outputs)
     return Translated(
-        tree.sql("duckdb", comments=False),
+        _without_null_elements(tree, outputs).sql("duckdb", comments=False),
         tuple(bigquery_field(output.name, output.kind) for output in outputs),
         frozenset(output.name.lower() for output in outputs if is_untyped(output.kind)),
         frozenset(sources.read),
+    )
+
+
+def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
+    """An array may have NULLs while a query runs, and none in its result."""
+    if not any(output.kind.id == "list" for output in outputs):
+        return tree
+    columns = []
+    for output in outputs:
+        column: exp.Expr = exp.column(exp.to_identifier(output.physical, quoted=True))
+        if output.kind.id == "list":
+            failure = failing(f"array {output.name} has a NULL element; use IGNORE NULLS", str(output.kind))
+            column = once(f"CASE WHEN LIST_COUNT(p.a) <> LEN(p.a) THEN {failure} ELSE p.a END", a=column)
+        columns.append(exp.alias_(column, output.physical, quoted=True))
+    return exp.Select(expressions=columns).from_(
+        exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("r")))
     )
 
 

@@ -8,14 +8,17 @@ from server.warehouse.port import WarehouseError
 from server.warehouse.translate.aggregates import AGGREGATES
 from server.warehouse.translate.arrays import ARRAYS
 from server.warehouse.translate.casts import CASTS
+from server.warehouse.translate.collecting import COLLECTING
 from server.warehouse.translate.dates import DATES
 from server.warehouse.translate.json_values import JSON
+from server.warehouse.translate.mathematics import MATHEMATICS
 from server.warehouse.translate.numbers import ARITHMETIC
 from server.warehouse.translate.operators import OPERATORS
 from server.warehouse.translate.rules import Rule, place
 from server.warehouse.translate.texts import TEXTS
+from server.warehouse.translate.windows import WINDOWS
 
-_PARTS = (OPERATORS, ARITHMETIC, CASTS, TEXTS, DATES, JSON, ARRAYS, AGGREGATES)
+_PARTS = (OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, DATES, JSON, ARRAYS, AGGREGATES, COLLECTING, WINDOWS)
 # What the translation of queries knows itself.
 _STRUCTURE: tuple[type[exp.Expr], ...] = (
     exp.Select, exp.Subquery, exp.Union, exp.Except, exp.Intersect, exp.With, exp.CTE, exp.TableAlias,

@@ -14,6 +14,7 @@ from server.warehouse.translate.rules import invalid, unsupported
 from server.warehouse.translate.select_list import Resolved, expand, name_fields, name_outputs, spell_out_windows
 from server.warehouse.translate.set_operations import common
 from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, implied_alias, merge
+from server.warehouse.translate.windows import nan_first
 from server.warehouse.types import bigquery_field, is_untyped, scalar_type
 
 _KINDS = {"list": "ARRAY", "struct": "RECORD"}
@@ -131,21 +132,20 @@ class QueryTranslator:
             if found := node.args.get(clause):
                 _replace_children(found, with_aliases)
                 require_condition(found.this, self, clause.upper())
-        order = node.args.get("order")
-        for ordered in order.expressions if order else ():
-            self._order(ordered, node, with_aliases, outputs)
+        if order := node.args.get("order"):
+            for ordered in order.expressions:
+                self._order(ordered, node, with_aliases)
 
-    def _order(
-        self, ordered: exp.Expr, node: exp.Select, value: Callable[[exp.Expr], exp.Expr], outputs: Sequence[Output]
-    ) -> None:
+    def _order(self, ordered: exp.Expr, node: exp.Select, value: Callable[[exp.Expr], exp.Expr]) -> None:
         if _is_ordinal(ordered.this):
             return
         written = ordered.this.sql("bigquery")[:80]
         ordered.set("this", value(ordered.this))
         if (kind := self.kind(ordered.this)) in ("ARRAY", "RECORD", "JSON"):
             raise invalid(f"ORDER BY {written}: a value of type {kind} has no order", ordered)
-        listed = {item.this.sql("duckdb") for item in node.expressions}
-        if node.args.get("distinct") and ordered.this.unnest().sql("duckdb") not in listed:
+        if not node.args.get("distinct"):
+            nan_first(ordered, self)
+        elif ordered.this.unnest().sql("duckdb") not in {item.this.sql("duckdb") for item in node.expressions}:
             raise invalid(f"ORDER BY {written} of a SELECT DISTINCT: it has to be in the SELECT list", ordered)
 
     def _group(

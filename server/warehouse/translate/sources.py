@@ -15,7 +15,7 @@ from server.warehouse.partitions import INGESTION_DAY, INGESTION_TIME
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.coercion import require_comparable
 from server.warehouse.translate.names import Column, Scope, Source, read_field
-from server.warehouse.translate.rules import Types, call, cast, invalid, unsupported
+from server.warehouse.translate.rules import Types, call, cast, invalid, literal, unsupported
 from server.warehouse.types import bigquery_field, duckdb_type
 
 TABLE_SUFFIX = "_TABLE_SUFFIX"
@@ -103,6 +103,8 @@ class Sources:
             if isinstance(node, exp.Select):
                 node.set("from_", None)
                 node.set("joins", None)
+            if isinstance(node, exp.Anonymous) and node.name == "GROUPING":
+                return literal(0)
             field = self._types.get((node.text("table"), node.name)) if isinstance(node, exp.Column) else None
             return _blank(field).copy() if field else node
 

@@ -6,7 +6,10 @@ from tests.warehouse.corpus import (
     allocation,
     clouds,
     documented,
+    literal_aggregates,
+    literal_arrays,
     literal_names,
+    literal_numbers,
     literal_times,
     literal_traps,
     literal_values,
@@ -19,10 +22,16 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     *literal_values.LITERALS,
     *literal_times.LITERALS,
     *literal_traps.LITERALS,
+    *literal_numbers.LITERALS,
+    *literal_arrays.LITERALS,
+    *literal_aggregates.LITERALS,
 ]
 ERRORS: list[tuple[str, str]] = [
     *literal_names.ERRORS,
     *literal_values.ERRORS,
     *literal_times.ERRORS,
     *literal_traps.ERRORS,
+    *literal_numbers.ERRORS,
+    *literal_arrays.ERRORS,
+    *literal_aggregates.ERRORS,
 ]

@@ -322,17 +322,6 @@ SHARES: list[Case] = [
         _shares,
     ),
     Case(
-        "months as columns with PIVOT",
-        f"""
-        SELECT * FROM (
-          SELECT service.description AS service, invoice.month AS month, cost FROM {EXPORT}
-        )
-        PIVOT(SUM(cost) FOR month IN ('202603', '202604', '202605'))
-        ORDER BY service
-        """,
-        _month_pivot,
-    ),
-    Case(
         "months as columns with names",
         f"""
         SELECT service, march, april + may AS later FROM (

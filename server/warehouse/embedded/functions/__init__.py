@@ -8,8 +8,9 @@ from duckdb.func import FunctionNullHandling
 
 from server.warehouse.embedded.functions.failures import FAILURES
 from server.warehouse.embedded.functions.function import Function
+from server.warehouse.embedded.functions.numbers import NUMBERS
 
-_FUNCTIONS: tuple[Function, ...] = (*FAILURES,)
+_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *NUMBERS)
 
 
 def register(duck: duckdb.DuckDBPyConnection) -> None:
