@@ -11,6 +11,7 @@ from sqlglot import exp
 from server.warehouse.translate.rules import Types, invalid
 
 _NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
+_EXACT = {"BIGNUMERIC": "DECIMAL(38, 18)", "NUMERIC": "DECIMAL(38, 9)"}
 _CALENDAR = ("DATE", "DATETIME")
 _TIMES = frozenset({"DATE", "DATETIME", "TIMESTAMP", "TIME"})
 _WITHOUT_ORDER = ("ARRAY", "JSON", "RECORD")
@@ -22,6 +23,7 @@ def supertype(values: Sequence[exp.Expr], types: Types, where: str, node: exp.Ex
     Raises:
         WarehouseError: INVALID_QUERY when there is none, with `where` and the types.
     """
+    settle_literals(values, types)
     kinds = [types.kind(value) for value in values]
     texts = any(is_text(value) for value in values)
     found = {kind for value, kind in zip(values, kinds, strict=True) if kind != "NULL" and not is_text(value)}
@@ -33,6 +35,33 @@ def supertype(values: Sequence[exp.Expr], types: Types, where: str, node: exp.Ex
     if len(found) > 1:
         raise invalid(f"{where} {' with '.join(dict.fromkeys(k for k in kinds if k != 'NULL'))}; use CAST", node)
     return found.pop()
+
+
+def settle_literals(values: Sequence[exp.Expr], types: Types) -> None:
+    """Make literals such as 1.1 NUMERIC where they stand beside NUMERIC and no other FLOAT64.
+
+    A literal takes the type of what surrounds it, so `price * 1.1` stays exact.
+    """
+    literals = [value for value in values if _is_float_literal(value)]
+    kinds = {types.kind(value) for value in values if value not in literals}
+    if not literals or "FLOAT64" in kinds:
+        return
+    for kind, duckdb_type in _EXACT.items():
+        if kind in kinds:
+            for value in literals:
+                value.set("to", exp.DataType.build(duckdb_type, dialect="duckdb"))
+            return
+
+
+def _is_float_literal(node: exp.Expr) -> bool:
+    """A number with a point or an exponent, as `operators` has translated it."""
+    return (
+        isinstance(node, exp.Cast)
+        and isinstance(node.this, exp.Literal)
+        and not node.this.is_string
+        and not node.this.name.isdigit()
+        and node.to.is_type("double")
+    )
 
 
 def require_comparable(values: Sequence[exp.Expr], types: Types, node: exp.Expr, *, ordered: bool) -> str:

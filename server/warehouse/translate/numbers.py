@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from server.warehouse.translate.coercion import supertype
+from server.warehouse.translate.coercion import settle_literals, supertype
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, unsupported
 
@@ -39,6 +39,7 @@ def number_kind(values: Sequence[exp.Expr], types: Types, what: str, *, only: Se
     Raises:
         WarehouseError: INVALID_QUERY for a type that is not in `only`.
     """
+    settle_literals(values, types)
     kinds = [types.kind(value) for value in values]
     for kind, value in zip(kinds, values, strict=True):
         if kind not in (*only, "NULL"):
