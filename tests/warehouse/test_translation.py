@@ -285,7 +285,7 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("texts and numbers in one CASE", "SELECT CASE WHEN cost > 1 THEN cost ELSE 'x' END FROM billing", "INVALID_QUERY", "CASE cannot give FLOAT64 with STRING; use CAST at line 1, column 18"),
         refused("a parameter", "SELECT @day", "UNSUPPORTED_SQL", "PARAMETER"),
         refused("time travel", "SELECT 1 FROM billing FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()", "UNSUPPORTED_SQL", "VERSION"),
-        refused("a date format of its own", "SELECT FORMAT_DATE('%Q', DATE '2025-11-18')", "UNSUPPORTED_SQL", "date format"),
+        refused("a format element that is not there", "SELECT FORMAT_DATE('%J', DATE '2025-11-18')", "INVALID_QUERY", "the format element %J is not supported"),
         refused("an unknown CTE", "SELECT * FROM Daily", "TABLE_NOT_FOUND", "table Daily was not found"),
     ],
 )  # fmt: skip

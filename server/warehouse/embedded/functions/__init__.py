@@ -9,8 +9,9 @@ from duckdb.func import FunctionNullHandling
 from server.warehouse.embedded.functions.failures import FAILURES
 from server.warehouse.embedded.functions.function import Function
 from server.warehouse.embedded.functions.numbers import NUMBERS
+from server.warehouse.embedded.functions.times import TIMES
 
-_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *NUMBERS)
+_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *NUMBERS, *TIMES)
 
 
 def register(duck: duckdb.DuckDBPyConnection) -> None:
