@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from server.warehouse.translate.names import read_json
 from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, number_kind, written
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
@@ -17,6 +18,8 @@ def _require_array(node: exp.Expr, value: exp.Expr, types: Types) -> None:
 def _bracket(node: exp.Expr, types: Types) -> exp.Expr:
     """a[OFFSET(n)], a[ORDINAL(n)] and their SAFE_ forms; outside the array is an error, or NULL for SAFE_."""
     array, (index,) = node.args["this"], node.expressions
+    if types.kind(array) == "JSON":
+        return read_json(array.copy(), "field" if types.kind(index) == "STRING" else "element", index.copy())
     if types.kind(array) != "ARRAY":
         raise unsupported(f"[...] on a value of type {types.kind(array)}", node)
     number_kind([index], types, "the place in an array", only=("INT64",))

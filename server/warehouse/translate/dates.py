@@ -329,9 +329,11 @@ def timestamp_text(value: exp.Expr, zone: exp.Expr | None = None) -> exp.Expr:
 
 
 def _string(node: exp.Expr, types: Types) -> exp.Expr:
-    """STRING(timestamp[, zone]), STRING(date), STRING(datetime), STRING(time)."""
+    """STRING(timestamp[, zone]), STRING(date), STRING(datetime), STRING(time), STRING(json)."""
     value, kind = node.args["this"], types.kind(node.args["this"])
-    _require(value, types, "STRING", "TIMESTAMP", "DATE", "DATETIME", "TIME")
+    if kind == "JSON":
+        return call("bq_json_string", cast(value.copy(), "VARCHAR"))
+    _require(value, types, "STRING", "TIMESTAMP", "DATE", "DATETIME", "TIME", "JSON")
     if kind == "TIMESTAMP":
         return timestamp_text(value, _zone(node))
     return call("bq_datetime_text", value.copy()) if kind == "DATETIME" else cast(value.copy(), "VARCHAR")

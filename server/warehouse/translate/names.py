@@ -129,10 +129,19 @@ def read_field(value: exp.Expr, name: str) -> exp.Expr:
     return exp.Anonymous(this="STRUCT_EXTRACT", expressions=[value, exp.Literal.string(name)])
 
 
+def read_json(value: exp.Expr, by: str, key: exp.Expr) -> exp.Expr:
+    """The DuckDB expression for a member of a JSON value, `by` its "field" name or as the "element" at a place."""
+    text = exp.cast(value, "VARCHAR", dialect="duckdb")
+    return exp.cast(exp.Anonymous(this=f"bq_json_{by}", expressions=[text, key]), "JSON", dialect="duckdb")
+
+
 def read_path(column: Column, path: Sequence[str]) -> exp.Expr:
     """The expression for `column.a.b`. Refuses a field that is not there, with the type that is."""
     value, at = column.read(), column.field
     for name in path:
+        if at.type == "JSON" and at.mode != "REPEATED":
+            value = read_json(value, "field", exp.Literal.string(name))
+            continue
         part = None if at.mode == "REPEATED" else next((p for p in at.fields if p.name.lower() == name.lower()), None)
         if part is None:
             raise WarehouseError("INVALID_QUERY", _no_such_field(at, name))

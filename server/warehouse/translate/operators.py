@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from server.warehouse.translate.coercion import require_comparable, require_condition, supertype
-from server.warehouse.translate.names import read_field
+from server.warehouse.translate.names import read_field, read_json
 from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
 
 _DOUBLE = "DOUBLE"
@@ -153,6 +153,8 @@ def _dot(node: exp.Expr, types: Types) -> exp.Expr:
     value, name = node.args["this"], node.args["expression"]
     if not isinstance(name, exp.Identifier):
         raise unsupported("a function of that name", node)
+    if types.kind(value) == "JSON":
+        return read_json(value.copy(), "field", literal(name.name))
     if types.kind(value) != "RECORD":
         raise invalid(f"Cannot access field {name.name} on a value of type {types.kind(value)}", node)
     return read_field(value.copy(), name.name)

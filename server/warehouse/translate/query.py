@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from server.domain.schema import TableField
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import rule_of
 from server.warehouse.translate.coercion import require_condition
@@ -39,6 +40,10 @@ class QueryTranslator:
         """The names of a STRUCT's fields, for the rules."""
         (kind,) = self._sources.types([node])
         return tuple(name for name, _ in kind.children) if kind.id == "struct" else ()
+
+    def field(self, node: exp.Expr) -> TableField:
+        """The whole type of a translated expression, for the rules."""
+        return bigquery_field("value", self._sources.types([node])[0])
 
     def query(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> list[Output]:
         """Translate a query; answers with its result's columns."""

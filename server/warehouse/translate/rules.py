@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
+from server.domain.schema import TableField
 from server.warehouse.port import WarehouseError
 
 
@@ -18,6 +19,10 @@ class Types(Protocol):
 
     def fields(self, node: exp.Expr) -> tuple[str, ...]:
         """The names of a STRUCT's fields; none for anything else."""
+        ...
+
+    def field(self, node: exp.Expr) -> TableField:
+        """The whole type, as that of a column without a name of its own."""
         ...
 
 

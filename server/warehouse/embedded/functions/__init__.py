@@ -3,21 +3,36 @@
 No query can call them by these names: the translation lets none through that BigQuery does not have.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import duckdb
 from duckdb.func import FunctionNullHandling
 
 from server.warehouse.embedded.functions.failures import FAILURES
 from server.warehouse.embedded.functions.function import Function
+from server.warehouse.embedded.functions.json_texts import JSON_TEXTS
 from server.warehouse.embedded.functions.numbers import NUMBERS
 from server.warehouse.embedded.functions.times import TIMES
 
-_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *NUMBERS, *TIMES)
+_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *JSON_TEXTS, *NUMBERS, *TIMES)
 
 
 def register(duck: duckdb.DuckDBPyConnection) -> None:
     """Make the functions known to every cursor of the file."""
     for function in _FUNCTIONS:
-        handling = FunctionNullHandling.SPECIAL if function.takes_null else FunctionNullHandling.DEFAULT
-        duck.create_function(
-            function.name, function.run, [*function.parameters], function.result, null_handling=handling
-        )
+        run, handling = function.run, FunctionNullHandling.DEFAULT
+        if function.gives_null:
+            run, handling = _without_nulls(run), FunctionNullHandling.SPECIAL
+        duck.create_function(function.name, run, [*function.parameters], function.result, null_handling=handling)
+
+
+def _without_nulls(run: Callable[..., Any]) -> Callable[..., Any]:
+    """What DuckDB does by itself for functions that never return None. It counts the parameters of what is wrapped."""
+
+    @wraps(run)
+    def called(*values: Any) -> Any:
+        return None if None in values else run(*values)
+
+    return called

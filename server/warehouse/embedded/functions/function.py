@@ -18,5 +18,5 @@ class Function:
     parameters: tuple[str, ...]
     """DuckDB's types."""
     result: str
-    takes_null: bool = False
-    """Without it the result is NULL when a value is, and the function is not called."""
+    gives_null: bool = False
+    """Whether it may return None. It is never called with one: the result is NULL then."""
