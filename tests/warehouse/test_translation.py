@@ -274,7 +274,7 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("not a query", "DELETE FROM billing WHERE TRUE", "INVALID_QUERY", "exactly one SELECT"),
         refused("two statements", "SELECT 1; SELECT 2", "INVALID_QUERY", "exactly one SELECT"),
         refused("functions without translation, all named", "SELECT FARM_FINGERPRINT('a'), LIST_SORT([1]), my_udf(1)", "UNSUPPORTED_SQL", "the function FARM_FINGERPRINT at line 1, column 8, the function LIST_SORT at line 1, column 31, the function MY_UDF at line 1"),
-        refused("SAFE. prefix", "SELECT SAFE.SUBSTR('a', 1)", "UNSUPPORTED_SQL", "SAFE.SUBSTR"),
+        refused("SAFE. before what may fail itself", "SELECT SAFE.SUBSTR(currency, CAST(currency AS INT64)) FROM billing", "UNSUPPORTED_SQL", "SAFE. before an argument that may fail itself at line 1, column 13"),
         refused("a function of a dataset", "SELECT src.f(1)", "UNSUPPORTED_SQL", "the function F"),
         refused("structs of other names in an array", "SELECT [STRUCT(1 AS a), STRUCT(2 AS b)]", "UNSUPPORTED_SQL", "named differently: a and b"),
         refused("PIVOT of a value without a name", "SELECT * FROM billing PIVOT(SUM(cost) FOR currency IN (DATE '2026-01-01'))", "UNSUPPORTED_SQL", "of PIVOT without a name (... AS name) at line 1, column 61"),

@@ -15,7 +15,7 @@ from server.warehouse.translate.mathematics import MATHEMATICS
 from server.warehouse.translate.numbers import ARITHMETIC
 from server.warehouse.translate.operators import OPERATORS
 from server.warehouse.translate.rules import Rule, place
-from server.warehouse.translate.texts import TEXTS
+from server.warehouse.translate.texts import TEXTS, may_fail
 from server.warehouse.translate.windows import WINDOWS
 
 _PARTS = (OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, DATES, JSON, ARRAYS, AGGREGATES, COLLECTING, WINDOWS)
@@ -72,6 +72,8 @@ def _details(node: exp.Expr) -> list[str]:
     )  # fmt: skip
     found = {
         "this kind of JOIN": isinstance(node, exp.Join) and (bool(node.args.get("method")) or not join_is_known),
+        "SAFE. before an argument that may fail itself": isinstance(node, exp.SafeFunc)
+        and any(may_fail(part) for part in node.this.iter_expressions()),
         "DISTINCT ON": isinstance(node, exp.Distinct) and bool(node.args.get("on")),
         "CAST ... FORMAT": isinstance(node, exp.Cast) and bool(node.args.get("format")),
         "matching by name in set operations": isinstance(node, exp.SetOperation) and bool(node.args.get("by_name")),

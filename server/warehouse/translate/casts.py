@@ -2,27 +2,72 @@
 
 from sqlglot import exp
 
+from server.warehouse.translate.dates import timestamp_text
 from server.warehouse.translate.numbers import EXACT, NUMBERS
-from server.warehouse.translate.rules import Rules, Types, call, cast, literal, unsupported
+from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
+
+# Source: GoogleSQL's "Conversion rules", the table of casts. NULL goes to everything.
+_NUMBERS = frozenset({"INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64"})
+_CASTS: dict[str, frozenset[str]] = {
+    "INT64": _NUMBERS | {"BOOLEAN", "STRING"},
+    **dict.fromkeys(("NUMERIC", "BIGNUMERIC", "FLOAT64"), _NUMBERS | {"STRING"}),
+    "BOOLEAN": frozenset({"BOOLEAN", "INT64", "STRING"}),
+    "STRING": _NUMBERS | {"BOOLEAN", "STRING", "BYTES", "DATE", "DATETIME", "TIME", "TIMESTAMP"},
+    "BYTES": frozenset({"STRING", "BYTES"}),
+    "DATE": frozenset({"STRING", "DATE", "DATETIME", "TIMESTAMP"}),
+    **dict.fromkeys(("DATETIME", "TIMESTAMP"), frozenset({"STRING", "DATE", "DATETIME", "TIME", "TIMESTAMP"})),
+    "TIME": frozenset({"STRING", "TIME"}),
+    "ARRAY": frozenset({"ARRAY"}),
+    "RECORD": frozenset({"RECORD"}),
+}
+_TARGETS = {
+    exp.DType.BIGINT: "INT64", exp.DType.DOUBLE: "FLOAT64", exp.DType.DECIMAL: "NUMERIC", exp.DType.BOOLEAN: "BOOLEAN",
+    exp.DType.BIGDECIMAL: "BIGNUMERIC", exp.DType.TEXT: "STRING", exp.DType.VARCHAR: "STRING", exp.DType.DATE: "DATE",
+    exp.DType.VARBINARY: "BYTES", exp.DType.BLOB: "BYTES", exp.DType.BINARY: "BYTES", exp.DType.TIME: "TIME",
+    exp.DType.TIMESTAMP: "DATETIME", exp.DType.DATETIME: "DATETIME", exp.DType.TIMESTAMPTZ: "TIMESTAMP",
+    exp.DType.ARRAY: "ARRAY", exp.DType.STRUCT: "RECORD",
+}  # fmt: skip
 
 
 def _cast(node: exp.Expr, types: Types) -> exp.Expr:
     """CAST and SAFE_CAST to the warehouse's own types, with BigQuery's text of numbers and rounding."""
-    kind, target = types.kind(node.args["this"]), node.args["to"]
-    target.replace(_data_type(target))
-    if node.args["to"].is_type("text"):
+    value, kind = node.args["this"], types.kind(node.args["this"])
+    target = _TARGETS.get(node.args["to"].this)
+    if target is None:
+        raise unsupported(f"CAST to {node.args['to'].sql('bigquery')}", node)
+    if kind in _CASTS and target not in _CASTS[kind]:
+        raise invalid(f"a value of type {kind} cannot be cast to {target}", node)
+    precise = _precise(node)
+    node.args["to"].replace(_data_type(node.args["to"]))
+    if target == "STRING":
         return as_text(node, kind)
-    if kind == "FLOAT64" and node.args["to"].is_type("bigint"):
-        node.set("this", call("ROUND", node.args["this"]))
+    if target == "BYTES":
+        return call("ENCODE", value.copy()) if kind == "STRING" else value.copy() if kind == "BYTES" else node
+    if kind == "FLOAT64" and target == "INT64":
+        node.set("this", call("ROUND", value))
+    if kind == "TIMESTAMP" and target == "TIME":
+        node.set("this", call("TIMEZONE", literal("UTC"), value))
     if kind == "STRING" and (form := _TEXT_FORMS.get(node.args["to"].this)):
         return _from_text(node, *form)
-    if kind == "BYTES" or node.args["to"].is_type("blob"):
-        raise unsupported("CAST from or to BYTES")
+    if precise:
+        node.set("this", exp.maybe_copy(type(node)(this=value.copy(), to=precise)))
     return node
 
 
+def _precise(node: exp.Expr) -> exp.Expr | None:
+    """The DuckDB type of NUMERIC(precision, scale): a value is rounded to it and has to fit."""
+    target = node.args["to"]
+    if not target.is_type("decimal", "bigdecimal") or not target.expressions:
+        return None
+    precision, scale = ([int(part.name) for part in target.expressions] + [0])[:2]
+    most = 9 if target.is_type("decimal") else 18
+    if scale > most or not 1 <= precision - scale <= 38 - most:
+        raise unsupported(f"{target.sql('bigquery')}", node)
+    return exp.DataType.build(f"DECIMAL({precision}, {scale})", dialect="duckdb")
+
+
 _TEXT_FORMS = {
-    exp.DType.BIGINT: (r"^\s*[+-]?[0-9]+\s*$", "bad INT64 value"),
+    exp.DType.BIGINT: (r"^\s*[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)\s*$", "bad INT64 value"),
     exp.DType.BOOLEAN: (r"(?i)^(true|false)$", "bad BOOL value"),
 }
 """The texts that BigQuery reads as a number or a truth; DuckDB reads more of them, such as 1.5 and yes."""
@@ -47,8 +92,16 @@ def as_text(node: exp.Expr, kind: str) -> exp.Expr:
     if kind in EXACT:
         shorter = call("REGEXP_REPLACE", node, literal(r"(\.[0-9]*?)0+$"), literal(r"\1"))
         return call("REGEXP_REPLACE", shorter, literal(r"\.$"), literal(""))
-    if kind in ("BYTES", "RECORD", "ARRAY", "JSON"):
-        raise unsupported(f"CAST of {kind} to STRING")
+    value = node.args["this"]
+    if kind == "TIMESTAMP":
+        return timestamp_text(value)
+    if kind == "DATETIME":
+        return call("bq_datetime_text", value.copy())
+    if kind == "BYTES":
+        decoded = call("DECODE", value.copy())
+        return call("TRY", decoded) if isinstance(node, exp.TryCast) else decoded
+    if kind in ("RECORD", "ARRAY", "JSON"):
+        raise invalid(f"a value of type {kind} has no text; use TO_JSON_STRING", node)
     return node
 
 
@@ -56,8 +109,6 @@ def _data_type(target: exp.Expr) -> exp.Expr:
     """A type as sqlglot read it from BigQuery, as the warehouse stores it."""
     exact = {exp.DType.DECIMAL: "NUMERIC", exp.DType.BIGDECIMAL: "BIGNUMERIC"}
     if target.this in exact:
-        if target.expressions:
-            raise unsupported("NUMERIC with precision and scale")
         return exp.DataType.build(NUMBERS[exact[target.this]], dialect="duckdb")
     for inner in list(target.expressions):
         part = inner.args["kind"] if isinstance(inner, exp.ColumnDef) else inner

@@ -18,12 +18,30 @@ def _literal(node: exp.Expr, _types: Types) -> exp.Expr:
     return cast(node, "BIGINT") if isinstance(node.parent, exp.Binary | exp.Neg | exp.Alias | exp.Select) else node
 
 
+def _hexadecimal(node: exp.Expr, _types: Types) -> exp.Expr:
+    """0xFF; sqlglot keeps the digits."""
+    return cast(literal(int(node.name, 16)), "BIGINT")
+
+
 def _like(node: exp.Expr, types: Types) -> exp.Expr:
     """A backslash takes the meaning from the character behind it; DuckDB has no escape character of its own."""
+    patterns = node.args["expression"]
+    if isinstance(patterns, exp.Any | exp.All):
+        return _like_several(node, patterns, types)
     for side in ("this", "expression"):
         if (kind := types.kind(node.args[side])) not in ("STRING", "NULL"):
             raise invalid(f"LIKE needs texts and was given {kind}", node)
     return exp.Escape(this=node, expression=literal("\\"))
+
+
+def _like_several(node: exp.Expr, patterns: exp.Any | exp.All, types: Types) -> exp.Expr:
+    """x LIKE ANY (a, b), x LIKE ALL (a, b)."""
+    listed = patterns.this
+    if node.args.get("negate") or not isinstance(listed, exp.Tuple | exp.Paren):
+        raise unsupported("NOT LIKE ANY, and LIKE ANY or ALL of a query or an array", node)
+    each = [listed.this] if isinstance(listed, exp.Paren) else listed.expressions
+    likes = [_like(exp.Like(this=node.args["this"].copy(), expression=each_one.copy()), types) for each_one in each]
+    return exp.Paren(this=exp.or_(*likes) if isinstance(patterns, exp.Any) else exp.and_(*likes))
 
 
 # On BigQuery NaN compares with nothing; on DuckDB it equals itself and is the greatest. The side that decides:
@@ -140,7 +158,7 @@ def _nullif(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _tuple(node: exp.Expr, _types: Types) -> exp.Expr:
     """`(a, b)` is a STRUCT without names; what surrounds it may give it some."""
-    if isinstance(node.parent, exp.Array | exp.Cast):
+    if isinstance(node.parent, exp.Array | exp.Cast | exp.Any | exp.All):
         return node
     fields = [
         exp.PropertyEQ(this=exp.to_identifier(f"_field_{place}", quoted=True), expression=value.copy())
@@ -163,6 +181,7 @@ def _dot(node: exp.Expr, types: Types) -> exp.Expr:
 OPERATORS = Rules(
     by_type={
         exp.Literal: _literal,
+        exp.HexString: _hexadecimal,
         exp.Like: _like,
         **dict.fromkeys(_NAN_SIDE, _comparison),
         exp.NullSafeEQ: _distinct,
@@ -181,6 +200,6 @@ OPERATORS = Rules(
     },
     unchanged=(
         exp.Is, exp.Exists, exp.Interval, exp.AtTimeZone, exp.Greatest, exp.Least, exp.Paren, exp.Boolean, exp.Null,
-        exp.RawString,
+        exp.RawString, exp.Any, exp.All,
     ),
 )  # fmt: skip

@@ -16,16 +16,10 @@ from server.warehouse.port import Rows, WarehouseError
 from server.warehouse.sql_guard import read_query
 from tests.warehouse.corpus.cases import SHARED, Case, data
 from tests.warehouse.corpus.conftest import BILLING, EMPTY
-from tests.warehouse.corpus.gaps import GAPS
 from tests.warehouse.corpus.registry import CASES, ERRORS, LITERALS
 
 pytestmark = pytest.mark.timeout(120)
 needs_data = pytest.mark.skipif(not SHARED.exists(), reason="the shared billing data is not beside this checkout")
-
-
-def marks(name: str) -> Any:
-    """A gap that is closed fails the test, so that its name leaves the list."""
-    return pytest.mark.xfail(reason="the embedded warehouse does not do this yet", strict=True) if name in GAPS else ()
 
 
 def plain(value: Any) -> Any:
@@ -65,7 +59,7 @@ async def run(warehouse: EmbeddedWarehouse, case_sql: str, *, empty: bool = Fals
 
 
 @needs_data
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name, marks=marks(case.name)) for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
 async def test_a_billing_query_gives_what_the_rows_say(corpus: EmbeddedWarehouse, case: Case) -> None:
     found = list((await run(corpus, case.sql)).rows)
     expected = list(case.expected(data()))
@@ -76,9 +70,7 @@ async def test_a_billing_query_gives_what_the_rows_say(corpus: EmbeddedWarehouse
     assert [actual(row) for row in found] == [plain(row) for row in expected]
 
 
-@pytest.mark.parametrize(
-    ("sql", "expected"), [pytest.param(sql, rows, id=name, marks=marks(name)) for name, sql, rows in LITERALS]
-)
+@pytest.mark.parametrize(("sql", "expected"), [pytest.param(sql, rows, id=name) for name, sql, rows in LITERALS])
 async def test_a_query_means_what_it_means_on_bigquery(
     bare: EmbeddedWarehouse, sql: str, expected: list[tuple[Any, ...]]
 ) -> None:
@@ -87,7 +79,7 @@ async def test_a_query_means_what_it_means_on_bigquery(
     assert [actual(row) for row in found.rows] == [plain(row) for row in expected]
 
 
-@pytest.mark.parametrize("sql", [pytest.param(sql, id=name, marks=marks(name)) for name, sql in ERRORS])
+@pytest.mark.parametrize("sql", [pytest.param(sql, id=name) for name, sql in ERRORS])
 async def test_an_error_of_bigquery_is_an_error(bare: EmbeddedWarehouse, sql: str) -> None:
     """In the guard or in the warehouse, and as a fault of the query: what is unsupported BigQuery may well know."""
     with pytest.raises((WarehouseError, Refused)) as error:

@@ -14,9 +14,10 @@ from server.warehouse.embedded.functions.failures import FAILURES
 from server.warehouse.embedded.functions.function import Function
 from server.warehouse.embedded.functions.json_texts import JSON_TEXTS
 from server.warehouse.embedded.functions.numbers import NUMBERS
+from server.warehouse.embedded.functions.texts import TEXTS
 from server.warehouse.embedded.functions.times import TIMES
 
-_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *JSON_TEXTS, *NUMBERS, *TIMES)
+_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *JSON_TEXTS, *NUMBERS, *TEXTS, *TIMES)
 
 
 def register(duck: duckdb.DuckDBPyConnection) -> None:
