@@ -99,6 +99,17 @@ def _concat(node: exp.Expr, types: Types) -> exp.Expr:
     return node
 
 
+def _joined(node: exp.Expr, types: Types) -> exp.Expr:
+    """a || b: of texts, of bytes, of arrays."""
+    left, right = (types.kind(node.args[key]) for key in ("this", "expression"))
+    for kind in (left, right):
+        if kind not in ("STRING", "BYTES", "ARRAY", "NULL"):
+            raise invalid(f"|| needs texts, bytes or arrays and was given {kind}; use CONCAT or CAST", node)
+    if "NULL" not in (left, right) and left != right:
+        raise invalid(f"|| cannot join {left} and {right}", node)
+    return node
+
+
 def _position(node: exp.Expr, types: Types) -> exp.Expr:
     text, part = node.args["this"], node.args["substr"]
     for value in (text, part):
@@ -244,6 +255,7 @@ TEXTS = Rules(
         exp.Right: _end,
         exp.Repeat: _repeat,
         exp.Concat: _concat,
+        exp.DPipe: _joined,
         exp.StrPosition: _position,
         exp.Initcap: _capitals,
         exp.Contains: _contains,
@@ -278,5 +290,4 @@ TEXTS = Rules(
         exp.Pad: _of_texts("this"),
     },
     by_name={"ERROR": _error},
-    unchanged=(exp.DPipe,),
 )

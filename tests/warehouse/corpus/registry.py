@@ -10,6 +10,7 @@ from tests.warehouse.corpus import (
     literal_arrays,
     literal_names,
     literal_numbers,
+    literal_texts,
     literal_times,
     literal_traps,
     literal_values,
@@ -20,6 +21,7 @@ CASES = [*documented.CASES, *trends.CASES, *allocation.CASES, *clouds.CASES]
 LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     *literal_names.LITERALS,
     *literal_values.LITERALS,
+    *literal_texts.LITERALS,
     *literal_times.LITERALS,
     *literal_traps.LITERALS,
     *literal_numbers.LITERALS,
@@ -29,6 +31,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
 ERRORS: list[tuple[str, str]] = [
     *literal_names.ERRORS,
     *literal_values.ERRORS,
+    *literal_texts.ERRORS,
     *literal_times.ERRORS,
     *literal_traps.ERRORS,
     *literal_numbers.ERRORS,

@@ -122,6 +122,8 @@ def _strictly(wanted: str, *kinds: type) -> Any:
 
 
 def _lax_integer(text: str) -> int | None:
+    if text in ("true", "false"):
+        return int(text == "true")
     number = _lax_number(text)
     return None if number is None or not -(2.0**63) <= number < 2.0**63 else _rounded(text, number)
 
@@ -135,7 +137,7 @@ def _rounded(text: str, number: float) -> int:
 def _lax_number(text: str) -> float | None:
     value = json.loads(text)
     try:
-        return float(value) if isinstance(value, int | float | str) else None
+        return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
     except ValueError:
         return None
 
