@@ -59,7 +59,7 @@ app = typer.Typer(
     # Its tracebacks show local variables, and one of them is the key.
     pretty_exceptions_enable=False,
 )
-runs = group("Shows, watches and cancels runs.")
+runs = group("Shows, watches, cancels and retries runs.")
 app.add_typer(runs, name="runs")
 app.add_typer(pipelines, name="pipelines")
 app.add_typer(tenants, name="tenants")
@@ -205,6 +205,31 @@ def cancel_run(ctx: typer.Context, run_id: RunId, tenant: TenantOption) -> None:
 
     async def work(client: ConvergenceClient) -> int:
         session.show_accepted(await client.cancel_run(tenant, run_id))
+        return 0
+
+    session.execute(work)
+
+
+@runs.command("retry")
+def retry_run(
+    ctx: typer.Context,
+    run_id: RunId,
+    tenant: TenantOption,
+    *,
+    present_file: Annotated[
+        bool, typer.Option("--present-file", help="With the pipeline's file as it is now, not as it was.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the run until it has ended.")] = False,
+    request_id: RequestId = "",
+) -> None:
+    """Go on with a run that failed, was cancelled or timed out, as a new run."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        accepted = await client.retry_run(tenant, run_id, use_present_file=present_file, request_id=request_id)
+        if watch:
+            return await session.watch(client, accepted)
+        session.show_accepted(accepted)
         return 0
 
     session.execute(work)

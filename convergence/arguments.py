@@ -9,6 +9,10 @@ import typer
 from convergence.client import RunFilter
 from convergence.errors import Details, InvalidArgument, Violation
 from convergence.v1.run_pb2 import Run
+from convergence.v1.tenant_service_pb2 import TenantQuotas
+
+# What fits into 64 bits, whatever the digits.
+_MAX_DIGITS = 18
 
 PipelinePath = Annotated[
     str, typer.Argument(metavar="PIPELINE", help="provider/domain/name, such as gcp/cost/cost_billing")
@@ -77,6 +81,27 @@ def parse_variables(pairs: Sequence[str]) -> dict[str, str]:
     if faults:
         raise refused(*faults)
     return variables
+
+
+def parse_quotas(pairs: Sequence[str]) -> TenantQuotas:
+    """The limits of `--quota NAME=NUMBER`.
+
+    Raises:
+        InvalidArgument: listing every pair that is none.
+    """
+    quotas, faults = TenantQuotas(), list[Violation]()
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if name not in TenantQuotas.DESCRIPTOR.fields_by_name:
+            known = ", ".join(TenantQuotas.DESCRIPTOR.fields_by_name)
+            faults.append(Violation("--quota", f"{name!r} is no quota; write one of {known}"))
+        elif not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+            faults.append(Violation("--quota", f"{pair!r} sets no limit; write {name}=NUMBER, such as {name}=100"))
+        else:
+            setattr(quotas, name, int(value))
+    if faults:
+        raise refused(*faults)
+    return quotas
 
 
 def parse_statuses(names: Sequence[str]) -> list[Run.Status.ValueType]:

@@ -35,6 +35,7 @@ from convergence.v1.pipeline_service_pb2 import (
     Pipeline,
     PipelineSummary,
     PlanPipelineRequest,
+    RetryRunRequest,
     RunPipelineRequest,
 )
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceStub
@@ -44,11 +45,14 @@ from convergence.v1.system_service_pb2 import GetSystemInfoRequest, SystemInfo
 from convergence.v1.system_service_pb2_grpc import SystemServiceStub
 from convergence.v1.tenant_service_pb2 import (
     GetTenantRequest,
+    GetUsageRequest,
     ListTenantsRequest,
     ListTenantsResponse,
     OnboardTenantRequest,
     OnboardTenantResponse,
     Tenant,
+    TenantQuotas,
+    Usage,
 )
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceStub
 from convergence.watching import EventCall, Patience, Watch
@@ -181,6 +185,18 @@ class ConvergenceClient:
         request = CancelRunRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
         return await self._call(self.pipelines.CancelRun, request)
 
+    async def retry_run(
+        self, tenant_id: str, pipeline_logging_id: str, *, use_present_file: bool = False, request_id: str = ""
+    ) -> Run:
+        """Go on with a run that ended without success; returns the new run, in which what had succeeded is done."""
+        request = RetryRunRequest(
+            tenant_id=tenant_id,
+            pipeline_logging_id=pipeline_logging_id,
+            use_present_file=use_present_file,
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        return await self._call(self.pipelines.RetryRun, request)
+
     async def list_runs(
         self, tenant_id: str = "", *, page_token: str = "", **wanted: Unpack[RunFilter]
     ) -> ListRunsResponse:
@@ -260,7 +276,8 @@ class ConvergenceClient:
         contact_emails: Sequence[str] = (),
         location: str = "",
         allowed_sources: Sequence[str] = (),
-        maximum_bytes_billed: int | None = None,
+        plan: str = "",
+        quotas: TenantQuotas | None = None,
         request_id: str = "",
     ) -> OnboardTenantResponse:
         """Make a tenant; its `run` sets it up, and `api_key_secret` is its first key, shown here only.
@@ -274,10 +291,15 @@ class ConvergenceClient:
             contact_emails=contact_emails,
             location=location,
             allowed_sources=allowed_sources,
-            maximum_bytes_billed=maximum_bytes_billed,
+            plan=plan,
+            quotas=quotas,
             request_id=request_id or str(uuid.uuid4()),
         )
         return await self._call(self.tenants.OnboardTenant, request)
+
+    async def get_usage(self, tenant_id: str) -> Usage:
+        """What a tenant has used of each of its quotas."""
+        return await self._call(self.tenants.GetUsage, GetUsageRequest(tenant_id=tenant_id))
 
     async def get_tenant(self, tenant_id: str) -> Tenant:
         """One tenant."""

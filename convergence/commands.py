@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from convergence.arguments import PipelinePath, RequestId, group, split_path
+from convergence.arguments import PipelinePath, RequestId, group, parse_quotas, split_path
 from convergence.client import ConvergenceClient
 from convergence.output import as_dict
 from convergence.session import current_session
@@ -15,6 +15,7 @@ from convergence.tables import (
     system_facts,
     tenant_facts,
     tenants_table,
+    usage_parts,
 )
 
 pipelines = group("Shows the pipelines that the server has.")
@@ -62,8 +63,10 @@ def onboard_tenant(
     allowed_source: Annotated[
         list[str] | None, typer.Option(help="Table outside its dataset that it may name in variables; repeatable.")
     ] = None,
-    maximum_bytes_billed: Annotated[
-        int | None, typer.Option(help="Most bytes that one statement of its runs may bill.")
+    plan: Annotated[str, typer.Option(help="A plan of the server's plans file.")] = "",
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="A limit other than its plan's, such as runs_per_day=50; repeatable."),
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not watch the run that sets it up.")] = False,
     request_id: RequestId = "",
@@ -81,7 +84,8 @@ def onboard_tenant(
             contact_emails=email or [],
             location=location,
             allowed_sources=allowed_source or [],
-            maximum_bytes_billed=maximum_bytes_billed,
+            plan=plan,
+            quotas=parse_quotas(quota or []),
             request_id=request_id,
         )
         session.show(as_dict(made), *onboarded_parts(made))
@@ -113,6 +117,21 @@ def show_tenant(
     async def work(client: ConvergenceClient) -> int:
         found = await client.get_tenant(tenant_id)
         session.show(as_dict(found), tenant_facts(found))
+        return 0
+
+    session.execute(work)
+
+
+@tenants.command("usage")
+def show_usage(
+    ctx: typer.Context, tenant_id: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
+) -> None:
+    """Show what a tenant has used of its quotas."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await client.get_usage(tenant_id)
+        session.show(as_dict(found), *usage_parts(found))
         return 0
 
     session.execute(work)

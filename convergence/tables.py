@@ -9,7 +9,7 @@ from convergence.output import clean, clean_line, duration, facts, fault_lines, 
 from convergence.v1.pipeline_service_pb2 import Pipeline, PipelineSummary, VariableDeclaration
 from convergence.v1.run_pb2 import Fault, Run
 from convergence.v1.system_service_pb2 import SystemInfo
-from convergence.v1.tenant_service_pb2 import OnboardTenantResponse, Tenant
+from convergence.v1.tenant_service_pb2 import OnboardTenantResponse, Tenant, Usage
 
 _GAP = 2
 
@@ -68,7 +68,7 @@ def run_facts(run: Run) -> RenderableType:
         {
             "run": run.pipeline_logging_id,
             "status": status_text(Run.Status.Name(run.status)),
-            "waits for": run.wait_reason,
+            "waits for": f"{run.wait_reason}, place {run.queue_position}" if run.wait_reason else "",
             "error": run.error_message,
             "failed step": run.failed_step,
             "tenant": run.tenant_id,
@@ -150,15 +150,28 @@ def tenant_facts(tenant: Tenant) -> RenderableType:
             "dataset": f"{tenant.dataset} in {tenant.location}",
             "contacts": ", ".join(tenant.contact_emails),
             "allowed sources": ", ".join(tenant.allowed_sources),
-            "maximum bytes billed": f"{tenant.quotas.maximum_bytes_billed:,}"
-            if tenant.quotas.HasField("maximum_bytes_billed")
-            else "",
             "plan": tenant.plan,
+            "own quotas": ", ".join(f"{field.name}={value:,}" for field, value in tenant.quotas.ListFields()),
             "created": moment(tenant.created_at),
             "updated": moment(tenant.updated_at),
             "onboarding run": tenant.onboarding_run,
         }
     )
+
+
+def usage_parts(usage: Usage) -> list[RenderableType]:
+    """One line a quota."""
+    rows = [
+        (
+            item.quota,
+            f"{item.used:,}",
+            f"{item.limit:,}" if item.HasField("limit") else "",
+            moment(item.resets_at) if item.HasField("resets_at") else "",
+        )
+        for item in usage.quotas
+    ]
+    about = facts({"tenant": usage.tenant_id, "plan": usage.plan})
+    return [about, "", table("QUOTA", "USED", "LIMIT", "STARTS ANEW", rows=rows, numbers=("USED", "LIMIT"))]
 
 
 def onboarded_parts(made: OnboardTenantResponse) -> list[RenderableType]:

@@ -7,11 +7,11 @@ import asyncio
 import logging
 import signal
 import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 from server import logs
 from server.api.app import Api, Servicers
-from server.api.interceptors import Authenticator
+from server.api.interceptors import Authenticator, Gate
 from server.api.pipelines import PipelineServicer
 from server.api.schedules import ScheduleServicer
 from server.api.system import Stores, SystemServicer
@@ -22,14 +22,18 @@ from server.domain.run import RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
 from server.errors import ServiceError
 from server.first_key import FILE, ensure_first_key
+from server.following import Following
+from server.plans import PlansFile
 from server.preparation import Preparation, RunRequest
 from server.registry import Registry
+from server.request_rates import RequestRates
 from server.runs import Caller, Runs
 from server.security.api_keys import KeyRing
 from server.security.private_files import only_one
 from server.settings import Settings
+from server.store.opening import open_store
 from server.store.port import ControlStore, RunFilter, StoreBusy
-from server.store.sqlite import SqliteStore
+from server.tasks import end_tasks
 from server.tenants import Tenants
 from server.worker.supervisor import Supervisor
 
@@ -46,21 +50,28 @@ async def serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     state_dir = settings.make_state_dir()
     async with AsyncExitStack() as stack:
-        if settings.workers:
+        if settings.workers and settings.bigquery_project is None:
+            # Its worker has the embedded warehouse to itself.
             stack.enter_context(only_one(state_dir / "server.lock"))
-        store = await SqliteStore.open(settings.control_store_path)
+        store = await open_store(database_url=settings.postgres_url, path=settings.control_store_path)
         stack.push_async_callback(store.close)
         keys = KeyRing.from_file(state_dir / "pepper", may_create=not await store.has_operator_key())
         if text := await ensure_first_key(store, keys, state_dir):
             _say(f"first operator key: {text}")
             _say(f"It is not shown again. Until you move it to a safe place it is also in {state_dir / FILE}.")
         catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-        runs = Runs(store, Preparation(catalog, Registry(folder=settings.processors_dir), settings.project))
-        api = Api(_servicers(settings, store, keys, catalog, runs), Authenticator(store, keys))
+        plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+        preparation = Preparation(catalog, Registry(folder=settings.processors_dir), settings.project)
+        following = Following(store, max_streams=settings.max_streams, max_streams_per_key=settings.max_streams_per_key)
+        stack.push_async_callback(following.close)
+        runs = Runs(store, preparation, plans, following)
+        tenants = Tenants(store, runs, keys, plans)
+        gate = Gate(Authenticator(store, keys), RequestRates(store, plans))
+        api = Api(_servicers(settings, store, catalog, runs, tenants), gate)
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}")
-        supervisor = _supervise(settings, store)
-        if supervisor is not None:
-            stack.push_async_callback(_end, supervisor)
+        supervisors = [asyncio.create_task(_supervisor(settings, store).run()) for _ in range(settings.workers)]
+        if supervisors:
+            stack.push_async_callback(end_tasks, supervisors)
         # Undone first: probes and clients hear of the end before the worker drains.
         stack.push_async_callback(api.stop, _STOP_GRACE_SECONDS)
         await _bootstrap(store, runs)
@@ -69,28 +80,24 @@ async def serve(settings: Settings) -> None:
         logger.info("Stopping")
 
 
-def _servicers(settings: Settings, store: ControlStore, keys: KeyRing, catalog: Catalog, runs: Runs) -> Servicers:
+def _servicers(settings: Settings, store: ControlStore, catalog: Catalog, runs: Runs, tenants: Tenants) -> Servicers:
     return Servicers(
         pipelines=PipelineServicer(runs, catalog),
-        tenants=TenantServicer(Tenants(store, runs, keys), default_location=settings.bigquery_location),
+        tenants=TenantServicer(tenants, default_location=settings.bigquery_location),
         schedules=ScheduleServicer(),
         system=SystemServicer(
-            store, Stores("sqlite", "bigquery" if settings.bigquery_project else "duckdb", settings.project)
+            store,
+            Stores(
+                "postgresql" if settings.database_url else "sqlite",
+                "bigquery" if settings.bigquery_project else "duckdb",
+                settings.project,
+            ),
         ),
     )
 
 
-def _supervise(settings: Settings, store: ControlStore) -> "asyncio.Task[None] | None":
-    if not settings.workers:
-        return None
-    supervisor = Supervisor(store, lease_seconds=settings.lease_seconds, drain_seconds=settings.drain_seconds)
-    return asyncio.create_task(supervisor.run())
-
-
-async def _end(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+def _supervisor(settings: Settings, store: ControlStore) -> Supervisor:
+    return Supervisor(store, lease_seconds=settings.lease_seconds, drain_seconds=settings.drain_seconds)
 
 
 async def _bootstrap(store: ControlStore, runs: Runs) -> None:

@@ -25,8 +25,8 @@ from server.registry import is_ps_type
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".yml", ".yaml")
-# Folders of configs/ that hold other files than pipelines.
-_OTHER_FOLDERS = (("data_quality", "expectations"), ("notifications",), ("metadata",))
+# What of configs/ is no pipeline.
+_OTHER_FILES = (("data_quality", "expectations"), ("notifications",), ("metadata",), ("plans.yml",))
 _STEP_FIELDS = {*StepBase.model_fields, "variables"}
 _TEMPLATE_STEP_FIELDS = ("timeout_minutes", "retry")
 
@@ -147,7 +147,7 @@ class Catalog:
 
 def _holds_no_pipelines(inside: Path) -> bool:
     is_hidden = any(part.startswith(".") for part in inside.parts)
-    return is_hidden or any(inside.parts[: len(folder)] == folder for folder in _OTHER_FOLDERS)
+    return is_hidden or any(inside.parts[: len(folder)] == folder for folder in _OTHER_FILES)
 
 
 def _hash(text: str, templates: Mapping[str, PsTemplateSnapshot]) -> str:

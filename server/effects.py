@@ -32,12 +32,18 @@ class EffectJournal:
         self._lease = lease
         self._step_id = step.step_id
         self._effects = {effect.effect_id: effect for effect in step.effects}
+        self._inherited = [effect.effect_id for effect in step.inherited]
         self.usage = Usage(step.bytes_processed, step.bytes_billed, step.slot_milliseconds)
 
     @property
     def effects(self) -> tuple[Effect, ...]:
         """The step's writes, of this attempt and those before."""
         return tuple(self._effects.values())
+
+    def effect_id(self, prefix: str, name: str) -> str:
+        """The id of the write of that name, which is the one that it has in the run that this one retries, if any."""
+        earlier = (effect_id for effect_id in self._inherited if effect_id.endswith(f"-{name}"))
+        return next(earlier, f"{prefix}-{name}")
 
     async def begin(self, write: WriteEffect) -> None:
         """Record a write that is about to begin. Raises LeaseLost, StoreBusy; then it must not begin."""

@@ -9,6 +9,8 @@ from typing import ClassVar
 import grpc
 
 from server.domain.faults import Fault
+from server.domain.quotas import QuotaUse
+from server.store.port import QuotaExceeded
 
 
 class ServiceError(Exception):
@@ -107,6 +109,59 @@ class RunFinished(ServiceError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "RUN_FINISHED"
+
+
+class RunNotRetryable(ServiceError):
+    """Only a run that has ended without success, and that has not been retried, can be retried."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "RUN_NOT_RETRYABLE"
+
+
+class Exhausted(ServiceError):
+    """A limit is used up."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def __init__(
+        self, message: str = "", *, violations: Iterable[tuple[str, str]] = (), retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
+        """Subject (`runs_per_day`) and description of each limit."""
+        self.retry_after = retry_after
+        """Seconds after which it is worth another try; None when waiting alone does not help."""
+
+
+class QuotaExhausted(Exhausted):
+    """The tenant has used up a quota."""
+
+    reason = "QUOTA_EXCEEDED"
+
+    def __init__(self, exceeded: QuotaExceeded) -> None:
+        violations = [(use.quota.value, _told(use)) for use in exceeded.uses]
+        waits = [(use.resets_at - exceeded.now).total_seconds() for use in exceeded.uses if use.resets_at]
+        # Places in the queue become free at some time, which nobody knows.
+        super().__init__(
+            "; ".join(told for _, told in violations), violations=violations, retry_after=max(waits, default=None)
+        )
+
+
+def _told(use: QuotaUse) -> str:
+    until = f" It starts anew at {use.resets_at:%Y-%m-%d %H:%M} UTC." if use.resets_at else ""
+    return f"The tenant's {use.quota} is {use.limit:,} and used up.{until}"
+
+
+class RateLimited(Exhausted):
+    """The tenant has made as many requests in this minute as it may."""
+
+    reason = "RATE_LIMITED"
+
+
+class TooManyStreams(Exhausted):
+    """Too many runs are followed at once. End some of the streams first."""
+
+    reason = "TOO_MANY_STREAMS"
 
 
 class NotAvailable(ServiceError):

@@ -125,7 +125,8 @@ class RunExecution:
         while True:
             tries += 1
             step = await self._store.start_step(self._claim.lease, step)
-            result = await self._attempt(snapshot, step)
+            step, unknown = await self._runner.inherit(self._claim, step)
+            result = unknown or await self._attempt(snapshot, step)
             last = tries >= snapshot.retry.max_attempts or result.permanent
             step = await self._finish(step, result)
             if result.status is not StepStatus.FAILED or last:

@@ -27,6 +27,8 @@ _TENANTS_AT_ONCE = 8
 _STATEMENT_BYTES = 4_000_000
 # How long writing one tenant's tables may take before the others go on without it.
 _TENANT_SECONDS = 20.0
+# How long a worker has the tables of a tenant to itself; those of one that died are taken over after it.
+_LEASE_SECONDS = 35.0
 _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _FIRST_PAUSE = 0.5
@@ -53,6 +55,7 @@ class Mirror:
 
     def __init__(
         self,
+        worker_id: str,
         store: ControlStore,
         warehouse: Warehouse,
         *,
@@ -61,9 +64,12 @@ class Mirror:
         tenant_interval: float = 0.0,
     ) -> None:
         """`tenant_interval`: seconds between two writes of one tenant's tables, which gather what happens meanwhile."""
+        self._worker_id = worker_id
         self._store = store
         self._warehouse = warehouse
         self._project = project
+        self._leased: dict[str, float] = {}
+        """Until when this worker has the tables of a tenant, at least, on the event loop's clock."""
         self._specs = tables
         """What the x_meta_ tables look like: a lost table is made again, and an older one gets its new columns."""
         self._postponed: dict[str, _Postponed] = {}
@@ -93,6 +99,9 @@ class Mirror:
             async with asyncio.timeout(_FINISH_SECONDS):
                 while await self.flush(last=True):
                     pass
+        self._leased.clear()
+        with suppress(StoreBusy):
+            await self._store.release_mirrors(self._worker_id)
 
     async def flush(self, *, last: bool = False) -> bool:
         """Project one batch; False when nothing was there to do. The `last` one waits for no interval and no retry."""
@@ -109,14 +118,28 @@ class Mirror:
 
     async def _flush_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
         async with self._places:
-            if not await self._project_tenant(tenant_id, entries):
+            if not await self._lease(tenant_id) or not await self._project_tenant(tenant_id, entries):
                 return
             self._postponed.pop(tenant_id, None)
             self._resting[tenant_id] = asyncio.get_running_loop().time() + self._tenant_interval
             try:
-                await self._store.acknowledge([entry.number for entry in entries])
+                await self._store.acknowledge(self._worker_id, entries)
             except StoreBusy:
                 self._postpone(tenant_id, "STORE_BUSY", "the control store did not answer")
+
+    async def _lease(self, tenant_id: str) -> bool:
+        """Whether this worker has the tenant's tables to itself for longer than it may take to write them."""
+        now = asyncio.get_running_loop().time()
+        if self._leased.get(tenant_id, 0.0) >= now + _TENANT_SECONDS:
+            return True
+        try:
+            if await self._store.lease_mirror(tenant_id, self._worker_id, lease_seconds=_LEASE_SECONDS):
+                self._leased[tenant_id] = now + _LEASE_SECONDS
+                return True
+            self._postpone(tenant_id, "LEASED", "another worker writes its tables")
+        except StoreBusy:
+            self._postpone(tenant_id, "STORE_BUSY", "the control store did not answer")
+        return False
 
     async def _project_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> bool:
         """Write a tenant's rows; False when its tables cannot be written now."""
@@ -164,7 +187,7 @@ class Mirror:
         earlier = self._postponed.get(tenant_id)
         pause = min(earlier.pause * 2, _LONGEST_PAUSE) if earlier else _FIRST_PAUSE
         if earlier is None or earlier.reason != reason:
-            level = logging.DEBUG if reason == "ONBOARDING" else logging.WARNING
+            level = logging.DEBUG if reason in {"ONBOARDING", "LEASED"} else logging.WARNING
             logger.log(level, "The mirror postpones a tenant: %s", message, extra={"tenant_id": tenant_id})
         self._postponed[tenant_id] = _Postponed(asyncio.get_running_loop().time() + pause, pause, reason)
 

@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,20 +17,37 @@ from server.domain.tenant import SYSTEM_TENANT, TenantState
 from server.errors import (
     InvalidRequest,
     PipelineMissing,
+    QuotaExhausted,
     RequestIdReused,
     RunFinished,
     RunNotFound,
+    RunNotRetryable,
     TenantNotActive,
     TenantNotFound,
 )
+from server.following import Following
+from server.plans import PlansFile
 from server.preparation import Preparation, PreparedRun, RunRequest, TenantFacts, judge_foreign
-from server.store.port import ControlStore, NewRun, RequestConflict, RequestKey, RunFilter, RunPosition
+from server.retries import require_retryable, require_steps, same_request, same_snapshot
+from server.store.port import (
+    AlreadyRetried,
+    ControlStore,
+    NewRun,
+    QuotaExceeded,
+    RequestConflict,
+    RequestKey,
+    RunFilter,
+    RunPosition,
+)
 
 _HEARTBEAT_SECONDS = 15.0
-_EVENT_BATCH = 500
 _METHODS = {RunKind.EXECUTE: "RunPipeline", RunKind.PLAN: "PlanPipeline"}
+_EVENT_BATCH = 500
 SETUP_PROVIDER = "setup"
 """Pipelines of this provider build infrastructure: operators run them, and also for tenants that are not active."""
+
+Events = AsyncGenerator[RunEvent | None, None]
+"""What a watcher gets; None is a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +63,17 @@ class Runs:
     """The use cases around runs."""
 
     def __init__(
-        self, store: ControlStore, preparation: Preparation, *, heartbeat_seconds: float = _HEARTBEAT_SECONDS
+        self,
+        store: ControlStore,
+        preparation: Preparation,
+        plans: PlansFile,
+        following: Following,
+        *,
+        heartbeat_seconds: float = _HEARTBEAT_SECONDS,
     ) -> None:
         self._store = store
+        self._plans = plans
+        self._following = following
         self._preparation = preparation
         self._heartbeat_seconds = heartbeat_seconds
 
@@ -65,9 +91,67 @@ class Runs:
                 return earlier
             tenant = await self._tenant_facts(caller.tenant_id, request.name)
             prepared = await self.prepare(caller, request, tenant, key)
-            return await self._store.accept_run(replace(prepared, kind=kind))
+            return await self.accept(replace(prepared, kind=kind))
         except RequestConflict:
             raise RequestIdReused from None
+
+    async def accept(self, new: NewRun) -> Run:
+        """Store a run that passed every check. Raises RequestConflict, QuotaExhausted."""
+        try:
+            return await self._store.accept_run(new, self._plans.current())
+        except QuotaExceeded as exceeded:
+            raise QuotaExhausted(exceeded) from None
+
+    async def retry(
+        self, caller: Caller, pipeline_logging_id: str, *, use_present_file: bool, request_id: str = ""
+    ) -> Run:
+        """Go on with a run that ended without success, as a new run in which what succeeded is done.
+
+        Raises:
+            RunNotFound: also for another tenant's run.
+            RunNotRetryable: it has not ended, has succeeded, or has been retried.
+            InvalidRequest, PipelineMissing, TenantNotActive, QuotaExhausted, RequestIdReused: as for a new run.
+        """
+        content = {"pipeline_logging_id": pipeline_logging_id, "use_present_file": use_present_file}
+        key = request_key(caller.tenant_id, "RetryRun", request_id, content)
+        try:
+            if key is not None and (earlier := await self._store.find_request(key)):
+                return earlier
+            old = await self.get(caller.tenant_id, pipeline_logging_id)
+            require_retryable(old)
+            tenant = await self._tenant_facts(caller.tenant_id, old.name)
+            return await self.accept(await self._continued(caller, old, tenant, key, use_present_file=use_present_file))
+        except AlreadyRetried:
+            raise RunNotRetryable("The run has been retried already.") from None
+        except RequestConflict:
+            raise RequestIdReused from None
+
+    async def _continued(
+        self, caller: Caller, old: Run, tenant: TenantFacts, key: RequestKey | None, *, use_present_file: bool
+    ) -> NewRun:
+        """The run that goes on with an old one."""
+        snapshot = await self._store.run_snapshot(old.pipeline_logging_id)
+        if snapshot is None:
+            raise RunNotFound
+        if use_present_file:
+            new = await self.prepare(caller, same_request(old, snapshot), tenant, key)
+            require_steps(old, new.snapshot)
+            return replace(new, retry_of=old.pipeline_logging_id)
+        run_id = str(uuid.uuid4())
+        return NewRun(
+            pipeline_logging_id=run_id,
+            tenant_id=old.tenant_id,
+            pipeline_id=old.pipeline_id,
+            name=old.name,
+            trigger=caller.trigger,
+            date=old.date,
+            variables=old.variables,
+            config_hash=old.config_hash,
+            snapshot=same_snapshot(snapshot, run_id),
+            created_by=caller.created_by,
+            request=key,
+            retry_of=old.pipeline_logging_id,
+        )
 
     async def prepare(self, caller: Caller, request: RunRequest, tenant: TenantFacts, key: RequestKey | None) -> NewRun:
         """Check a request and make the run to store of it. Raises InvalidRequest, PipelineMissing."""
@@ -115,14 +199,14 @@ class Runs:
 
     async def get(self, tenant_id: str, pipeline_logging_id: str) -> Run:
         """The run with its steps. Raises RunNotFound, also for another tenant's run."""
-        run = await self._store.get_run(pipeline_logging_id)
+        run = await self._store.explain_run(pipeline_logging_id, self._plans.current())
         if run is None or run.tenant_id != tenant_id:
             raise RunNotFound
         return run
 
     async def list(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
         """Runs without their steps, newest first."""
-        return await self._store.list_runs(wanted, after=after, limit=limit)
+        return await self._store.list_runs(wanted, after=after, limit=limit, plans=self._plans.current())
 
     async def cancel(self, tenant_id: str, pipeline_logging_id: str) -> Run:
         """Ask for a run's end; repeating it is harmless.
@@ -139,34 +223,39 @@ class Runs:
             raise RunFinished(f"The run has ended already: {run.status}.")
         return run
 
-    async def follow(self, tenant_id: str, pipeline_logging_id: str, *, after: int) -> AsyncIterator[RunEvent | None]:
+    async def follow(self, caller: Caller, pipeline_logging_id: str, *, after: int) -> Events:
         """The run's events above `after`, then what follows, to the terminal one; None is a heartbeat.
 
         Raises:
             RunNotFound: also for another tenant's run.
+            TooManyStreams: the caller's key, or the server, follows too many runs.
         """
-        run = await self.get(tenant_id, pipeline_logging_id)
-        clock = asyncio.get_running_loop().time
-        silent_since = clock()
-        while True:
-            seen = self._store.version
-            batch = await self._store.events(pipeline_logging_id, after=after, limit=_EVENT_BATCH)
-            for event in batch:
-                yield event
-                if event.is_last:
-                    return
-                after, silent_since = event.sequence, clock()
-            if batch:
-                continue
-            if run.status.is_terminal:
-                return
-            if clock() - silent_since >= self._heartbeat_seconds:
-                yield None
-                silent_since = clock()
-                # Whoever asks for events after the last one gets none, and must hear that none will come.
-                run = await self.get(tenant_id, pipeline_logging_id)
-            # Other runs' commits end the wait too, so that silence is measured and not the length of one wait.
-            await self._store.wait_for_change(seen, silent_since + self._heartbeat_seconds - clock())
+        run = await self.get(caller.tenant_id, pipeline_logging_id)
+        with self._following.place(caller.created_by):
+            if not run.status.is_terminal:
+                async with aclosing(self._live(run, after)) as events:
+                    async for event in events:
+                        yield event
+                        after = event.sequence if event else after
+            # Whoever asks for events after the last one gets none, and must hear that none will come.
+            while batch := await self._store.events(pipeline_logging_id, after=after, limit=_EVENT_BATCH):
+                for event in batch:
+                    yield event
+                after = batch[-1].sequence
+
+    async def _live(self, run: Run, after: int) -> Events:
+        """The events of a run as they come, with heartbeats, until it has ended."""
+        pieces = self._following.pieces(run.pipeline_logging_id, after=after, silence=self._heartbeat_seconds)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                for event in piece:
+                    yield event
+                    if event.is_last:
+                        return
+                if not piece:
+                    yield None
+                    if (await self.get(run.tenant_id, run.pipeline_logging_id)).status.is_terminal:
+                        return
 
 
 def request_key(tenant_id: str, method: str, request_id: str, content: Mapping[str, object]) -> RequestKey | None:

@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server.domain.faults import CannotStart
+from server.domain.quotas import Quotas
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PREFIX = "CONVERGENCE_"
@@ -44,7 +45,9 @@ class Settings(BaseSettings):
     """Port of the gRPC server; 0 takes a free one, named in the ready line on standard output."""
     embedded_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] = "gac-prod-471220"
     """Google Cloud project that the embedded warehouse stands in for: where the tenants' datasets are."""
-    workers: Annotated[int, Field(ge=0, le=1)] = 1
+    database_url: SecretStr | None = None
+    """PostgreSQL database of the control store, `postgresql://user:password@host/database`; without it, SQLite."""
+    workers: Annotated[int, Field(ge=0, le=32)] = 1
     """Worker processes that the server supervises; 0 when they are started by `python -m server.worker`."""
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
     """Runs that one worker executes at a time."""
@@ -53,7 +56,13 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 20
     """How long running steps may finish after SIGTERM before their runs are handed back."""
     max_concurrent_runs: Annotated[int, Field(ge=1)] = 4
-    """Runs of one tenant that execute at a time."""
+    """Runs of one tenant that execute at a time, where neither its plan nor its own limits say otherwise."""
+    max_streams: Annotated[int, Field(ge=1)] = 4_000
+    """Runs that clients of one server follow at a time."""
+    max_streams_per_key: Annotated[int, Field(ge=1)] = 1_000
+    """Runs that clients with one API key follow at a time on one server."""
+    plans_file: Path = _ROOT / "configs" / "plans.yml"
+    """The plans that tenants may have, with their limits; read anew when it changes."""
     bigquery_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] | None = None
     """Google Cloud project with the tenants' datasets; with it the warehouse is BigQuery and not the embedded one."""
     bigquery_credentials_file: Path | None = None
@@ -91,6 +100,21 @@ class Settings(BaseSettings):
             raise ValueError(f"{', '.join(unused)} needs {_PREFIX}BIGQUERY_PROJECT")
         return self
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("should be postgresql://user:password@host/database")
+        return value
+
+    @model_validator(mode="after")
+    def _embedded_warehouse_has_one_worker(self) -> "Settings":
+        if self.workers > 1 and self.bigquery_project is None:
+            raise ValueError(
+                f"{_PREFIX}WORKERS above 1 needs {_PREFIX}BIGQUERY_PROJECT: one process opens the embedded warehouse"
+            )
+        return self
+
     @classmethod
     def from_environment(cls) -> "Settings":
         """Read the environment. Raises CannotStart with everything that is wrong."""
@@ -104,6 +128,16 @@ class Settings(BaseSettings):
     def project(self) -> str:
         """The project that holds the tenants' datasets."""
         return self.bigquery_project or self.embedded_project
+
+    @property
+    def postgres_url(self) -> str | None:
+        """The URL of the control store's database, with its password; None for SQLite."""
+        return self.database_url.get_secret_value() if self.database_url else None
+
+    @property
+    def base_quotas(self) -> Quotas:
+        """The limits of tenants whose plan says nothing."""
+        return Quotas(max_concurrent_runs=self.max_concurrent_runs)
 
     @property
     def control_store_path(self) -> Path:
@@ -135,4 +169,7 @@ def _explain(detail: ErrorDetails) -> str:
     """One fault of the environment, named as it is set there."""
     if not detail["loc"]:
         return detail["msg"].removeprefix("Value error, ")
-    return f"{_PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}, not {str(detail['input'])[:80]!r}"
+    name = str(detail["loc"][0])
+    # A URL may hold a password.
+    given = "" if name == "database_url" else f", not {str(detail['input'])[:80]!r}"
+    return f"{_PREFIX}{name.upper()}: {detail['msg']}{given}"

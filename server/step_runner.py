@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from processors.base import Mail, ProcessorError
 from server.domain.faults import Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepSnapshot
-from server.domain.run import Effect, Run, StepRun, StepStatus
+from server.domain.run import Effect, EffectState, Run, StepRun, StepStatus
 from server.domain.schema import DatasetRef, TableRef
 from server.effects import EffectJournal, Usage, settle, told
 from server.logs import run_fields
@@ -129,6 +129,16 @@ class StepRunner:
     async def settled(self, claim: Claim, step: StepRun) -> tuple[Effect, ...]:
         """The writes of a step that will not be tried again; an earlier worker may have begun one and been lost."""
         return await settle(self._warehouse, self._own(claim.run), step.effects)
+
+    async def inherit(self, claim: Claim, step: StepRun) -> tuple[StepRun, StepResult | None]:
+        """The step with those writes of the retried run that were committed; a failure when that cannot be known."""
+        effects = await settle(self._warehouse, self._own(claim.run), step.inherited)
+        if unknown := [effect for effect in effects if effect.state is EffectState.UNKNOWN]:
+            jobs = ", ".join(f"{effect.effect_id} to {effect.table}" for effect in unknown)
+            message = f"whether the retried run has committed its writes cannot be found out now: {jobs}"
+            return step, StepResult(StepStatus.FAILED, error=message)
+        committed = tuple(effect for effect in effects if effect.state is EffectState.COMMITTED)
+        return step.model_copy(update={"inherited": committed}), None
 
     def _own(self, run: Run) -> DatasetRef:
         return DatasetRef(self._project, run.tenant_id)

@@ -245,7 +245,8 @@ class TenantWarehouse:
         """
         target = hashlib.sha256(f"{table}\0{write_mode}".encode()).hexdigest()[:16]
         self._numbers[target] += 1
-        return f"{self._access.job_prefix}-{target}-{self._numbers[target]}"
+        name, prefix = f"{target}-{self._numbers[target]}", self._access.job_prefix
+        return self._journal.effect_id(prefix, name) if self._journal else f"{prefix}-{name}"
 
     def _partition(self, given: str | None) -> date:
         try:

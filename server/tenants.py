@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from server.domain.pipeline import PipelineName
+from server.domain.quotas import QuotaUse
 from server.domain.run import Run
 from server.domain.tenant import ApiKey, NewTenant, Scope, Tenant, TenantState, tenant_faults
 from server.errors import InvalidRequest, RequestIdReused, TenantExists, TenantNotFound
+from server.plans import PlansFile, unknown_plan
 from server.preparation import RunRequest, TenantFacts
 from server.runs import Caller, Runs, request_key
 from server.security.api_keys import KeyRing, NewSecret
@@ -31,10 +33,11 @@ class Onboarded:
 class Tenants:
     """The use cases around tenants."""
 
-    def __init__(self, store: ControlStore, runs: Runs, keys: KeyRing) -> None:
+    def __init__(self, store: ControlStore, runs: Runs, keys: KeyRing, plans: PlansFile) -> None:
         self._store = store
         self._runs = runs
         self._keys = keys
+        self._plans = plans
 
     async def onboard(self, new: NewTenant, *, created_by: str, request_id: str = "") -> Onboarded:
         """Store the tenant with its first key and start the run that makes its dataset.
@@ -54,12 +57,13 @@ class Tenants:
             raise RequestIdReused from None
 
     async def _onboard(self, new: NewTenant, caller: Caller, key: RequestKey | None) -> Onboarded:
-        if faults := tenant_faults(new):
+        plans = self._plans.current()
+        if faults := [*tenant_faults(new), *unknown_plan(plans, new.plan)]:
             raise InvalidRequest(faults)
         request = RunRequest(_ONBOARDING, None, {"location": new.location})
         run = await self._runs.prepare(caller, request, TenantFacts(new.tenant_id, new.allowed_sources), key)
         secret = self._keys.make()
-        stored = await self._store.onboard_tenant(_tenant(new), _first_key(new.tenant_id, secret), run)
+        stored = await self._store.onboard_tenant(_tenant(new), _first_key(new.tenant_id, secret), run, plans)
         # Another repetition of the request may have been faster.
         is_new = stored.pipeline_logging_id == run.pipeline_logging_id
         return await self._answer(stored, secret.text if is_new else "")
@@ -76,6 +80,12 @@ class Tenants:
             raise TenantNotFound
         return tenant
 
+    async def usage(self, tenant_id: str) -> tuple[str, list[QuotaUse]]:
+        """The tenant's plan, and what it has used of each quota. Raises TenantNotFound."""
+        tenant, plans = await self.get(tenant_id), self._plans.current()
+        plan = tenant.plan if tenant.plan in plans.plans else plans.default
+        return plan, await self._store.usage(tenant_id, plans)
+
     async def list(self, *, after: str, limit: int, states: Collection[TenantState]) -> list[Tenant]:
         """Tenants by id, beginning behind `after`, in one of `states` where any are given."""
         return await self._store.list_tenants(after=after, limit=limit, states=states)
@@ -87,7 +97,8 @@ def _content(new: NewTenant) -> dict[str, object]:
         "location": new.location,
         "contact_emails": new.contact_emails,
         "allowed_sources": new.allowed_sources,
-        "maximum_bytes_billed": new.maximum_bytes_billed,
+        "plan": new.plan,
+        "quotas": new.quotas.model_dump(exclude_none=True),
     }
 
 
@@ -100,7 +111,8 @@ def _tenant(new: NewTenant) -> Tenant:
         location=new.location,
         contact_emails=new.contact_emails,
         allowed_sources=new.allowed_sources,
-        maximum_bytes_billed=new.maximum_bytes_billed,
+        plan=new.plan,
+        quotas=new.quotas,
         onboarding_run="",
         created_at=now,
         updated_at=now,

@@ -7,6 +7,7 @@ import pytest_asyncio
 from tests.bigquery.install import INSTALLED
 from tests.bigquery.proxy import Proxy
 from tests.bigquery.server import BigQueryServer
+from tests.store.postgres import Postgres
 
 NOT_INSTALLED = "the BigQuery server is not installed: `make test` installs it, or says what is missing"
 
@@ -17,6 +18,14 @@ def running_bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQu
     if not INSTALLED.exists():
         (pytest.fail if os.environ.get("REQUIRE_BIGQUERY_SERVER") else pytest.skip)(NOT_INSTALLED)
     server = BigQueryServer.start(tmp_path_factory.mktemp("bigquery"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One server for the session; tests ask it for databases of their own."""
+    server = Postgres.start(tmp_path_factory.mktemp("postgres"))
     yield server
     server.stop()
 

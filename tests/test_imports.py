@@ -14,6 +14,7 @@ PACKAGES = ("server", "processors", "convergence")
 ALLOWED: dict[str, set[str]] = {
     "server.domain": {"server.domain", "pydantic", "pydantic_core", "sqlglot"},
     "server.store": {"server.store", "server.domain"},
+    "server.store.postgres": {"server.store", "server.domain", "psycopg", "psycopg_pool"},
     "server.warehouse": {"server.warehouse", "server.domain", "sqlglot", "duckdb", "pydantic", "pytz"},
     "server.warehouse.bigquery": {"server.warehouse", "server.domain", "sqlglot", "pydantic", "google", "requests"},
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},

@@ -13,7 +13,7 @@ from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer, ad
 from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer, add_ScheduleServiceServicer_to_server
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer, add_SystemServiceServicer_to_server
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer, add_TenantServiceServicer_to_server
-from server.api.interceptors import Authenticator, Gate
+from server.api.interceptors import Gate
 from server.domain.faults import CannotStart
 
 _OPTIONS = (
@@ -49,8 +49,8 @@ class Servicers:
 class Api:
     """The server on its port."""
 
-    def __init__(self, servicers: Servicers, authenticator: Authenticator) -> None:
-        self._server = grpc.aio.server(interceptors=[Gate(authenticator)], options=_OPTIONS)
+    def __init__(self, servicers: Servicers, gate: Gate) -> None:
+        self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS)
         self._health = HealthServicer()
         add_PipelineServiceServicer_to_server(servicers.pipelines, self._server)
         add_TenantServiceServicer_to_server(servicers.tenants, self._server)

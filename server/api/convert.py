@@ -10,6 +10,7 @@ from server.catalog import Entry, Source
 from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
 from server.domain.plan import Plan, PlanStep
+from server.domain.quotas import QuotaUse
 from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant
 from server.plain import plain_mapping
@@ -62,6 +63,9 @@ def run(record: Run) -> run_pb2.Run:
         rows_processed=record.rows_processed,
         config_hash=record.config_hash,
         created_by=record.created_by,
+        retry_of=record.retry_of,
+        wait_reason=record.wait_reason or "",
+        queue_position=record.queue_position,
     )
 
 
@@ -231,7 +235,8 @@ def tenant(record: Tenant) -> tenant_service_pb2.Tenant:
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
         onboarding_run=record.onboarding_run,
-        quotas=tenant_service_pb2.TenantQuotas(maximum_bytes_billed=record.maximum_bytes_billed),
+        plan=record.plan,
+        quotas=tenant_service_pb2.TenantQuotas(**record.quotas.model_dump(exclude_none=True)),
     )
 
 
@@ -247,4 +252,11 @@ def api_key(record: ApiKey) -> tenant_service_pb2.ApiKey:
         last_used_at=timestamp(record.last_used_at),
         revoked_at=timestamp(record.revoked_at),
         prefix=f"cvg_{record.key_id}",
+    )
+
+
+def quota_use(record: QuotaUse) -> tenant_service_pb2.QuotaUsage:
+    """A quota and what is used of it."""
+    return tenant_service_pb2.QuotaUsage(
+        quota=record.quota.value, used=record.used, limit=record.limit, resets_at=timestamp(record.resets_at)
     )

@@ -17,6 +17,7 @@ from server.api.authorization import OPEN_METHODS, OWN_PREFIX, authorize_method,
 from server.api.status import abort
 from server.domain.tenant import Principal
 from server.errors import InternalError, MalformedRequest, NotAvailable, ServiceError, StoreUnavailable, Unauthenticated
+from server.request_rates import RequestRates
 from server.security.api_keys import KeyRing, key_id_of
 from server.store.port import ControlStore, StoreBusy
 
@@ -84,8 +85,9 @@ class _Call:
 class Gate(grpc.aio.ServerInterceptor):
     """Lets calls in, and lets nothing out that is not meant for clients."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, rates: RequestRates) -> None:
         self._authenticator = authenticator
+        self._rates = rates
 
     async def intercept_service(
         self, continuation: Callable[[CallDetails], Awaitable[Handler | None]], handler_call_details: CallDetails
@@ -96,6 +98,8 @@ class Gate(grpc.aio.ServerInterceptor):
             return _open(await continuation(handler_call_details))
         try:
             principal = await self._authenticator.principal(handler_call_details.invocation_metadata)
+            if principal.tenant_id is not None:
+                await self._rates.admit(principal.tenant_id)
             return _admitted(await continuation(handler_call_details), method, principal)
         except ServiceError as error:
             return _refusing(error)

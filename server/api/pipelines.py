@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -16,7 +17,7 @@ from server.api.requests import checked_request_id, known_names, moments, own_te
 from server.catalog import Catalog, Entry, PipelineNotFound
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
-from server.domain.run import Run, RunKind, RunStatus
+from server.domain.run import Run, RunKind, RunStatus, RunTrigger
 from server.domain.tenant import Scope
 from server.errors import InvalidRequest, PermissionDenied, PipelineMissing
 from server.preparation import RunRequest
@@ -43,8 +44,7 @@ class PipelineServicer(PipelineServiceServicer):
 
     async def _accept(self, request: pb.RunPipelineRequest | pb.PlanPipelineRequest, kind: RunKind) -> run_pb2.Run:
         principal = current_principal.get()
-        if request.provider == SETUP_PROVIDER and not principal.is_admin:
-            raise PermissionDenied(f"Pipelines of the provider {SETUP_PROVIDER} need the scope {Scope.ADMIN}.")
+        _require_runnable(request.provider)
         run = await self._runs.start(
             Caller(own_tenant(request), principal.key_id),
             RunRequest(pipeline_name(request), request.date or None, dict(request.variables)),
@@ -58,9 +58,11 @@ class PipelineServicer(PipelineServiceServicer):
         if request.after_sequence < 0:
             message = "after_sequence is 0 for all events, or the sequence of the last one known"
             raise InvalidRequest([Fault("INVALID_FIELD", message, field="after_sequence")])
-        events = self._runs.follow(own_tenant(request), request.pipeline_logging_id, after=request.after_sequence)
-        async for event in events:
-            yield convert.event(event)
+        caller = Caller(own_tenant(request), current_principal.get().key_id)
+        events = self._runs.follow(caller, request.pipeline_logging_id, after=request.after_sequence)
+        async with aclosing(events):
+            async for event in events:
+                yield convert.event(event)
 
     async def GetRun(self, request: pb.GetRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
@@ -79,6 +81,18 @@ class PipelineServicer(PipelineServiceServicer):
     async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
         return convert.run(await self._runs.cancel(own_tenant(request), request.pipeline_logging_id))
+
+    async def RetryRun(self, request: pb.RetryRunRequest, context: Context) -> run_pb2.Run:
+        """See the proto."""
+        principal, tenant_id = current_principal.get(), own_tenant(request)
+        _require_runnable((await self._runs.get(tenant_id, request.pipeline_logging_id)).name.provider)
+        run = await self._runs.retry(
+            Caller(tenant_id, principal.key_id, RunTrigger.RETRY),
+            request.pipeline_logging_id,
+            use_present_file=request.use_present_file,
+            request_id=checked_request_id(request),
+        )
+        return convert.run(run)
 
     async def ListPipelines(self, request: pb.ListPipelinesRequest, context: Context) -> pb.ListPipelinesResponse:
         """See the proto."""
@@ -106,6 +120,12 @@ class PipelineServicer(PipelineServiceServicer):
                 yaml=await asyncio.to_thread(self._catalog.text, name),
                 faults=[convert.fault(fault) for fault in refused.faults],
             )
+
+
+def _require_runnable(provider: str) -> None:
+    """Whether the caller may run pipelines of the provider. Raises PermissionDenied."""
+    if provider == SETUP_PROVIDER and not current_principal.get().is_admin:
+        raise PermissionDenied(f"Pipelines of the provider {SETUP_PROVIDER} need the scope {Scope.ADMIN}.")
 
 
 def _position(request: pb.ListRunsRequest) -> RunPosition | None:

@@ -6,10 +6,13 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
+from pydantic import ValidationError
 
+from convergence.v1.tenant_service_pb2 import TenantQuotas
 from server.api.authorization import current_principal
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
+from server.domain.quotas import Quotas
 from server.errors import InvalidRequest
 
 E = TypeVar("E", bound=StrEnum)
@@ -75,6 +78,22 @@ def moments(request: Message, *fields: str) -> list[datetime | None]:
     if faults:
         raise InvalidRequest(faults)
     return found
+
+
+def quotas(given: TenantQuotas) -> Quotas:
+    """The limits that are set. Raises InvalidRequest, for all that are wrong."""
+    limits = {field.name: value for field, value in given.ListFields()}
+    try:
+        return Quotas.model_validate(limits)
+    except ValidationError as error:
+        least = {name: 1 if name == "maximum_bytes_billed" else 0 for name in limits}
+        wrong = [str(detail["loc"][0]) for detail in error.errors()]
+        raise InvalidRequest(
+            Fault(
+                "INVALID_FIELD", f"{name} is at least {least[name]}; leave it out for no limit", field=f"quotas.{name}"
+            )
+            for name in wrong
+        ) from None
 
 
 def checked_request_id(request: Repeatable) -> str:

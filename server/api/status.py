@@ -1,13 +1,15 @@
 """The one translation of errors into gRPC statuses, with google.rpc details."""
 
+from collections.abc import Iterator
 from typing import NoReturn
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from server.domain.faults import Fault
-from server.errors import ServiceError
+from server.errors import Exhausted, ServiceError
 from server.security.redaction import redact
 
 ERROR_DOMAIN = "convergence"
@@ -36,7 +38,23 @@ def _details(error: ServiceError, request_id: str) -> list[any_pb2.Any]:
     details = [_pack(info)]
     if error.faults:
         details.append(_pack(_bad_request(error.faults)))
+    if isinstance(error, Exhausted):
+        details += map(_pack, _exhausted(error))
     return details
+
+
+def _exhausted(error: Exhausted) -> Iterator[Message]:
+    if error.violations:
+        yield error_details_pb2.QuotaFailure(
+            violations=[
+                error_details_pb2.QuotaFailure.Violation(subject=subject, description=cut(description, _MAX_VIOLATION))
+                for subject, description in error.violations
+            ]
+        )
+    if error.retry_after is not None:
+        info = error_details_pb2.RetryInfo()
+        info.retry_delay.FromMilliseconds(max(1, int(error.retry_after * 1_000)))
+        yield info
 
 
 def _bad_request(faults: tuple[Fault, ...]) -> error_details_pb2.BadRequest:
@@ -55,7 +73,7 @@ def _bad_request(faults: tuple[Fault, ...]) -> error_details_pb2.BadRequest:
     return answer
 
 
-def _pack(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> any_pb2.Any:
+def _pack(message: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(message)
     return packed

@@ -9,7 +9,7 @@ from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from server.api import convert
 from server.api.authorization import current_principal
 from server.api.pages import page_key, page_size, page_token
-from server.api.requests import checked_request_id, known_names, own_tenant
+from server.api.requests import checked_request_id, known_names, own_tenant, quotas
 from server.domain.tenant import NewTenant, TenantState
 from server.tenants import Tenants
 
@@ -31,7 +31,8 @@ class TenantServicer(TenantServiceServicer):
             location=request.location or self._default_location,
             contact_emails=tuple(request.contact_emails),
             allowed_sources=tuple(request.allowed_sources),
-            maximum_bytes_billed=request.maximum_bytes_billed if request.HasField("maximum_bytes_billed") else None,
+            plan=request.plan,
+            quotas=quotas(request.quotas),
         )
         made = await self._tenants.onboard(
             new, created_by=current_principal.get().key_id, request_id=checked_request_id(request)
@@ -46,6 +47,12 @@ class TenantServicer(TenantServiceServicer):
     async def GetTenant(self, request: pb.GetTenantRequest, context: Context) -> pb.Tenant:
         """See the proto."""
         return convert.tenant(await self._tenants.get(own_tenant(request)))
+
+    async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.Usage:
+        """See the proto."""
+        tenant_id = own_tenant(request)
+        plan, uses = await self._tenants.usage(tenant_id)
+        return pb.Usage(tenant_id=tenant_id, plan=plan, quotas=[convert.quota_use(use) for use in uses])
 
     async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
         """See the proto."""

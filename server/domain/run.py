@@ -62,6 +62,19 @@ class RunTrigger(StrEnum):
     SYSTEM = "SYSTEM"
 
 
+class WaitReason(StrEnum):
+    """What a PENDING run waits for."""
+
+    QUEUED = "QUEUED"
+    """A free place in a worker."""
+    MAX_CONCURRENT_RUNS = "MAX_CONCURRENT_RUNS"
+    """The end of one of its tenant's runs."""
+    BYTES_BILLED_PER_DAY = "BYTES_BILLED_PER_DAY"
+    """The next day, since its tenant has used up this day's bytes."""
+    TENANT_SUSPENDED = "TENANT_SUSPENDED"
+    """Its tenant's return."""
+
+
 class Record(BaseModel):
     """Base of what the control store keeps."""
 
@@ -114,6 +127,8 @@ class StepRun(Record):
     """The step succeeded and has something to warn of."""
     effects: tuple[Effect, ...] = ()
     """Its writes, of all attempts."""
+    inherited: tuple[Effect, ...] = ()
+    """In a run that retries another one: the writes of this step there, which must not be repeated."""
     bytes_processed: int = 0
     """What its queries and writes read, in bytes; of all attempts."""
     bytes_billed: int = 0
@@ -146,8 +161,14 @@ class Run(Record):
     """key_id of the API key that asked for the run; '' for the system's own."""
     steps: tuple[StepRun, ...] = ()
     kind: RunKind = RunKind.EXECUTE
+    retry_of: str = ""
+    """The run that this one goes on with."""
     plan: Plan | None = None
     """Of a run of the kind PLAN, once it has ended."""
+    wait_reason: WaitReason | None = None
+    """Why a PENDING run has not started; only where a run was asked for, not in events."""
+    queue_position: int = 0
+    """Its place among its tenant's PENDING runs, 1 for the next; 0 where that was not asked for."""
 
 
 class LogEntry(Record):

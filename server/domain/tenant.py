@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from server.domain.faults import Fault
+from server.domain.quotas import Quotas
 from server.domain.run import Record
 
 SYSTEM_TENANT = "tenants"
@@ -50,8 +51,10 @@ class Tenant(Record):
     contact_emails: tuple[str, ...] = ()
     allowed_sources: tuple[str, ...] = ()
     """Tables outside the own dataset that the tenant may name in variables: `project.dataset.prefix_*`."""
-    maximum_bytes_billed: int | None = None
-    """Most bytes that one statement of its runs may bill; None leaves it to the server's limit."""
+    plan: str = ""
+    """What it has subscribed to; '' for the default plan."""
+    quotas: Quotas = Quotas()
+    """Limits that differ from its plan's."""
     onboarding_run: str
     """pipeline_logging_id of the run that made the dataset."""
     created_at: datetime
@@ -105,7 +108,10 @@ class NewTenant:
     location: str
     contact_emails: tuple[str, ...]
     allowed_sources: tuple[str, ...]
-    maximum_bytes_billed: int | None = None
+    plan: str
+    """'' for the default plan."""
+    quotas: Quotas
+    """Limits that differ from its plan's."""
 
 
 def tenant_faults(new: NewTenant) -> list[Fault]:
@@ -116,7 +122,6 @@ def tenant_faults(new: NewTenant) -> list[Fault]:
         *_location_faults(new.location),
         *_email_faults(new.contact_emails),
         *_source_faults(new.allowed_sources),
-        *_byte_limit_faults(new.maximum_bytes_billed),
     ]
 
 
@@ -160,9 +165,3 @@ def _source_faults(allowed_sources: tuple[str, ...]) -> Iterator[Fault]:
         if not _SOURCE.fullmatch(source):
             message = f"{source[:100]!r} is not project.dataset.table; the table may end in *"
             yield Fault("INVALID_SOURCE", message, field=f"allowed_sources[{position}]")
-
-
-def _byte_limit_faults(maximum_bytes_billed: int | None) -> Iterator[Fault]:
-    if maximum_bytes_billed is not None and maximum_bytes_billed < 1:
-        message = "maximum_bytes_billed is at least 1; leave it out for no limit of the tenant's own"
-        yield Fault("INVALID_FIELD", message, field="maximum_bytes_billed")

@@ -47,7 +47,7 @@ def should_run(trigger: Trigger | None, earlier: Sequence[StepOutcome]) -> bool:
         case "on_failure":
             return failed
         case "on_warning":
-            return any(step.warning and not _notifies(step) for step in earlier)
+            return any(step.warning and not is_notification(step.ps_type) for step in earlier)
         case "on_completion":
             return not is_cancelled
         case "always":
@@ -65,10 +65,11 @@ def run_status(steps: Sequence[StepOutcome]) -> RunStatus:
     return RunStatus(failed.status) if failed else RunStatus.SUCCESS
 
 
-def _notifies(step: StepOutcome) -> bool:
-    return step.ps_type.startswith(NOTIFICATIONS)
+def is_notification(ps_type: str) -> bool:
+    """Whether the processor sends notifications."""
+    return ps_type.startswith(NOTIFICATIONS)
 
 
 def has_failed(step: StepOutcome) -> bool:
     """Whether the step makes its run fail."""
-    return step.status in _FAILED and not _notifies(step)
+    return step.status in _FAILED and not is_notification(step.ps_type)

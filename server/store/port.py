@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
+from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import Effect, LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 
@@ -32,6 +33,21 @@ class RequestConflict(Exception):
 
 class TenantConflict(Exception):
     """The tenant id is taken."""
+
+
+class AlreadyRetried(Exception):
+    """Another run goes on with that one already."""
+
+
+class QuotaExceeded(Exception):
+    """A new run is more than its tenant may."""
+
+    def __init__(self, uses: Sequence[QuotaUse], now: datetime) -> None:
+        self.uses = uses
+        """The quotas that it would exceed."""
+        self.now = now
+        """The store's time."""
+        super().__init__(", ".join(use.quota for use in uses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,8 @@ class NewRun:
     created_by: str = ""
     request: RequestKey | None = None
     kind: RunKind = RunKind.EXECUTE
+    retry_of: str = ""
+    """The run that this one goes on with: steps that succeeded there are taken over as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,8 @@ class Claim:
     """The tenant's, at the time of the claim."""
     maximum_bytes_billed: int | None = None
     """The tenant's limit for one statement, at the time of the claim."""
+    is_suspect: bool = False
+    """Its worker was lost as often as it may be: should it happen again, the run is poison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +190,7 @@ class ControlStore(Protocol):
 
     # -- tenants and keys ----------------------------------------------------------------------------------------
 
-    async def onboard_tenant(self, tenant: Tenant, key: ApiKey, run: NewRun) -> Run:
+    async def onboard_tenant(self, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans) -> Run:
         """Store a tenant, its first key and its onboarding run together.
 
         Repeating the same request answers the same run and stores nothing.
@@ -197,6 +217,10 @@ class ControlStore(Protocol):
         """Those of `names` that are tenant ids."""
         ...
 
+    async def agree(self, name: str, value: str) -> str:
+        """Say a fact that all servers of the store share: the first that was said, which may be another one."""
+        ...
+
     async def has_operator_key(self) -> bool:
         """Whether any key belongs to an operator."""
         ...
@@ -219,10 +243,15 @@ class ControlStore(Protocol):
         """The run that an earlier, equal request made, or None. Raises RequestConflict."""
         ...
 
-    async def accept_run(self, new: NewRun) -> Run:
-        """Store run, snapshot, first event, request id and outbox entries. Repeatable. Raises RequestConflict.
+    async def accept_run(self, new: NewRun, plans: Plans) -> Run:
+        """Store run, snapshot, first event, request id and outbox entries. Repeatable.
 
         A run of the kind PLAN leaves no outbox entries, now and later: the x_meta_ tables tell of what was executed.
+
+        Raises:
+            RequestConflict: the request id was used for something else.
+            QuotaExceeded: by the limits that `plans` gives the tenant; runs of the system have none.
+            AlreadyRetried: `retry_of` has been retried.
         """
         ...
 
@@ -230,8 +259,18 @@ class ControlStore(Protocol):
         """The run with its steps, or None."""
         ...
 
-    async def list_runs(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
-        """Runs without their steps, newest first, beginning behind `after`."""
+    async def explain_run(self, pipeline_logging_id: str, plans: Plans) -> Run | None:
+        """As `get_run`, a waiting run with its reason and its place."""
+        ...
+
+    async def run_snapshot(self, pipeline_logging_id: str) -> RunSnapshot | None:
+        """What the run was accepted with, or None."""
+        ...
+
+    async def list_runs(
+        self, wanted: RunFilter, *, after: RunPosition | None, limit: int, plans: Plans | None = None
+    ) -> list[Run]:
+        """Runs without their steps, newest first, behind `after`; with `plans`, waiting ones with their reason."""
         ...
 
     async def request_cancel(self, pipeline_logging_id: str) -> Run | None:
@@ -242,13 +281,29 @@ class ControlStore(Protocol):
         """Events with a sequence above `after`, in order."""
         ...
 
+    async def last_sequences(self, pipeline_logging_ids: Collection[str]) -> dict[str, int]:
+        """The sequence of the latest event of each of the runs."""
+        ...
+
+    # -- quotas --------------------------------------------------------------------------------------------------
+
+    async def usage(self, tenant_id: str, plans: Plans) -> list[QuotaUse]:
+        """What the tenant has used of each of its quotas."""
+        ...
+
+    async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> int | None:
+        """Take calls from what the tenant may make this minute: as many of `wanted` as are left; None: no limit."""
+        ...
+
     # -- the worker's side ---------------------------------------------------------------------------------------
 
-    async def claim(self, worker_id: str, *, lease_seconds: float, max_concurrent_runs: int) -> Claim | None:
+    async def claim(self, worker_id: str, *, lease_seconds: float, plans: Plans, suspects: bool = True) -> Claim | None:
         """Take over a run whose lease has ended, or claim the next waiting one.
 
-        The next is the oldest run of the tenant with the fewest running ones, among tenants with fewer than
-        `max_concurrent_runs`. A run that lost MAX_LEASES_LOST leases is failed instead of being claimed again.
+        The next is the oldest run of the tenant with the fewest running ones, among the tenants that may run more by
+        their quotas and are not suspended; tenants with equally many take turns. A run that lost MAX_LEASES_LOST leases
+        is failed instead of being claimed again. Without `suspects`, runs that have one lease left are not taken over:
+        a worker takes one at a time, so that the loss of a worker tells which of them is poison.
         """
         ...
 
@@ -294,8 +349,20 @@ class ControlStore(Protocol):
         """The oldest entries, without those of the tenants in `skip`."""
         ...
 
-    async def acknowledge(self, numbers: Collection[int]) -> None:
-        """Remove entries whose projection is done."""
+    async def lease_mirror(self, tenant_id: str, worker_id: str, *, lease_seconds: float) -> bool:
+        """Have the tenant's tables to this worker, or have them longer; False while another worker has them."""
+        ...
+
+    async def release_mirrors(self, worker_id: str) -> None:
+        """Let other workers have the tables that this one has."""
+        ...
+
+    async def acknowledge(self, worker_id: str, entries: Collection[OutboxEntry]) -> None:
+        """Remove entries whose projection is done.
+
+        Those of tenants whose tables the worker has lost meanwhile are entered anew: it may have written an older state
+        over a newer one.
+        """
         ...
 
     async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:

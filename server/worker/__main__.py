@@ -14,11 +14,12 @@ from server.domain.faults import CannotStart
 from server.domain.schema import TableSpec
 from server.mail import MailFolder
 from server.mirror import Mirror
+from server.plans import PlansFile
 from server.registry import Registry
 from server.settings import Settings
 from server.step_runner import StepRunner
+from server.store.opening import open_store
 from server.store.port import ControlStore
-from server.store.sqlite import SqliteStore
 from server.tasks import end_tasks, first_ended
 from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import Warehouse, WarehouseError
@@ -38,7 +39,7 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
     pulse = [asyncio.create_task(_pulse())] if supervised else []
     settings.make_state_dir()
     async with AsyncExitStack() as stack:
-        store = await SqliteStore.open(settings.control_store_path)
+        store = await open_store(database_url=settings.postgres_url, path=settings.control_store_path)
         stack.push_async_callback(store.close)
         warehouse = await _open_warehouse(settings)
         stack.push_async_callback(warehouse.close)
@@ -51,8 +52,9 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
             project=settings.project,
             maximum_bytes_billed=settings.maximum_bytes_billed,
         )
-        worker = Worker(worker_id, store, runner, settings)
-        await _serve(worker, _mirror(settings, store, warehouse), pulse, supervised=supervised)
+        plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+        worker = Worker(worker_id, store, runner, settings, plans)
+        await _serve(worker, _mirror(settings, worker_id, store, warehouse), pulse, supervised=supervised)
 
 
 async def _open_warehouse(settings: Settings) -> Warehouse:
@@ -72,12 +74,12 @@ async def _open_warehouse(settings: Settings) -> Warehouse:
         raise CannotStart(error.message) from None
 
 
-def _mirror(settings: Settings, store: ControlStore, warehouse: Warehouse) -> Mirror:
+def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: Warehouse) -> Mirror:
     catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
     tables = catalog.ps_template("setup.tenants.onboarding").schemas
     specs = {name: TableSpec.model_validate(table) for name, table in tables.items()}
     interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else 0.0
-    return Mirror(store, warehouse, project=settings.project, tables=specs, tenant_interval=interval)
+    return Mirror(worker_id, store, warehouse, project=settings.project, tables=specs, tenant_interval=interval)
 
 
 async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[None]]", *, supervised: bool) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from server.domain.run import RunKind
 from server.executor import STOP_SECONDS, RunExecution
 from server.planning import PlanExecution
+from server.plans import PlansFile
 from server.settings import Settings
 from server.step_runner import StepRunner
 from server.store.port import Claim, ControlStore, Lease, LeaseLost, StoreBusy
@@ -20,13 +21,17 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Claims and executes runs until it is told to drain."""
 
-    def __init__(self, worker_id: str, store: ControlStore, runner: StepRunner, settings: Settings) -> None:
+    def __init__(
+        self, worker_id: str, store: ControlStore, runner: StepRunner, settings: Settings, plans: PlansFile
+    ) -> None:
         self.worker_id = worker_id
+        self._plans = plans
         self._store = store
         self._runner = runner
         self._settings = settings
         self._running: dict[Lease, tuple[RunExecution | PlanExecution, asyncio.Task[None]]] = {}
         self._abandoned: set[Lease] = set()
+        self._suspects: set[Lease] = set()
         self._draining = asyncio.Event()
         self._slot_freed = asyncio.Event()
         self._renewed_at = asyncio.get_running_loop().time()
@@ -62,7 +67,8 @@ class Worker:
             return await self._store.claim(
                 self.worker_id,
                 lease_seconds=self._settings.lease_seconds,
-                max_concurrent_runs=self._settings.max_concurrent_runs,
+                plans=self._plans.current(),
+                suspects=not self._suspects,
             )
         except StoreBusy:
             return None
@@ -82,6 +88,8 @@ class Worker:
         execution = self._execution(claim)
         task = asyncio.create_task(self._execute(claim.lease, execution))
         self._running[claim.lease] = (execution, task)
+        if claim.is_suspect:
+            self._suspects.add(claim.lease)
 
     def _execution(self, claim: Claim) -> RunExecution | PlanExecution:
         if claim.run.kind is RunKind.PLAN:
@@ -102,6 +110,7 @@ class Worker:
         finally:
             self._running.pop(lease, None)
             self._abandoned.discard(lease)
+            self._suspects.discard(lease)
             self._slot_freed.set()
 
     async def _keep_leases(self) -> None:

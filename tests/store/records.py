@@ -4,11 +4,18 @@ import uuid
 from datetime import UTC, datetime
 
 from server.domain.pipeline import PipelineName, PsTemplateSnapshot, RunSnapshot, StepSnapshot
+from server.domain.quotas import Plans, Quotas
 from server.domain.run import RunTrigger
 from server.domain.tenant import ApiKey, Scope, Tenant, TenantState
 from server.store.port import NewRun, RequestKey
 
 NOW = datetime(2025, 11, 18, 10, 0, tzinfo=UTC)
+PLANS = Plans({"standard": Quotas(max_concurrent_runs=4)}, "standard")
+
+
+def plans(**limits: int) -> Plans:
+    """One plan with these limits."""
+    return Plans({"standard": Quotas(**limits)}, "standard")
 
 
 def snapshot(*step_ids: str) -> RunSnapshot:
@@ -51,7 +58,7 @@ def tenant(tenant_id: str = "acme_corp") -> Tenant:
         location="US",
         contact_emails=("ops@example.com",),
         allowed_sources=("shared-project.export.gcp_*",),
-        maximum_bytes_billed=10_000_000_000,
+        quotas=Quotas(maximum_bytes_billed=10_000_000_000),
         onboarding_run="",
         created_at=NOW,
         updated_at=NOW,

@@ -1,9 +1,7 @@
 """The contract of the ControlStore port: every driver passes it."""
 
 import asyncio
-import sqlite3
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -21,16 +19,15 @@ from server.store.port import (
     StepEnd,
     TenantConflict,
 )
-from server.store.sqlite import SqliteStore
-from server.store.sqlite.migrate import StoreTooNew
-from tests.store.conftest import Clock
-from tests.store.records import api_key, new_run, request_key, tenant
+from server.store.sql.store import SqlStore
+from tests.store.conftest import Clock, Opener
+from tests.store.records import PLANS, api_key, new_run, plans, request_key, tenant
 
 LEASE = 30.0
 
 
 async def claim(store: ControlStore, worker: str = "w1", *, concurrent: int = 4) -> Claim | None:
-    return await store.claim(worker, lease_seconds=LEASE, max_concurrent_runs=concurrent)
+    return await store.claim(worker, lease_seconds=LEASE, plans=plans(max_concurrent_runs=concurrent))
 
 
 async def claimed(store: ControlStore, worker: str = "w1", *, concurrent: int = 4) -> Claim:
@@ -44,8 +41,8 @@ async def sequences(store: ControlStore, run_id: str) -> list[int]:
 
 
 class TestAccept:
-    async def test_a_run_begins_pending_with_its_steps_and_first_event(self, store: SqliteStore) -> None:
-        run = await store.accept_run(new_run(steps=("extract", "load")))
+    async def test_a_run_begins_pending_with_its_steps_and_first_event(self, store: SqlStore) -> None:
+        run = await store.accept_run(new_run(steps=("extract", "load")), PLANS)
         assert run.status is RunStatus.PENDING
         assert [(step.step_id, step.status) for step in run.steps] == [
             ("extract", StepStatus.PENDING),
@@ -56,8 +53,8 @@ class TestAccept:
         assert event.run == run
         assert await store.get_run(run.pipeline_logging_id) == run
 
-    async def test_outbox_has_run_and_steps(self, store: SqliteStore) -> None:
-        run = await store.accept_run(new_run(steps=("extract", "load")))
+    async def test_outbox_has_run_and_steps(self, store: SqlStore) -> None:
+        run = await store.accept_run(new_run(steps=("extract", "load")), PLANS)
         entries = await store.outbox(skip=(), limit=10)
         assert [(entry.kind, entry.key) for entry in entries] == [
             ("run", run.pipeline_logging_id),
@@ -65,38 +62,39 @@ class TestAccept:
             ("step", f"{run.pipeline_logging_id}/load"),
         ]
         assert await store.outbox(skip=("acme_corp",), limit=10) == []
-        await store.acknowledge([entry.number for entry in entries[:2]])
+        assert await store.lease_mirror("acme_corp", "w1", lease_seconds=30)
+        await store.acknowledge("w1", entries[:2])
         assert [entry.number for entry in await store.outbox(skip=(), limit=10)] == [entries[2].number]
 
-    async def test_the_same_request_gives_the_same_run(self, store: SqliteStore) -> None:
-        first = await store.accept_run(new_run(request=request_key()))
-        again = await store.accept_run(new_run(request=request_key()))
+    async def test_the_same_request_gives_the_same_run(self, store: SqlStore) -> None:
+        first = await store.accept_run(new_run(request=request_key()), PLANS)
+        again = await store.accept_run(new_run(request=request_key()), PLANS)
         assert again == first
         assert await store.find_request(request_key()) == first
         assert len(await store.list_runs(RunFilter(), after=None, limit=10)) == 1
 
-    async def test_a_request_id_is_the_tenants_own(self, store: SqliteStore) -> None:
-        first = await store.accept_run(new_run(request=request_key()))
-        other = await store.accept_run(new_run("other_tenant", request=request_key("other_tenant")))
+    async def test_a_request_id_is_the_tenants_own(self, store: SqlStore) -> None:
+        first = await store.accept_run(new_run(request=request_key()), PLANS)
+        other = await store.accept_run(new_run("other_tenant", request=request_key("other_tenant")), PLANS)
         assert first.pipeline_logging_id != other.pipeline_logging_id
 
-    async def test_the_same_id_with_another_content_is_refused_and_stores_nothing(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run(request=request_key()))
+    async def test_the_same_id_with_another_content_is_refused_and_stores_nothing(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(request=request_key()), PLANS)
         with pytest.raises(RequestConflict):
-            await store.accept_run(new_run(request=request_key(content="other")))
+            await store.accept_run(new_run(request=request_key(content="other")), PLANS)
         with pytest.raises(RequestConflict):
             await store.find_request(request_key(content="other"))
         assert len(await store.list_runs(RunFilter(), after=None, limit=10)) == 1
 
-    async def test_simultaneous_equal_requests_make_one_run(self, store: SqliteStore, second: SqliteStore) -> None:
+    async def test_simultaneous_equal_requests_make_one_run(self, store: SqlStore, second: SqlStore) -> None:
         stores = [store, second] * 10
-        runs = await asyncio.gather(*(either.accept_run(new_run(request=request_key())) for either in stores))
+        runs = await asyncio.gather(*(either.accept_run(new_run(request=request_key()), PLANS) for either in stores))
         assert len({run.pipeline_logging_id for run in runs}) == 1
 
 
 class TestTenants:
-    async def test_onboarding_stores_tenant_key_and_run_together(self, store: SqliteStore) -> None:
-        run = await store.onboard_tenant(tenant(), api_key(), new_run())
+    async def test_onboarding_stores_tenant_key_and_run_together(self, store: SqlStore) -> None:
+        run = await store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
         stored = await store.get_tenant("acme_corp")
         assert stored is not None
         assert stored.state is TenantState.ONBOARDING
@@ -105,49 +103,49 @@ class TestTenants:
         assert await store.find_api_key("abc123") == api_key()
         assert await store.find_api_key("unknown") is None
 
-    async def test_an_id_is_taken_once(self, store: SqliteStore) -> None:
-        await store.onboard_tenant(tenant(), api_key(), new_run())
+    async def test_an_id_is_taken_once(self, store: SqlStore) -> None:
+        await store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
         with pytest.raises(TenantConflict):
-            await store.onboard_tenant(tenant(), api_key(key_id="second"), new_run())
+            await store.onboard_tenant(tenant(), api_key(key_id="second"), new_run(), PLANS)
         assert await store.find_api_key("second") is None
         assert len(await store.list_runs(RunFilter(), after=None, limit=10)) == 1
 
-    async def test_the_same_request_onboards_once(self, store: SqliteStore) -> None:
-        first = await store.onboard_tenant(tenant(), api_key(), new_run(request=request_key()))
-        again = await store.onboard_tenant(tenant(), api_key(key_id="second"), new_run(request=request_key()))
+    async def test_the_same_request_onboards_once(self, store: SqlStore) -> None:
+        first = await store.onboard_tenant(tenant(), api_key(), new_run(request=request_key()), PLANS)
+        again = await store.onboard_tenant(tenant(), api_key(key_id="second"), new_run(request=request_key()), PLANS)
         assert again.pipeline_logging_id == first.pipeline_logging_id
         assert len(await store.tenant_keys("acme_corp")) == 1
 
-    async def test_lists_by_id_in_pages_and_by_state(self, store: SqliteStore) -> None:
+    async def test_lists_by_id_in_pages_and_by_state(self, store: SqlStore) -> None:
         for position, name in enumerate(("charlie", "alpha", "bravo")):
-            await store.onboard_tenant(tenant(name), api_key(name, f"key{position}"), new_run(name))
+            await store.onboard_tenant(tenant(name), api_key(name, f"key{position}"), new_run(name), PLANS)
         assert [t.tenant_id for t in await store.list_tenants(after="", limit=2)] == ["alpha", "bravo"]
         assert [t.tenant_id for t in await store.list_tenants(after="bravo", limit=2)] == ["charlie"]
         assert await store.list_tenants(after="", limit=9, states=[TenantState.ACTIVE]) == []
         assert await store.count_tenants() == 3
         assert await store.tenants_among(["alpha", "nobody", "bravo"]) == {"alpha", "bravo"}
 
-    async def test_the_onboarding_runs_success_activates(self, store: SqliteStore) -> None:
-        await store.onboard_tenant(tenant(), api_key(), new_run())
+    async def test_the_onboarding_runs_success_activates(self, store: SqlStore) -> None:
+        await store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
         held = await claimed(store)
         await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS, activates_tenant=True))
         stored = await store.get_tenant("acme_corp")
         assert stored is not None
         assert stored.state is TenantState.ACTIVE
 
-    async def test_the_first_operator_key_is_one(self, store: SqliteStore) -> None:
+    async def test_the_first_operator_key_is_one(self, store: SqlStore) -> None:
         assert await store.add_first_operator_key(api_key(None, "op1"))
         assert not await store.add_first_operator_key(api_key(None, "op2"))
         assert await store.find_api_key("op2") is None
 
 
 class TestList:
-    async def test_newest_first_in_pages_without_gap(self, store: SqliteStore, clock: Clock) -> None:
+    async def test_newest_first_in_pages_without_gap(self, store: SqlStore, clock: Clock) -> None:
         made = []
         for position in range(7):
             # Two runs share each moment, so that the id has to break the tie.
             clock.advance(position % 2)
-            made.append(await store.accept_run(new_run()))
+            made.append(await store.accept_run(new_run(), PLANS))
         seen, after = [], None
         while page := await store.list_runs(RunFilter(tenant_id="acme_corp"), after=after, limit=2):
             seen += page
@@ -157,16 +155,16 @@ class TestList:
         keys = [(run.created_at, run.pipeline_logging_id) for run in seen]
         assert keys == sorted(keys, reverse=True)
 
-    async def test_a_time_before_all_time_is_a_filter_too(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run())
+    async def test_a_time_before_all_time_is_a_filter_too(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(), PLANS)
         beginning = datetime(1970, 1, 1, tzinfo=UTC)
         assert await store.list_runs(RunFilter(created_before=beginning), after=None, limit=9) == []
         assert len(await store.list_runs(RunFilter(created_after=beginning), after=None, limit=9)) == 1
 
-    async def test_filters(self, store: SqliteStore, clock: Clock) -> None:
-        first = await store.accept_run(new_run())
+    async def test_filters(self, store: SqlStore, clock: Clock) -> None:
+        first = await store.accept_run(new_run(), PLANS)
         clock.advance(60)
-        second = await store.accept_run(new_run("other_tenant"))
+        second = await store.accept_run(new_run("other_tenant"), PLANS)
 
         async def ids(wanted: RunFilter) -> list[str]:
             return [run.pipeline_logging_id for run in await store.list_runs(wanted, after=None, limit=9)]
@@ -182,57 +180,57 @@ class TestList:
 
 
 class TestClaim:
-    async def test_nothing_waits(self, store: SqliteStore) -> None:
+    async def test_nothing_waits(self, store: SqlStore) -> None:
         seen = store.version
         assert await claim(store) is None
         assert store.version == seen, "an empty claim must wake nobody"
 
-    async def test_a_claim_has_everything_the_run_needs(self, store: SqliteStore) -> None:
-        await store.onboard_tenant(tenant(), api_key(), new_run(steps=("extract", "load")))
+    async def test_a_claim_has_everything_the_run_needs(self, store: SqlStore) -> None:
+        await store.onboard_tenant(tenant(), api_key(), new_run(steps=("extract", "load")), PLANS)
         held = await claimed(store)
         assert held.run.status is RunStatus.RUNNING
         assert held.run.started_at is not None
         assert [step.step_id for step in held.snapshot.steps] == ["extract", "load"]
         assert held.allowed_sources == ("shared-project.export.gcp_*",)
 
-    async def test_two_workers_never_have_the_same_run(self, store: SqliteStore, second: SqliteStore) -> None:
+    async def test_two_workers_never_have_the_same_run(self, store: SqlStore, second: SqlStore) -> None:
         for _ in range(10):
-            await store.accept_run(new_run())
+            await store.accept_run(new_run(), PLANS)
         stores = [store, second] * 6
         held = await asyncio.gather(*(claim(either, f"w{n}", concurrent=100) for n, either in enumerate(stores)))
         runs = [found.run.pipeline_logging_id for found in held if found]
         assert len(runs) == len(set(runs)) == 10
 
-    async def test_a_backlog_does_not_delay_another_tenants_first_run(self, store: SqliteStore, clock: Clock) -> None:
+    async def test_a_backlog_does_not_delay_another_tenants_first_run(self, store: SqlStore, clock: Clock) -> None:
         for _ in range(5):
-            await store.accept_run(new_run("busy_tenant"))
+            await store.accept_run(new_run("busy_tenant"), PLANS)
             clock.advance(1)
         await claimed(store)
-        await store.accept_run(new_run("late_tenant"))
+        await store.accept_run(new_run("late_tenant"), PLANS)
         assert (await claimed(store)).run.tenant_id == "late_tenant"
 
-    async def test_no_more_than_the_tenants_limit_at_a_time(self, store: SqliteStore) -> None:
+    async def test_no_more_than_the_tenants_limit_at_a_time(self, store: SqlStore) -> None:
         for _ in range(3):
-            await store.accept_run(new_run())
+            await store.accept_run(new_run(), PLANS)
         first = await claimed(store, concurrent=2)
         assert await claim(store, concurrent=2) is not None
         assert await claim(store, concurrent=2) is None
         await store.finish_run(first.lease, RunEnd(RunStatus.SUCCESS))
         assert await claim(store, concurrent=2) is not None
 
-    async def test_oldest_first_within_a_tenant(self, store: SqliteStore, clock: Clock) -> None:
+    async def test_oldest_first_within_a_tenant(self, store: SqlStore, clock: Clock) -> None:
         made = []
         for _ in range(3):
-            made.append((await store.accept_run(new_run())).pipeline_logging_id)
+            made.append((await store.accept_run(new_run(), PLANS)).pipeline_logging_id)
             clock.advance(1)
         assert [(await claimed(store)).run.pipeline_logging_id for _ in range(3)] == made
 
 
 class TestLease:
     async def test_an_ended_lease_is_taken_over_and_fences_the_first_worker(
-        self, store: SqliteStore, clock: Clock
+        self, store: SqlStore, clock: Clock
     ) -> None:
-        await store.accept_run(new_run())
+        await store.accept_run(new_run(), PLANS)
         first = await claimed(store, "w1")
         clock.advance(LEASE - 1)
         assert await claim(store, "w2") is None
@@ -254,8 +252,8 @@ class TestLease:
         assert run.status is RunStatus.RUNNING
         assert run.steps[0].status is StepStatus.PENDING
 
-    async def test_renewal_holds_a_lease_and_only_held_ones(self, store: SqliteStore, clock: Clock) -> None:
-        await store.accept_run(new_run())
+    async def test_renewal_holds_a_lease_and_only_held_ones(self, store: SqlStore, clock: Clock) -> None:
+        await store.accept_run(new_run(), PLANS)
         held = await claimed(store, "w1")
         foreign = Lease(held.lease.pipeline_logging_id, "w2", held.lease.epoch)
         clock.advance(LEASE - 1)
@@ -263,20 +261,20 @@ class TestLease:
         clock.advance(LEASE - 1)
         assert await claim(store, "w2") is None
 
-    async def test_a_late_worker_that_nobody_replaced_goes_on(self, store: SqliteStore, clock: Clock) -> None:
-        await store.accept_run(new_run())
+    async def test_a_late_worker_that_nobody_replaced_goes_on(self, store: SqlStore, clock: Clock) -> None:
+        await store.accept_run(new_run(), PLANS)
         held = await claimed(store)
         clock.advance(LEASE * 2)
         assert (await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))).status is RunStatus.SUCCESS
 
-    async def test_a_dead_workers_runs_are_free_at_once(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run())
+    async def test_a_dead_workers_runs_are_free_at_once(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(), PLANS)
         first = await claimed(store, "w1")
         assert await store.expire_worker("w1") == 1
         assert (await claimed(store, "w2")).run.pipeline_logging_id == first.run.pipeline_logging_id
 
-    async def test_what_succeeded_is_known_to_the_next_worker(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run(steps=("extract", "load")))
+    async def test_what_succeeded_is_known_to_the_next_worker(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(steps=("extract", "load")), PLANS)
         first = await claimed(store, "w1")
         extract, load = first.run.steps
         done = await store.start_step(first.lease, extract)
@@ -289,8 +287,8 @@ class TestLease:
             (StepStatus.RUNNING, 1),
         ]
 
-    async def test_three_lost_workers_are_enough(self, store: SqliteStore) -> None:
-        accepted = await store.accept_run(new_run())
+    async def test_three_lost_workers_are_enough(self, store: SqlStore) -> None:
+        accepted = await store.accept_run(new_run(), PLANS)
         for worker in ("w1", "w2", "w3"):
             held = await claimed(store, worker)
             await store.start_step(held.lease, held.run.steps[0])
@@ -306,8 +304,8 @@ class TestLease:
             range(1, len(await sequences(store, run.pipeline_logging_id)) + 1)
         )
 
-    async def test_a_run_that_gets_on_is_no_poison(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run(steps=("one", "two", "three")))
+    async def test_a_run_that_gets_on_is_no_poison(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(steps=("one", "two", "three")), PLANS)
         for number in range(6):
             held = await claimed(store, f"w{number}")
             if number % 2:
@@ -316,8 +314,8 @@ class TestLease:
             await store.expire_worker(f"w{number}")
         assert (await claimed(store)).run.status is RunStatus.RUNNING
 
-    async def test_poison_ends_every_step_and_sums_what_was_done(self, store: SqliteStore) -> None:
-        accepted = await store.accept_run(new_run(steps=("one", "two", "three")))
+    async def test_poison_ends_every_step_and_sums_what_was_done(self, store: SqlStore) -> None:
+        accepted = await store.accept_run(new_run(steps=("one", "two", "three")), PLANS)
         held = await claimed(store, "w0")
         step = await store.start_step(held.lease, held.run.steps[0])
         ended = step.model_copy(update={"status": StepStatus.SUCCESS, "rows_processed": 5})
@@ -333,8 +331,8 @@ class TestLease:
         assert [s.status for s in run.steps] == [StepStatus.SUCCESS, StepStatus.FAILED, StepStatus.SKIPPED]
         assert (run.failed_step, run.rows_processed) == ("two", 5)
 
-    async def test_a_cancelled_run_that_no_worker_survives_is_cancelled(self, store: SqliteStore) -> None:
-        accepted = await store.accept_run(new_run(steps=("one", "two")))
+    async def test_a_cancelled_run_that_no_worker_survives_is_cancelled(self, store: SqlStore) -> None:
+        accepted = await store.accept_run(new_run(steps=("one", "two")), PLANS)
         for worker in ("w1", "w2", "w3"):
             held = await claimed(store, worker)
             await store.request_cancel(accepted.pipeline_logging_id)
@@ -346,8 +344,8 @@ class TestLease:
         assert run.status is RunStatus.CANCELLED
         assert {s.status for s in run.steps} == {StepStatus.CANCELLED}
 
-    async def test_handing_back_costs_nothing(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run())
+    async def test_handing_back_costs_nothing(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(), PLANS)
         for number in range(6):
             held = await claimed(store, f"w{number}")
             await store.hand_back(held.lease)
@@ -355,8 +353,8 @@ class TestLease:
 
 
 class TestRunControl:
-    async def test_events_are_numbered_without_gap(self, store: SqliteStore) -> None:
-        accepted = await store.accept_run(new_run())
+    async def test_events_are_numbered_without_gap(self, store: SqlStore) -> None:
+        accepted = await store.accept_run(new_run(), PLANS)
         held = await claimed(store)
         step = await store.start_step(held.lease, held.run.steps[0])
         await store.add_logs(held.lease, [LogEntry(step_id="load", message="one"), LogEntry(message="two")])
@@ -370,8 +368,8 @@ class TestRunControl:
         assert not any(event.is_last for event in events[:-1])
         assert [e.sequence for e in await store.events(accepted.pipeline_logging_id, after=5, limit=2)] == [6, 7]
 
-    async def test_cancelling_a_waiting_run_ends_it(self, store: SqliteStore) -> None:
-        run = await store.accept_run(new_run())
+    async def test_cancelling_a_waiting_run_ends_it(self, store: SqlStore) -> None:
+        run = await store.accept_run(new_run(), PLANS)
         cancelled = await store.request_cancel(run.pipeline_logging_id)
         assert cancelled is not None
         assert cancelled.status is RunStatus.CANCELLED
@@ -380,8 +378,8 @@ class TestRunControl:
         assert (await store.events(run.pipeline_logging_id, after=0, limit=9))[-1].is_last
         assert await claim(store) is None
 
-    async def test_cancelling_a_running_run_tells_its_worker(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run())
+    async def test_cancelling_a_running_run_tells_its_worker(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(), PLANS)
         held = await claimed(store)
         assert await store.cancelling([held.lease]) == frozenset()
         run = await store.request_cancel(held.run.pipeline_logging_id)
@@ -390,8 +388,8 @@ class TestRunControl:
         assert await store.cancelling([held.lease]) == {held.lease}
         assert await store.renew([held.lease], lease_seconds=LEASE) == {held.lease}
 
-    async def test_a_terminal_status_never_changes(self, store: SqliteStore) -> None:
-        await store.accept_run(new_run())
+    async def test_a_terminal_status_never_changes(self, store: SqlStore) -> None:
+        await store.accept_run(new_run(), PLANS)
         held = await claimed(store)
         await store.finish_run(held.lease, RunEnd(RunStatus.FAILED, "step load: no", "load"))
         again = await store.request_cancel(held.run.pipeline_logging_id)
@@ -400,54 +398,37 @@ class TestRunControl:
         with pytest.raises(LeaseLost):
             await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))
 
-    async def test_an_unknown_run_is_none(self, store: SqliteStore) -> None:
+    async def test_an_unknown_run_is_none(self, store: SqlStore) -> None:
         assert await store.request_cancel("unknown") is None
         assert await store.get_run("unknown") is None
         assert await store.queue_states(["unknown"]) == []
 
 
-class TestFile:
-    async def test_a_commit_before_the_first_look_is_noticed(
-        self, store: SqliteStore, tmp_path: Path, clock: Clock
-    ) -> None:
-        other = await SqliteStore.open(tmp_path / "control.sqlite3", clock=clock)
-        try:
-            seen = store.version
-            await other.accept_run(new_run())
-            async with asyncio.timeout(10):
-                assert await store.wait_for_change(seen, 30) != seen
-        finally:
-            await other.close()
+class TestProcesses:
+    async def test_a_commit_before_the_first_look_is_noticed(self, store: SqlStore, second: SqlStore) -> None:
+        seen = store.version
+        await second.accept_run(new_run(), PLANS)
+        async with asyncio.timeout(10):
+            assert await store.wait_for_change(seen, 30) != seen
 
-    async def test_another_process_is_noticed(self, store: SqliteStore, tmp_path: Path, clock: Clock) -> None:
-        other = await SqliteStore.open(tmp_path / "control.sqlite3", clock=clock)
-        try:
-            seen = await store.wait_for_change(store.version, 0)
-            waiting = asyncio.create_task(store.wait_for_change(seen, 30))
-            await other.accept_run(new_run())
-            assert await waiting != seen
-        finally:
-            await other.close()
+    async def test_another_process_is_noticed(self, store: SqlStore, second: SqlStore) -> None:
+        seen = await store.wait_for_change(store.version, 2)
+        waiting = asyncio.create_task(store.wait_for_change(seen, 30))
+        await second.accept_run(new_run(), PLANS)
+        assert await waiting != seen
 
-    async def test_what_was_accepted_survives_reopening(self, tmp_path: Path, clock: Clock) -> None:
-        first = await SqliteStore.open(tmp_path / "c.sqlite3", clock=clock)
-        run = await first.accept_run(new_run())
+    async def test_what_was_accepted_survives_reopening(self, opener: Opener) -> None:
+        first = await opener()
+        run = await first.accept_run(new_run(), PLANS)
         await first.close()
-        second = await SqliteStore.open(tmp_path / "c.sqlite3", clock=clock)
-        assert await second.get_run(run.pipeline_logging_id) == run
-        await second.close()
+        assert await (await opener()).get_run(run.pipeline_logging_id) == run
 
-    async def test_a_newer_store_is_refused(self, tmp_path: Path, clock: Clock) -> None:
-        path = tmp_path / "c.sqlite3"
-        await (await SqliteStore.open(path, clock=clock)).close()
-        with sqlite3.connect(path) as connection:
-            connection.execute("INSERT INTO migrations VALUES (9999, 0)")
-        with pytest.raises(StoreTooNew, match="9999"):
-            await SqliteStore.open(path, clock=clock)
-
-    async def test_two_processes_may_start_at_once(self, tmp_path: Path, clock: Clock) -> None:
-        stores = await asyncio.gather(*(SqliteStore.open(tmp_path / "c.sqlite3", clock=clock) for _ in range(4)))
-        await stores[0].accept_run(new_run())
+    async def test_several_processes_may_start_at_once(self, opener: Opener) -> None:
+        stores = await asyncio.gather(*(opener() for _ in range(4)))
+        await stores[0].accept_run(new_run(), PLANS)
         assert len(await stores[3].list_runs(RunFilter(), after=None, limit=9)) == 1
-        for opened in stores:
-            await opened.close()
+
+    async def test_a_fact_is_agreed_on_once(self, store: SqlStore, second: SqlStore) -> None:
+        said = await asyncio.gather(store.agree("pepper", "a"), second.agree("pepper", "b"))
+        assert len(set(said)) == 1
+        assert await store.agree("pepper", "c") == said[0]

@@ -22,9 +22,10 @@ from server.mail import MailFolder
 from server.registry import Registry
 from server.step_runner import StepRunner
 from server.store.port import Claim, StepEnd
-from server.store.sqlite import SqliteStore
+from server.store.sql.store import SqlStore
+from server.store.sqlite import open_sqlite
 from server.warehouse.embedded import EmbeddedWarehouse
-from tests.store.records import new_run
+from tests.store.records import PLANS, new_run
 
 PROJECT = "gac-prod-471220"
 OWN = DatasetRef(PROJECT, "acme_corp")
@@ -40,7 +41,7 @@ def ps_type(name: str) -> str:
 class Workshop:
     """A store, a warehouse and a package of processors of the test's own."""
 
-    store: SqliteStore
+    store: SqlStore
     warehouse: EmbeddedWarehouse
     registry: Registry
     package: str
@@ -66,8 +67,8 @@ class Workshop:
             for name in names
         )
         snapshot = RunSnapshot(pipeline_id="acme_corp-trial", steps=steps, ps_templates={})
-        await self.store.accept_run(replace(new_run(), snapshot=snapshot))
-        claim = await self.store.claim("worker", lease_seconds=60, max_concurrent_runs=9)
+        await self.store.accept_run(replace(new_run(), snapshot=snapshot), PLANS)
+        claim = await self.store.claim("worker", lease_seconds=60, plans=PLANS)
         assert claim is not None
         return claim
 
@@ -93,7 +94,7 @@ async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
         module = ModuleType(name)
         module.__path__ = []
         sys.modules[name] = module
-    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    store = await open_sqlite(tmp_path / "control.sqlite3")
     warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
     await warehouse.ensure_dataset(OWN, location="US")
     yield Workshop(store, warehouse, Registry(package), package, tmp_path)
@@ -327,7 +328,7 @@ async def test_a_worker_lost_between_two_attempts_is_followed_by_the_next_attemp
     step = await workshop.store.start_step(claim.lease, claim.run.steps[0])
     await workshop.store.finish_step(claim.lease, StepEnd(step.model_copy(update={"status": StepStatus.FAILED})))
     await workshop.store.expire_worker("worker")
-    again = await workshop.store.claim("worker", lease_seconds=60, max_concurrent_runs=9)
+    again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
     assert again is not None
     run = await workshop.execution(again).run()
     assert (run.status, run.steps[0].attempt) == (RunStatus.SUCCESS, 2)
@@ -394,7 +395,7 @@ async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(worksho
     await asyncio.wait([lost])
     await workshop.store.expire_worker("worker")
     await workshop.store.request_cancel(claim.run.pipeline_logging_id)
-    again = await workshop.store.claim("worker", lease_seconds=60, max_concurrent_runs=9)
+    again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
     assert again is not None
     assert [effect.state for effect in again.run.steps[0].effects] == [EffectState.UNKNOWN]
     run = await workshop.execution(again).run()

@@ -7,7 +7,8 @@ import pytest
 from server.first_key import FILE, ensure_first_key
 from server.security.api_keys import KeyRing, key_id_of
 from server.security.private_files import create_private, write_private
-from server.store.sqlite import SqliteStore
+from server.store.sql.store import SqlStore
+from server.store.sqlite import open_sqlite
 
 
 class Crash(BaseException):
@@ -16,17 +17,17 @@ class Crash(BaseException):
 
 @pytest.fixture
 async def store(tmp_path: Path):
-    opened = await SqliteStore.open(tmp_path / "control.sqlite3")
+    opened = await open_sqlite(tmp_path / "control.sqlite3")
     yield opened
     await opened.close()
 
 
-async def opens(store: SqliteStore, keys: KeyRing, text: str) -> bool:
+async def opens(store: SqlStore, keys: KeyRing, text: str) -> bool:
     stored = await store.find_api_key(key_id_of(text) or "")
     return stored is not None and keys.matches(text, stored.digest)
 
 
-async def test_one_key_however_often_it_is_asked_for(store: SqliteStore, tmp_path: Path) -> None:
+async def test_one_key_however_often_it_is_asked_for(store: SqlStore, tmp_path: Path) -> None:
     keys = KeyRing(b"p" * 32)
     text = await ensure_first_key(store, keys, tmp_path)
     assert text is not None
@@ -37,7 +38,7 @@ async def test_one_key_however_often_it_is_asked_for(store: SqliteStore, tmp_pat
 
 
 async def test_a_crash_after_the_key_became_valid(
-    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = KeyRing(b"p" * 32)
     real = store.add_first_operator_key
@@ -55,7 +56,7 @@ async def test_a_crash_after_the_key_became_valid(
 
 
 async def test_a_crash_before_the_key_became_valid(
-    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = KeyRing(b"p" * 32)
 

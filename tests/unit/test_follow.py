@@ -4,30 +4,34 @@ import asyncio
 from pathlib import Path
 
 from server.catalog import Catalog
+from server.following import Following
+from server.plans import PlansFile
 from server.preparation import Preparation
 from server.registry import Registry
-from server.runs import Runs
+from server.runs import Caller, Runs
 from server.settings import Settings
-from server.store.sqlite import SqliteStore
-from tests.store.records import new_run
+from server.store.sqlite import open_sqlite
+from tests.store.records import PLANS, new_run
 
 
 async def test_heartbeats_come_while_other_runs_keep_the_store_busy(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    store = await open_sqlite(tmp_path / "control.sqlite3")
     settings = Settings()
+    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+    following = Following(store, max_streams=9, max_streams_per_key=9)
     preparation = Preparation(Catalog(settings.configs_dir, settings.ps_templates_dir), Registry(), settings.project)
-    runs = Runs(store, preparation, heartbeat_seconds=0.2)
-    watched = await store.accept_run(new_run())
+    runs = Runs(store, preparation, plans, following, heartbeat_seconds=0.2)
+    watched = await store.accept_run(new_run(), PLANS)
 
     async def keep_busy() -> None:
         while True:
-            await store.accept_run(new_run("other_tenant"))
+            await store.accept_run(new_run("other_tenant"), PLANS)
             await asyncio.sleep(0.01)
 
     busy = asyncio.create_task(keep_busy())
     try:
         async with asyncio.timeout(20):
-            events = runs.follow("acme_corp", watched.pipeline_logging_id, after=0)
+            events = runs.follow(Caller("acme_corp", "key1"), watched.pipeline_logging_id, after=0)
             first = await anext(events)
             assert first is not None
             assert first.sequence == 1
@@ -43,14 +47,16 @@ async def test_heartbeats_come_while_other_runs_keep_the_store_busy(tmp_path: Pa
 
 
 async def test_nothing_is_awaited_behind_the_end(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    store = await open_sqlite(tmp_path / "control.sqlite3")
     settings = Settings()
+    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+    following = Following(store, max_streams=9, max_streams_per_key=9)
     preparation = Preparation(Catalog(settings.configs_dir, settings.ps_templates_dir), Registry(), settings.project)
-    runs = Runs(store, preparation, heartbeat_seconds=0.05)
+    runs = Runs(store, preparation, plans, following, heartbeat_seconds=0.05)
     try:
-        run = await store.accept_run(new_run())
+        run = await store.accept_run(new_run(), PLANS)
         async with asyncio.timeout(20):
-            events = runs.follow("acme_corp", run.pipeline_logging_id, after=1000)
+            events = runs.follow(Caller("acme_corp", "key1"), run.pipeline_logging_id, after=1000)
             assert await anext(events) is None
             await store.request_cancel(run.pipeline_logging_id)
             assert {event async for event in events} <= {None}

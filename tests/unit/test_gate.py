@@ -15,9 +15,13 @@ from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from server.api.app import Api, Servicers
-from server.api.interceptors import Authenticator
+from server.api.interceptors import Authenticator, Gate
+from server.domain.quotas import Quotas
+from server.plans import PlansFile
+from server.request_rates import RequestRates
 from server.security.api_keys import KeyRing, NewSecret
-from server.store.sqlite import SqliteStore
+from server.settings import Settings
+from server.store.sqlite import open_sqlite
 from tests.e2e.test_access import error_info
 
 HIDDEN = "text of a failure"
@@ -69,10 +73,11 @@ class Server:
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     path = tmp_path / "control.sqlite3"
-    store = await SqliteStore.open(path)
+    store = await open_sqlite(path)
     keys = KeyRing(b"p" * 32)
     servicers = Servicers(BrokenStream(), TenantServiceServicer(), ScheduleServiceServicer(), Broken())
-    api = Api(servicers, Authenticator(store, keys))
+    plans = PlansFile(Settings().plans_file, base=Quotas())
+    api = Api(servicers, Gate(Authenticator(store, keys), RequestRates(store, plans)))
     port = await api.start("127.0.0.1:0")
     yield Server(f"127.0.0.1:{port}", path, keys)
     await api.stop(0)

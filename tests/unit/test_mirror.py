@@ -13,13 +13,14 @@ from server.domain.schema import DatasetRef, TableSpec
 from server.mirror import Mirror
 from server.settings import Settings
 from server.store.port import RunEnd
-from server.store.sqlite import SqliteStore
+from server.store.sql.store import SqlStore
+from server.store.sqlite import open_sqlite
 from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import Warehouse
 from tests.bigquery import faults
 from tests.bigquery.proxy import Proxy
-from tests.store.records import api_key, new_run, tenant
+from tests.store.records import PLANS, api_key, new_run, tenant
 
 PROJECT = "gac-prod-471220"
 
@@ -31,13 +32,13 @@ def tables() -> dict[str, TableSpec]:
 
 
 class Place:
-    def __init__(self, store: SqliteStore, warehouse: Warehouse) -> None:
+    def __init__(self, store: SqlStore, warehouse: Warehouse) -> None:
         self.store = store
         self.warehouse = warehouse
         self.mirror = self.mirror_every(0)
 
     def mirror_every(self, seconds: float) -> Mirror:
-        return Mirror(self.store, self.warehouse, project=PROJECT, tables=tables(), tenant_interval=seconds)
+        return Mirror("w1", self.store, self.warehouse, project=PROJECT, tables=tables(), tenant_interval=seconds)
 
     async def rows(self, sql: str, tenant: str = "acme_corp") -> list[dict[str, Any]]:
         return (await self.warehouse.query(sql, default_dataset=DatasetRef(PROJECT, tenant))).as_dicts()
@@ -50,7 +51,7 @@ class Place:
 
 @pytest.fixture(params=["embedded", "bigquery"])
 async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    store = await open_sqlite(tmp_path / "control.sqlite3")
     warehouse: Warehouse
     if request.param == "embedded":
         warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
@@ -64,12 +65,12 @@ async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
 
 async def test_one_row_a_run_and_a_step_with_the_latest_state(place: Place) -> None:
     await place.dataset()
-    await place.store.accept_run(new_run(steps=("extract", "load")))
+    await place.store.accept_run(new_run(steps=("extract", "load")), PLANS)
     await place.mirror.finish()
     assert await place.rows("SELECT status, COUNT(*) AS n FROM x_meta_pipeline_runs GROUP BY 1") == [
         {"status": "PENDING", "n": 1}
     ]
-    claim = await place.store.claim("w1", lease_seconds=60, max_concurrent_runs=4)
+    claim = await place.store.claim("w1", lease_seconds=60, plans=PLANS)
     assert claim is not None
     await place.mirror.finish()
     assert await place.rows("SELECT status, worker_id FROM x_meta_pipeline_queue") == [
@@ -86,11 +87,11 @@ async def test_one_row_a_run_and_a_step_with_the_latest_state(place: Place) -> N
 
 async def test_the_next_worker_is_shown(place: Place) -> None:
     await place.dataset()
-    await place.store.accept_run(new_run())
-    await place.store.claim("w1", lease_seconds=60, max_concurrent_runs=4)
+    await place.store.accept_run(new_run(), PLANS)
+    await place.store.claim("w1", lease_seconds=60, plans=PLANS)
     await place.mirror.finish()
     await place.store.expire_worker("w1")
-    await place.store.claim("w2", lease_seconds=60, max_concurrent_runs=4)
+    await place.store.claim("w2", lease_seconds=60, plans=PLANS)
     await place.mirror.finish()
     assert await place.rows("SELECT worker_id FROM x_meta_pipeline_queue") == [{"worker_id": "w2"}]
 
@@ -102,15 +103,15 @@ async def test_a_lost_table_is_made_again_and_an_older_one_gets_its_columns(plac
     await place.warehouse.ensure_table(
         dataset.table("x_meta_pipeline_runs"), older.model_copy(update={"fields": fields})
     )
-    await place.store.accept_run(new_run())
+    await place.store.accept_run(new_run(), PLANS)
     await place.mirror.finish()
     assert await place.rows("SELECT config_hash FROM x_meta_pipeline_runs") == [{"config_hash": "c0ffee"}]
     assert await place.rows("SELECT step_id FROM x_meta_step_logs") == [{"step_id": "load"}]
 
 
 async def test_a_tenant_without_a_dataset_waits_and_delays_nobody(place: Place) -> None:
-    await place.store.accept_run(new_run("late_corp"))
-    await place.store.accept_run(new_run())
+    await place.store.accept_run(new_run("late_corp"), PLANS)
+    await place.store.accept_run(new_run(), PLANS)
     await place.dataset()
     await place.mirror.finish()
     assert await place.rows("SELECT tenant_id FROM x_meta_pipeline_runs") == [{"tenant_id": "acme_corp"}]
@@ -123,10 +124,10 @@ async def test_a_tenant_without_a_dataset_waits_and_delays_nobody(place: Place) 
 
 async def test_nothing_is_written_before_a_tenant_is_active(place: Place) -> None:
     dataset = await place.dataset()
-    run = await place.store.onboard_tenant(tenant(), api_key(), new_run())
+    run = await place.store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
     await place.mirror.finish()
     assert await place.warehouse.list_tables(dataset) == []
-    claim = await place.store.claim("w1", lease_seconds=60, max_concurrent_runs=4)
+    claim = await place.store.claim("w1", lease_seconds=60, plans=PLANS)
     assert claim is not None
     await place.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, activates_tenant=True))
     await place.mirror.finish()
@@ -139,7 +140,7 @@ async def test_nothing_is_written_before_a_tenant_is_active(place: Place) -> Non
 async def test_texts_of_every_kind_arrive(place: Place) -> None:
     hostile = """it's "quoted" \\ back`ticked`\nand {braced} ☃"""
     await place.dataset()
-    await place.store.accept_run(replace(new_run(), variables={"note": hostile}))
+    await place.store.accept_run(replace(new_run(), variables={"note": hostile}), PLANS)
     await place.mirror.finish()
     (row,) = await place.rows("SELECT variables FROM x_meta_pipeline_runs")
     assert row["variables"] == {"note": hostile}
@@ -148,9 +149,9 @@ async def test_texts_of_every_kind_arrive(place: Place) -> None:
 async def test_a_tenants_tables_rest_between_two_writes(place: Place) -> None:
     await place.dataset()
     mirror = place.mirror_every(3_600)
-    await place.store.accept_run(new_run())
+    await place.store.accept_run(new_run(), PLANS)
     assert await mirror.flush()
-    await place.store.accept_run(new_run())
+    await place.store.accept_run(new_run(), PLANS)
     assert not await mirror.flush(), "the tenant's tables were written a moment ago"
     assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 1}]
     await mirror.finish()
@@ -158,17 +159,17 @@ async def test_a_tenants_tables_rest_between_two_writes(place: Place) -> None:
 
 
 async def test_an_outage_is_caught_up_with_one_statement_a_table(proxy: Proxy, tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "control.sqlite3")
+    store = await open_sqlite(tmp_path / "control.sqlite3")
     warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
     place = Place(store, warehouse)
     await place.dataset()
     proxy.fail("POST .*/jobs$", faults.answer(403, "accessDenied", "no"), times=5)
     for _ in range(5):
-        await store.accept_run(new_run())
+        await store.accept_run(new_run(), PLANS)
         await place.mirror.finish()
     assert len(await store.outbox(skip=(), limit=99)) == 10, "nothing was lost"
     for _ in range(95):
-        await store.accept_run(new_run())
+        await store.accept_run(new_run(), PLANS)
     proxy.requests.clear()
     await place.mirror.finish()
     assert await store.outbox(skip=(), limit=99) == []

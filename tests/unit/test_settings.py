@@ -49,7 +49,7 @@ def test_the_project_is_where_the_warehouse_is(monkeypatch: pytest.MonkeyPatch) 
 
 def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVERGENCE_GRPC_PORT", "x")
-    monkeypatch.setenv("CONVERGENCE_WORKERS", "7")
+    monkeypatch.setenv("CONVERGENCE_WORKERS", "99")
     with pytest.raises(CannotStart, match=r"CONVERGENCE_GRPC_PORT.*\n.*CONVERGENCE_WORKERS"):
         Settings.from_environment()
 

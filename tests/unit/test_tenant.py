@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from server.domain.quotas import Quotas
 from server.domain.tenant import NewTenant, tenant_faults
 
 GOOD = NewTenant(
@@ -12,6 +13,8 @@ GOOD = NewTenant(
     location="europe-west3",
     contact_emails=tuple(f"{number}@example.com" for number in range(50)),
     allowed_sources=tuple(f"some-project.billing.export_{number}_*" for number in range(100)),
+    plan="",
+    quotas=Quotas(),
 )
 
 
@@ -47,7 +50,7 @@ def test_one_fault(wrong: dict[str, object], reason: str, field: str, says: str)
 
 
 def test_all_faults_are_told_at_once() -> None:
-    worst = NewTenant("X", "\0", "Mars", ("nobody",) * 51, ("nowhere",) * 101)
+    worst = NewTenant("X", "\0", "Mars", ("nobody",) * 51, ("nowhere",) * 101, "", Quotas())
     fields = [fault.field for fault in tenant_faults(worst)]
     assert {"tenant_id", "display_name", "location", "contact_emails", "allowed_sources"} <= set(fields)
     assert {"contact_emails[0]", "allowed_sources[0]"} <= set(fields)

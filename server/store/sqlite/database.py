@@ -7,42 +7,43 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from server.store.port import StoreBusy
+from server.store.sql.database import Clock, Transaction, to_micros, utc_now
 
 T = TypeVar("T")
 U = TypeVar("U")
-Clock = Callable[[], datetime]
 
 _READERS = 2
+_BUSY_SECONDS = 10
 # How soon another process's commit is noticed; the probe reads shared memory and costs a few microseconds.
 _PROBE_SECONDS = 0.02
 
 logger = logging.getLogger(__name__)
 
 
-def utc_now() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
+class SqliteTransaction:
+    """A connection inside a transaction. SQLite has one writer at a time, so that nothing needs to be locked."""
 
-
-class Transaction:
-    """A connection inside a transaction, with the transaction's one moment in time."""
+    for_update = ""
+    skip_locked = ""
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self.now = now
-        """Microseconds since 1970 UTC."""
+
+    def take_turns(self, subject: str) -> None:
+        """Writers take turns anyway."""
 
 
-class Database:
+class SqliteDatabase:
     """The file: every access goes through `read` or `write`, which run a function in a thread of their own."""
 
     def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
@@ -64,8 +65,8 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA busy_timeout = 10000")
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1_000}")
+        _use_wal(connection)
         # An accepted run survives a power cut: the log is on the disk before the reply.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -87,7 +88,7 @@ class Database:
         before = connection.total_changes
         connection.execute("BEGIN IMMEDIATE")
         try:
-            result = work(Transaction(connection, self._now()))
+            result = work(SqliteTransaction(connection, self._now()))
             connection.execute("COMMIT")
         except BaseException:
             self._roll_back(connection)
@@ -110,7 +111,7 @@ class Database:
         connection = self._connection()
         connection.execute("BEGIN")
         try:
-            return work(Transaction(connection, self._now()))
+            return work(SqliteTransaction(connection, self._now()))
         finally:
             connection.execute("COMMIT")
 
@@ -172,6 +173,20 @@ class Database:
             connection.close()
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log. While another process does that to a new file, SQLite refuses without waiting."""
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(_PROBE_SECONDS)
+        else:
+            return
+
+
 async def _in_thread(
     pool: ThreadPoolExecutor, run: Callable[[Callable[[Transaction], T]], U], work: Callable[[Transaction], T]
 ) -> U:
@@ -180,13 +195,3 @@ async def _in_thread(
     except sqlite3.Error as error:
         logger.exception("The control store did not answer")
         raise StoreBusy(str(error)) from error
-
-
-def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970 UTC."""
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
-
-
-def from_micros(micros: int) -> datetime:
-    """The inverse of `to_micros`."""
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)

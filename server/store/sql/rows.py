@@ -1,15 +1,15 @@
 """Rows to records and back."""
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 
 from server.domain.pipeline import PipelineName
 from server.domain.plan import Plan
+from server.domain.quotas import Quotas
 from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
 from server.domain.tenant import ApiKey, Scope, Tenant, TenantState
-from server.store.sqlite.database import from_micros, to_micros
+from server.store.sql.database import Row, from_micros, to_micros
 
 
 def moment(micros: int | None) -> datetime | None:
@@ -22,7 +22,7 @@ def micros(time: datetime | None) -> int | None:
     return None if time is None else to_micros(time)
 
 
-def run_of(row: sqlite3.Row, steps: Iterable[StepRun] = ()) -> Run:
+def run_of(row: Row, steps: Iterable[StepRun] = ()) -> Run:
     """A row of `runs`."""
     return Run(
         pipeline_logging_id=row["pipeline_logging_id"],
@@ -43,12 +43,13 @@ def run_of(row: sqlite3.Row, steps: Iterable[StepRun] = ()) -> Run:
         created_by=row["created_by"],
         rows_processed=row["rows_processed"],
         steps=tuple(steps),
+        retry_of=row["retry_of"],
         kind=RunKind(row["kind"]),
         plan=Plan.model_validate_json(row["plan"]) if row["plan"] else None,
     )
 
 
-def event_of(row: sqlite3.Row) -> RunEvent:
+def event_of(row: Row) -> RunEvent:
     """A row of `events`."""
     body = json.loads(row["body"])
     return RunEvent.model_validate({"sequence": row["sequence"], "time": from_micros(row["time"]), **body})
@@ -60,7 +61,7 @@ def event_body(content: Run | StepRun | LogEntry) -> str:
     return f'{{"{kind}": {content.model_dump_json()}}}'
 
 
-def tenant_of(row: sqlite3.Row) -> Tenant:
+def tenant_of(row: Row) -> Tenant:
     """A row of `tenants`."""
     return Tenant(
         tenant_id=row["tenant_id"],
@@ -69,14 +70,15 @@ def tenant_of(row: sqlite3.Row) -> Tenant:
         location=row["location"],
         contact_emails=json.loads(row["contact_emails"]),
         allowed_sources=json.loads(row["allowed_sources"]),
-        maximum_bytes_billed=row["maximum_bytes_billed"],
+        plan=row["plan"],
+        quotas=Quotas.model_validate_json(row["quotas"]),
         onboarding_run=row["onboarding_run"],
         created_at=from_micros(row["created_at"]),
         updated_at=from_micros(row["updated_at"]),
     )
 
 
-def key_of(row: sqlite3.Row) -> ApiKey:
+def key_of(row: Row) -> ApiKey:
     """A row of `api_keys`."""
     return ApiKey(
         key_id=row["key_id"],

@@ -1,93 +1,111 @@
 """The worker's side: claims, leases, steps, the end of a run."""
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from server.domain.pipeline import RunSnapshot
+from server.domain.quotas import Plans
 from server.domain.run import Effect, LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, StepEnd
-from server.store.sqlite.database import Transaction
-from server.store.sqlite.rows import moment
-from server.store.sqlite.runs import (
+from server.store.sql.database import Row, Transaction, found
+from server.store.sql.outbox import release
+from server.store.sql.queues import bill, lock, move
+from server.store.sql.rows import moment
+from server.store.sql.runs import (
     add_event,
     announce,
     end_open_steps,
     ended,
+    find_run,
+    locked_run,
     note_run,
     store_step,
     stored_run,
     stored_steps,
 )
-
-# Hops from one waiting tenant to the next through the partial index, so the cost follows the number of tenants that
-# wait and not the length of any tenant's queue.
-_NEXT_WAITING = """
-WITH RECURSIVE waiting (tenant_id) AS (
-    SELECT MIN(tenant_id) FROM runs WHERE status = 'PENDING'
-    UNION ALL
-    SELECT (SELECT MIN(tenant_id) FROM runs WHERE status = 'PENDING' AND tenant_id > waiting.tenant_id)
-    FROM waiting WHERE waiting.tenant_id IS NOT NULL
-),
-heads AS (
-    SELECT tenant_id,
-           (SELECT COUNT(*) FROM runs AS active
-            WHERE active.tenant_id = waiting.tenant_id AND active.status IN ('RUNNING', 'CANCELLING')) AS active,
-           (SELECT MIN(created_at) FROM runs AS first
-            WHERE first.tenant_id = waiting.tenant_id AND first.status = 'PENDING') AS oldest
-    FROM waiting WHERE tenant_id IS NOT NULL
-)
-SELECT runs.pipeline_logging_id
-FROM heads JOIN runs ON runs.tenant_id = heads.tenant_id AND runs.status = 'PENDING' AND runs.created_at = heads.oldest
-WHERE heads.active < ?
-ORDER BY heads.active, heads.oldest, runs.pipeline_logging_id
-LIMIT 1
-"""
+from server.store.sql.tenants import find_tenant
+from server.store.sql.waiting import claimable, is_claimable
 
 
-def claim(tx: Transaction, worker_id: str, lease_micros: int, max_concurrent_runs: int) -> Claim | None:
+def has_work(tx: Transaction, plans: Plans, *, suspects: bool) -> bool:
+    """Whether a claim could find something."""
+    return next(_abandoned(tx, suspects=suspects), None) is not None or next(claimable(tx, plans), None) is not None
+
+
+def claim(tx: Transaction, worker_id: str, lease_micros: int, plans: Plans, *, suspects: bool) -> Claim | None:
     """Take over an abandoned run, or claim the next waiting one."""
-    while (abandoned := _abandoned(tx)) is not None:
-        if _lose_lease(tx, abandoned):
-            return _lease(tx, abandoned, worker_id, lease_micros)
-    row = tx.execute(_NEXT_WAITING, (max_concurrent_runs,)).fetchone()
+    for abandoned in _abandoned(tx, suspects=suspects):
+        if (taken := _take_over(tx, abandoned, worker_id, lease_micros, plans)) is not None:
+            return taken
+    # Past the tenants of which others claim a run at this moment; only where there is nothing else, after them.
+    for lock_as in dict.fromkeys((tx.skip_locked, tx.for_update)):
+        for tenant_id in list(claimable(tx, plans)):
+            if (run_id := _claim_first(tx, tenant_id, plans, lock_as)) is not None:
+                return _lease(tx, run_id, worker_id, lease_micros, plans)
+    return None
+
+
+def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str) -> str | None:
+    """Let the tenant's oldest waiting run begin; None when others were faster, or are at it."""
+    held = tx.execute(f"SELECT 1 FROM queues WHERE tenant_id = ? AND pending > 0{lock_as}", (tenant_id,)).fetchone()
+    # What others did before this transaction had the queue may have used up what the tenant may.
+    if held is None or not is_claimable(tx, plans, tenant_id):
+        return None
+    row = tx.execute(
+        "SELECT pipeline_logging_id FROM runs WHERE tenant_id = ? AND status = 'PENDING'"
+        " ORDER BY created_at, pipeline_logging_id LIMIT 1",
+        (tenant_id,),
+    ).fetchone()
     if row is None:
         return None
+    run_id = str(row["pipeline_logging_id"])
+    locked_run(tx, run_id)
     tx.execute(
         "UPDATE runs SET status = 'RUNNING', started_at = coalesce(started_at, ?) WHERE pipeline_logging_id = ?",
-        (tx.now, row["pipeline_logging_id"]),
+        (tx.now, run_id),
     )
-    announce(tx, row["pipeline_logging_id"])
-    return _lease(tx, row["pipeline_logging_id"], worker_id, lease_micros)
+    move(tx, tenant_id, pending=-1, active=1)
+    tx.execute("UPDATE queues SET claimed_at = ? WHERE tenant_id = ?", (tx.now, tenant_id))
+    announce(tx, run_id)
+    return run_id
 
 
-def has_work(tx: Transaction) -> bool:
-    """Whether a claim could find something."""
-    waiting = tx.execute("SELECT 1 FROM runs WHERE status = 'PENDING' LIMIT 1").fetchone()
-    return waiting is not None or _abandoned(tx) is not None
-
-
-def _abandoned(tx: Transaction) -> str | None:
-    row = tx.execute(
+def _abandoned(tx: Transaction, *, suspects: bool) -> Iterator[Row]:
+    """The runs whose leases have ended; those that lost all but one of their leases only if `suspects` are wanted."""
+    rows = tx.execute(
         """
-        SELECT pipeline_logging_id FROM runs WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until <= ?
-        ORDER BY lease_until LIMIT 1
+        SELECT pipeline_logging_id, tenant_id FROM runs
+        WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until <= ?
+              AND (lease_worker = '' OR leases_lost != ? OR ? = 1)
+        ORDER BY lease_until, pipeline_logging_id LIMIT 20
         """,
-        (tx.now,),
+        (tx.now, MAX_LEASES_LOST - 2, int(suspects)),
+    )
+    yield from rows.fetchall()
+
+
+def _take_over(tx: Transaction, abandoned: Row, worker_id: str, lease_micros: int, plans: Plans) -> Claim | None:
+    """Count a lost lease, and take the run over unless it ended of that or others have taken it."""
+    run_id = str(abandoned["pipeline_logging_id"])
+    lock(tx, abandoned["tenant_id"])
+    held = tx.execute(
+        "SELECT lease_worker FROM runs WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')"
+        f" AND lease_until <= ?{tx.skip_locked}",
+        (run_id, tx.now),
     ).fetchone()
-    return None if row is None else str(row["pipeline_logging_id"])
+    if held is None or (held["lease_worker"] and not _lose_lease(tx, run_id)):
+        return None
+    return _lease(tx, run_id, worker_id, lease_micros, plans)
 
 
 def _lose_lease(tx: Transaction, pipeline_logging_id: str) -> bool:
     """Count a lost lease; False when the run ended of it."""
-    (worker, lost) = tx.execute(
-        """
-        UPDATE runs SET leases_lost = leases_lost + (lease_worker != '') WHERE pipeline_logging_id = ?
-        RETURNING lease_worker, leases_lost
-        """,
-        (pipeline_logging_id,),
-    ).fetchone()
-    if not worker:
-        return True
+    row = found(
+        tx.execute(
+            "UPDATE runs SET leases_lost = leases_lost + 1 WHERE pipeline_logging_id = ? RETURNING leases_lost",
+            (pipeline_logging_id,),
+        ).fetchone()
+    )
+    lost = row["leases_lost"]
     if lost >= MAX_LEASES_LOST:
         _fail_poison(tx, pipeline_logging_id)
         return False
@@ -113,29 +131,32 @@ def _fail_poison(tx: Transaction, pipeline_logging_id: str) -> None:
         failed_step="" if cancelled else failed,
         rows_processed=sum(step.rows_processed for step in run.steps),
     )
-    _end_run(tx, pipeline_logging_id, end)
+    _end_run(tx, run.tenant_id, pipeline_logging_id, end)
 
 
-def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micros: int) -> Claim:
-    (epoch, snapshot, sources, maximum_bytes_billed) = tx.execute(
-        """
-        UPDATE runs SET lease_worker = ?, lease_epoch = lease_epoch + 1, lease_until = ? WHERE pipeline_logging_id = ?
-        RETURNING lease_epoch,
-                  (SELECT body FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id),
-                  (SELECT allowed_sources FROM tenants WHERE tenants.tenant_id = runs.tenant_id),
-                  (SELECT maximum_bytes_billed FROM tenants WHERE tenants.tenant_id = runs.tenant_id)
-        """,
-        (worker_id, tx.now + lease_micros, pipeline_logging_id),
-    ).fetchone()
+def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micros: int, plans: Plans) -> Claim:
+    row = found(
+        tx.execute(
+            """
+            UPDATE runs SET lease_worker = ?, lease_epoch = lease_epoch + 1, lease_until = ?
+            WHERE pipeline_logging_id = ?
+            RETURNING lease_epoch, leases_lost,
+                (SELECT body FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id) AS snapshot
+            """,
+            (worker_id, tx.now + lease_micros, pipeline_logging_id),
+        ).fetchone()
+    )
     run = stored_run(tx, pipeline_logging_id)
     # Whose it is now is shown in the queue's table.
     note_run(tx, pipeline_logging_id)
+    tenant = find_tenant(tx, run.tenant_id)
     return Claim(
-        Lease(pipeline_logging_id, worker_id, epoch),
+        Lease(pipeline_logging_id, worker_id, row["lease_epoch"]),
         run,
-        RunSnapshot.model_validate_json(snapshot),
-        tuple(json.loads(sources or "[]")),
-        maximum_bytes_billed,
+        RunSnapshot.model_validate_json(row["snapshot"]),
+        tenant.allowed_sources if tenant else (),
+        plans.quotas(tenant.plan, tenant.quotas).maximum_bytes_billed if tenant else None,
+        is_suspect=row["leases_lost"] == MAX_LEASES_LOST - 1,
     )
 
 
@@ -143,7 +164,8 @@ def renew(tx: Transaction, leases: Collection[Lease], lease_micros: int) -> froz
     """Extend the leases that still hold."""
     return frozenset(
         lease
-        for lease in leases
+        # In one order, as others that lock several runs do it.
+        for lease in sorted(leases, key=_key)
         if tx.execute(
             "UPDATE runs SET lease_until = ? WHERE pipeline_logging_id = ? AND lease_worker = ? AND lease_epoch = ?"
             " AND status IN ('RUNNING', 'CANCELLING')",
@@ -168,6 +190,7 @@ def hand_back(tx: Transaction, lease: Lease) -> None:
 
 def expire_worker(tx: Transaction, worker_id: str) -> int:
     """The worker is dead: its leases end now."""
+    release(tx, worker_id)
     return tx.execute(
         "UPDATE runs SET lease_until = 0 WHERE lease_worker = ? AND status IN ('RUNNING', 'CANCELLING')",
         (worker_id,),
@@ -191,7 +214,7 @@ def _fence(tx: Transaction, lease: Lease) -> None:
     """A lease that has run out but that nobody took over still holds: its worker is alive after all."""
     held = tx.execute(
         "SELECT 1 FROM runs WHERE pipeline_logging_id = ? AND lease_worker = ? AND lease_epoch = ?"
-        " AND status IN ('RUNNING', 'CANCELLING')",
+        f" AND status IN ('RUNNING', 'CANCELLING'){tx.for_update}",
         _key(lease),
     ).fetchone()
     if not held:
@@ -230,6 +253,9 @@ def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
         add_event(tx, lease.pipeline_logging_id, log)
     # A run that gets on is no poison, however often others took its workers with them.
     tx.execute("UPDATE runs SET leases_lost = 0 WHERE pipeline_logging_id = ?", (lease.pipeline_logging_id,))
+    run = stored_run(tx, lease.pipeline_logging_id)
+    before = next(step for step in run.steps if step.step_id == end.step.step_id)
+    bill(tx, run.tenant_id, end.step.bytes_billed - before.bytes_billed)
     return store_step(tx, lease.pipeline_logging_id, ended(tx, end.step, end.step.status, end.step.error_message))
 
 
@@ -242,10 +268,14 @@ def add_logs(tx: Transaction, lease: Lease, logs: Sequence[LogEntry]) -> None:
 
 def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
     """Record the run's end, and the tenant's beginning where the run made it."""
+    before = find_run(tx, lease.pipeline_logging_id)
+    if before is None:
+        raise LeaseLost(lease.pipeline_logging_id)
+    lock(tx, before.tenant_id)
     _fence(tx, lease)
     for log in end.logs:
         add_event(tx, lease.pipeline_logging_id, log)
-    run = _end_run(tx, lease.pipeline_logging_id, end)
+    run = _end_run(tx, before.tenant_id, lease.pipeline_logging_id, end)
     if end.activates_tenant:
         tx.execute(
             "UPDATE tenants SET state = 'ACTIVE', updated_at = ? WHERE tenant_id = ? AND state = 'ONBOARDING'",
@@ -254,7 +284,8 @@ def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
     return run
 
 
-def _end_run(tx: Transaction, pipeline_logging_id: str, end: RunEnd) -> Run:
+def _end_run(tx: Transaction, tenant_id: str, pipeline_logging_id: str, end: RunEnd) -> Run:
+    move(tx, tenant_id, active=-1)
     tx.execute(
         """
         UPDATE runs SET status = ?, finished_at = ?, error_message = ?, failed_step = ?, rows_processed = ?, plan = ?

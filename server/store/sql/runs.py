@@ -1,40 +1,44 @@
 """Runs as clients see them: accept, read, cancel."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Sequence
 
+from server.domain.pipeline import RunSnapshot
+from server.domain.quotas import Plans
+from server.domain.retries import continued
 from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun, StepStatus
-from server.store.port import NewRun, QueueState, RequestConflict, RequestKey, RunFilter, RunPosition
-from server.store.sqlite.database import Transaction, to_micros
-from server.store.sqlite.rows import event_body, event_of, moment, run_of
+from server.store.port import (
+    AlreadyRetried,
+    NewRun,
+    QueueState,
+    RequestConflict,
+    RequestKey,
+    RunFilter,
+    RunPosition,
+)
+from server.store.sql.database import Transaction, found, marks, to_micros
+from server.store.sql.queues import admit, lock, move
+from server.store.sql.rows import event_body, event_of, moment, run_of
 
 
-def accept(tx: Transaction, new: NewRun) -> Run:
-    """Store a run with everything that belongs to it, or find the one that the same request made."""
-    if new.request is not None and (earlier := find_request(tx, new.request)):
-        return earlier
+def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
+    """Store a run with everything that belongs to it, or find the one that the same request made.
+
+    Raises:
+        RequestConflict, QuotaExceeded, AlreadyRetried.
+    """
+    if new.request is not None and not _take_request(tx, new.request, new.pipeline_logging_id):
+        return found_run(find_request(tx, new.request))
+    admit(tx, new, plans)
     _insert_run(tx, new)
-    steps = [StepRun(step_id=step.step_id, name=step.name, ps_type=step.ps_type) for step in new.snapshot.steps]
+    steps = _first_steps(tx, new)
     tx.executemany(
-        "INSERT INTO steps VALUES (?, ?, ?, ?)",
+        "INSERT INTO steps (pipeline_logging_id, position, step_id, body) VALUES (?, ?, ?, ?)",
         [
             (new.pipeline_logging_id, position, step.step_id, step.model_dump_json())
             for position, step in enumerate(steps)
         ],
     )
-    if new.request is not None:
-        request = new.request
-        tx.execute(
-            "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                request.tenant_id,
-                request.method,
-                request.request_id,
-                request.content_hash,
-                new.pipeline_logging_id,
-                tx.now,
-            ),
-        )
     run = stored_run(tx, new.pipeline_logging_id)
     add_event(tx, run.pipeline_logging_id, run)
     note_run(tx, run.pipeline_logging_id)
@@ -43,14 +47,41 @@ def accept(tx: Transaction, new: NewRun) -> Run:
     return run
 
 
+def _take_request(tx: Transaction, request: RequestKey, pipeline_logging_id: str) -> bool:
+    """Whether nobody has used the request's id yet; whoever uses it at this moment is waited for."""
+    return bool(
+        tx.execute(
+            """
+            INSERT INTO requests (tenant_id, method, request_id, content_hash, pipeline_logging_id, created_at)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            """,
+            (
+                request.tenant_id,
+                request.method,
+                request.request_id,
+                request.content_hash,
+                pipeline_logging_id,
+                tx.now,
+            ),
+        ).rowcount
+    )
+
+
+def _first_steps(tx: Transaction, new: NewRun) -> list[StepRun]:
+    """The steps as they begin: those that succeeded in the run that is retried are done."""
+    fresh = [StepRun(step_id=step.step_id, name=step.name, ps_type=step.ps_type) for step in new.snapshot.steps]
+    return continued(fresh, stored_steps(tx, new.retry_of)) if new.retry_of else fresh
+
+
 def _insert_run(tx: Transaction, new: NewRun) -> None:
     body = new.snapshot.model_dump_json(exclude_defaults=True)
-    tx.execute("INSERT INTO snapshots VALUES (?, ?)", (new.pipeline_logging_id, body))
-    tx.execute(
+    tx.execute("INSERT INTO snapshots (pipeline_logging_id, body) VALUES (?, ?)", (new.pipeline_logging_id, body))
+    inserted = tx.execute(
         """
         INSERT INTO runs (pipeline_logging_id, tenant_id, pipeline_id, provider, domain, template_name, status,
-                          trigger_kind, run_date, variables, config_hash, created_by, created_at, kind)
-        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?)
+                          trigger_kind, run_date, variables, config_hash, created_by, created_at, kind, retry_of)
+        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO NOTHING
         """,
         (
             new.pipeline_logging_id,
@@ -66,8 +97,11 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
             new.created_by,
             tx.now,
             new.kind,
+            new.retry_of,
         ),
-    )
+    ).rowcount
+    if not inserted:
+        raise AlreadyRetried(new.retry_of)
 
 
 def find_request(tx: Transaction, request: RequestKey) -> Run | None:
@@ -83,18 +117,28 @@ def find_request(tx: Transaction, request: RequestKey) -> Run | None:
     return stored_run(tx, row["pipeline_logging_id"])
 
 
+def found_run(run: Run | None) -> Run:
+    """A run that is known to be there."""
+    if run is None:
+        raise LookupError("a run that the store relies on is missing")
+    return run
+
+
 def find_run(tx: Transaction, pipeline_logging_id: str) -> Run | None:
     """The run with its steps."""
     row = tx.execute("SELECT * FROM runs WHERE pipeline_logging_id = ?", (pipeline_logging_id,)).fetchone()
     return None if row is None else run_of(row, stored_steps(tx, pipeline_logging_id))
 
 
+def find_snapshot(tx: Transaction, pipeline_logging_id: str) -> RunSnapshot | None:
+    """What the run was accepted with."""
+    row = tx.execute("SELECT body FROM snapshots WHERE pipeline_logging_id = ?", (pipeline_logging_id,)).fetchone()
+    return None if row is None else RunSnapshot.model_validate_json(row["body"])
+
+
 def stored_run(tx: Transaction, pipeline_logging_id: str) -> Run:
     """A run that is known to be there, with its steps."""
-    run = find_run(tx, pipeline_logging_id)
-    if run is None:
-        raise LookupError(pipeline_logging_id)
-    return run
+    return found_run(find_run(tx, pipeline_logging_id))
 
 
 def stored_steps(tx: Transaction, pipeline_logging_id: str) -> list[StepRun]:
@@ -119,13 +163,13 @@ def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, lim
     where = [condition for condition, _ in used]
     values = [value for _, value in used]
     if wanted.statuses:
-        where.append(f"status IN ({', '.join('?' * len(wanted.statuses))})")
+        where.append(f"status IN {marks(wanted.statuses)}")
         values += wanted.statuses
     if after is not None:
         where.append("(created_at, pipeline_logging_id) < (?, ?)")
         values += [to_micros(after.created_at), after.pipeline_logging_id]
     rows = tx.execute(
-        f"SELECT * FROM runs WHERE {' AND '.join(where) or 'TRUE'} "  # noqa: S608 - conditions are the literals above
+        f"SELECT * FROM runs WHERE {' AND '.join(where) or 'TRUE'} "
         "ORDER BY created_at DESC, pipeline_logging_id DESC LIMIT ?",
         [*values, limit],
     )
@@ -135,24 +179,37 @@ def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, lim
 def request_cancel(tx: Transaction, pipeline_logging_id: str) -> Run | None:
     """A waiting run ends here and now; a running one is told to."""
     run = find_run(tx, pipeline_logging_id)
-    if run is None or run.status not in {RunStatus.PENDING, RunStatus.RUNNING}:
+    if run is None or run.status.is_terminal:
         return run
+    lock(tx, run.tenant_id)
+    run = locked_run(tx, pipeline_logging_id)
     if run.status is RunStatus.RUNNING:
         tx.execute(
             "UPDATE runs SET status = 'CANCELLING', cancel_requested_at = ? WHERE pipeline_logging_id = ?",
             (tx.now, pipeline_logging_id),
         )
         return announce(tx, pipeline_logging_id)
+    return _cancel_waiting(tx, run) if run.status is RunStatus.PENDING else run
+
+
+def _cancel_waiting(tx: Transaction, run: Run) -> Run:
     message = "cancelled before it started"
     end_open_steps(tx, run, StepStatus.CANCELLED, message)
+    move(tx, run.tenant_id, pending=-1)
     tx.execute(
         """
         UPDATE runs SET status = 'CANCELLED', cancel_requested_at = ?, finished_at = ?, error_message = ?
         WHERE pipeline_logging_id = ?
         """,
-        (tx.now, tx.now, message, pipeline_logging_id),
+        (tx.now, tx.now, message, run.pipeline_logging_id),
     )
-    return announce(tx, pipeline_logging_id)
+    return announce(tx, run.pipeline_logging_id)
+
+
+def locked_run(tx: Transaction, pipeline_logging_id: str) -> Run:
+    """The run as nobody else can change it before this transaction ends."""
+    tx.execute(f"SELECT 1 FROM runs WHERE pipeline_logging_id = ?{tx.for_update}", (pipeline_logging_id,)).fetchone()
+    return stored_run(tx, pipeline_logging_id)
 
 
 def end_open_steps(tx: Transaction, run: Run, status: StepStatus, message: str) -> None:
@@ -189,11 +246,16 @@ def announce(tx: Transaction, pipeline_logging_id: str) -> Run:
 
 def add_event(tx: Transaction, pipeline_logging_id: str, content: Run | StepRun | LogEntry) -> None:
     """Append an event under the run's next number."""
-    (sequence,) = tx.execute(
-        "UPDATE runs SET last_sequence = last_sequence + 1 WHERE pipeline_logging_id = ? RETURNING last_sequence",
-        (pipeline_logging_id,),
-    ).fetchone()
-    tx.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (pipeline_logging_id, sequence, tx.now, event_body(content)))
+    row = found(
+        tx.execute(
+            "UPDATE runs SET last_sequence = last_sequence + 1 WHERE pipeline_logging_id = ? RETURNING last_sequence",
+            (pipeline_logging_id,),
+        ).fetchone()
+    )
+    tx.execute(
+        "INSERT INTO events (pipeline_logging_id, sequence, time, body) VALUES (?, ?, ?, ?)",
+        (pipeline_logging_id, row["last_sequence"], tx.now, event_body(content)),
+    )
 
 
 def events(tx: Transaction, pipeline_logging_id: str, after: int, limit: int) -> list[RunEvent]:
@@ -205,11 +267,19 @@ def events(tx: Transaction, pipeline_logging_id: str, after: int, limit: int) ->
     return [event_of(row) for row in rows]
 
 
+def last_sequences(tx: Transaction, pipeline_logging_ids: Sequence[str]) -> dict[str, int]:
+    """The number of the latest event of each run."""
+    wanted = f"pipeline_logging_id IN {marks(pipeline_logging_ids)}"
+    rows = tx.execute(f"SELECT pipeline_logging_id, last_sequence FROM runs WHERE {wanted}", pipeline_logging_ids)
+    return {row["pipeline_logging_id"]: row["last_sequence"] for row in rows}
+
+
 def note_run(tx: Transaction, pipeline_logging_id: str, step_id: str = "") -> None:
     """Leave a note that a run's projection, or that of one of its steps, is out of date; plans have none."""
     tx.execute(
         "INSERT INTO outbox (tenant_id, kind, key)"
-        " SELECT tenant_id, ?, ? FROM runs WHERE pipeline_logging_id = ? AND kind = 'EXECUTE'",
+        " SELECT tenant_id, CAST(? AS TEXT), CAST(? AS TEXT) FROM runs"
+        " WHERE pipeline_logging_id = ? AND kind = 'EXECUTE'",
         (
             "step" if step_id else "run",
             f"{pipeline_logging_id}/{step_id}" if step_id else pipeline_logging_id,
@@ -218,15 +288,9 @@ def note_run(tx: Transaction, pipeline_logging_id: str, step_id: str = "") -> No
     )
 
 
-def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:
-    """Leave a note in the outbox that this record's projection is out of date."""
-    tx.execute("INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", (tenant_id, kind, key))
-
-
-def queue_states(tx: Transaction, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
+def queue_states(tx: Transaction, pipeline_logging_ids: Sequence[str]) -> list[QueueState]:
     """The runs with those ids, as the mirror needs them."""
     rows = tx.execute(
-        "SELECT * FROM runs WHERE pipeline_logging_id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(pipeline_logging_ids)),),
+        f"SELECT * FROM runs WHERE pipeline_logging_id IN {marks(pipeline_logging_ids)}", pipeline_logging_ids
     ).fetchall()
     return [QueueState(run_of(row, stored_steps(tx, row["pipeline_logging_id"])), row["lease_worker"]) for row in rows]

@@ -1,9 +1,9 @@
-"""The SQLite driver of the ControlStore port: each method is one function in one transaction."""
+"""The ControlStore port: each method is one function in one transaction."""
 
-import asyncio
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
+from server.domain.pipeline import RunSnapshot
+from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import (
@@ -18,32 +18,19 @@ from server.store.port import (
     RunPosition,
     StepEnd,
 )
-from server.store.sqlite import leases, runs, tenants
-from server.store.sqlite.database import Clock, Database, utc_now
-from server.store.sqlite.migrate import migrate
+from server.store.sql import leases, outbox, queues, runs, tenants, waiting
+from server.store.sql.database import Database, Transaction
 
 
 def _micros(seconds: float) -> int:
     return int(seconds * 1_000_000)
 
 
-class SqliteStore:
-    """A ControlStore in one SQLite file, which several processes of one machine may open at once."""
+class SqlStore:
+    """A ControlStore in an SQL database, which several processes may use at once."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
-
-    @classmethod
-    async def open(cls, path: Path, *, clock: Clock = utc_now) -> "SqliteStore":
-        """Open the file, making it where it is missing, and bring it to this version. Raises StoreTooNew."""
-        database = await asyncio.to_thread(_open, path, clock)
-        store = cls(database)
-        try:
-            await database.write(migrate)
-        except BaseException:
-            await store.close()
-            raise
-        return store
 
     @property
     def version(self) -> int:
@@ -54,9 +41,9 @@ class SqliteStore:
         """See the port."""
         return await self._db.wait_for_change(seen, timeout)
 
-    async def onboard_tenant(self, tenant: Tenant, key: ApiKey, run: NewRun) -> Run:
+    async def onboard_tenant(self, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans) -> Run:
         """See the port."""
-        return await self._db.write(lambda tx: tenants.onboard(tx, tenant, key, run))
+        return await self._db.write(lambda tx: tenants.onboard(tx, tenant, key, run, plans))
 
     async def get_tenant(self, tenant_id: str) -> Tenant | None:
         """See the port."""
@@ -64,7 +51,7 @@ class SqliteStore:
 
     async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
         """See the port."""
-        return await self._db.read(lambda tx: tenants.list_tenants(tx, after, limit, states))
+        return await self._db.read(lambda tx: tenants.list_tenants(tx, after, limit, list(states)))
 
     async def count_tenants(self) -> int:
         """See the port."""
@@ -72,7 +59,11 @@ class SqliteStore:
 
     async def tenants_among(self, names: Collection[str]) -> frozenset[str]:
         """See the port."""
-        return await self._db.read(lambda tx: tenants.tenants_among(tx, names))
+        return await self._db.read(lambda tx: tenants.tenants_among(tx, list(names)))
+
+    async def agree(self, name: str, value: str) -> str:
+        """See the port."""
+        return await self._db.write(lambda tx: tenants.agree(tx, name, value))
 
     async def has_operator_key(self) -> bool:
         """See the port."""
@@ -94,17 +85,37 @@ class SqliteStore:
         """See the port."""
         return await self._db.read(lambda tx: runs.find_request(tx, request))
 
-    async def accept_run(self, new: NewRun) -> Run:
+    async def accept_run(self, new: NewRun, plans: Plans) -> Run:
         """See the port."""
-        return await self._db.write(lambda tx: runs.accept(tx, new))
+        return await self._db.write(lambda tx: runs.accept(tx, new, plans))
 
     async def get_run(self, pipeline_logging_id: str) -> Run | None:
         """See the port."""
         return await self._db.read(lambda tx: runs.find_run(tx, pipeline_logging_id))
 
-    async def list_runs(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
+    async def explain_run(self, pipeline_logging_id: str, plans: Plans) -> Run | None:
         """See the port."""
-        return await self._db.scan(lambda tx: runs.list_runs(tx, wanted, after, limit))
+
+        def explain(tx: Transaction) -> Run | None:
+            run = runs.find_run(tx, pipeline_logging_id)
+            return None if run is None else waiting.placed(tx, waiting.explained(tx, plans, [run])[0])
+
+        return await self._db.read(explain)
+
+    async def run_snapshot(self, pipeline_logging_id: str) -> RunSnapshot | None:
+        """See the port."""
+        return await self._db.read(lambda tx: runs.find_snapshot(tx, pipeline_logging_id))
+
+    async def list_runs(
+        self, wanted: RunFilter, *, after: RunPosition | None, limit: int, plans: Plans | None = None
+    ) -> list[Run]:
+        """See the port."""
+
+        def page(tx: Transaction) -> list[Run]:
+            found = runs.list_runs(tx, wanted, after, limit)
+            return waiting.explained(tx, plans, found) if plans else found
+
+        return await self._db.scan(page)
 
     async def request_cancel(self, pipeline_logging_id: str) -> Run | None:
         """See the port."""
@@ -114,13 +125,25 @@ class SqliteStore:
         """See the port."""
         return await self._db.read(lambda tx: runs.events(tx, pipeline_logging_id, after, limit))
 
-    async def claim(self, worker_id: str, *, lease_seconds: float, max_concurrent_runs: int) -> Claim | None:
+    async def last_sequences(self, pipeline_logging_ids: Collection[str]) -> dict[str, int]:
+        """See the port."""
+        return await self._db.read(lambda tx: runs.last_sequences(tx, list(pipeline_logging_ids)))
+
+    async def usage(self, tenant_id: str, plans: Plans) -> list[QuotaUse]:
+        """See the port."""
+        return await self._db.read(lambda tx: queues.usage(tx, tenant_id, plans))
+
+    async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> int | None:
+        """See the port."""
+        return await self._db.write(lambda tx: queues.take_requests(tx, tenant_id, wanted, plans))
+
+    async def claim(self, worker_id: str, *, lease_seconds: float, plans: Plans, suspects: bool = True) -> Claim | None:
         """See the port."""
         # A look costs a reader's time; asking for the write lock at every commit of anyone would cost every writer's.
-        if not await self._db.read(leases.has_work):
+        if not await self._db.read(lambda tx: leases.has_work(tx, plans, suspects=suspects)):
             return None
         lease = _micros(lease_seconds)
-        return await self._db.write(lambda tx: leases.claim(tx, worker_id, lease, max_concurrent_runs))
+        return await self._db.write(lambda tx: leases.claim(tx, worker_id, lease, plans, suspects=suspects))
 
     async def renew(self, held: Collection[Lease], *, lease_seconds: float) -> frozenset[Lease]:
         """See the port."""
@@ -160,22 +183,24 @@ class SqliteStore:
 
     async def outbox(self, *, skip: Collection[str], limit: int) -> list[OutboxEntry]:
         """See the port."""
-        return await self._db.read(lambda tx: tenants.outbox(tx, skip, limit))
+        return await self._db.read(lambda tx: outbox.outbox(tx, list(skip), limit))
 
-    async def acknowledge(self, numbers: Collection[int]) -> None:
+    async def lease_mirror(self, tenant_id: str, worker_id: str, *, lease_seconds: float) -> bool:
         """See the port."""
-        await self._db.write(lambda tx: tenants.acknowledge(tx, numbers))
+        return await self._db.write(lambda tx: outbox.lease(tx, tenant_id, worker_id, _micros(lease_seconds)))
+
+    async def release_mirrors(self, worker_id: str) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: outbox.release(tx, worker_id))
+
+    async def acknowledge(self, worker_id: str, entries: Collection[OutboxEntry]) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: outbox.acknowledge(tx, worker_id, list(entries)))
 
     async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
         """See the port."""
-        return await self._db.read(lambda tx: runs.queue_states(tx, pipeline_logging_ids))
+        return await self._db.read(lambda tx: runs.queue_states(tx, list(pipeline_logging_ids)))
 
     async def close(self) -> None:
         """See the port."""
         await self._db.close()
-
-
-def _open(path: Path, clock: Clock) -> Database:
-    # The folder is private; the file is made private too, for those who move it.
-    path.touch(mode=0o600, exist_ok=True)
-    return Database(path, clock=clock)

@@ -1,0 +1,139 @@
+"""Followers of runs: one poller reads new events, whatever the number of runs and of watchers.
+
+A watcher that keeps up gets the events that the poller has just read; one that is late or slow reads what it lacks from
+the store, in pieces. So nobody's pace costs the server memory, and nobody misses anything.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
+
+from server.domain.run import RunEvent
+from server.errors import TooManyStreams
+from server.store.port import ControlStore, StoreBusy
+
+_PIECE = 500
+# Events of a followed run that are kept for those who keep up.
+_KEPT = 256
+_POLL_SECONDS = 1.0
+# How soon the next look may follow: what happens in between is read at once.
+_REST_SECONDS = 0.005
+
+
+Pieces = AsyncGenerator[list[RunEvent], None]
+
+
+class Followed:
+    """A run that somebody follows."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        """The sequence of its latest event that is known here."""
+        self.watchers = 0
+        self._recent = deque[RunEvent](maxlen=_KEPT)
+        self._changed = asyncio.Condition()
+
+    def recent(self, after: int) -> list[RunEvent] | None:
+        """The events above `after`; None where only the store has all of them."""
+        if after >= self.last:
+            return []
+        if not self._recent or self._recent[0].sequence > after + 1:
+            return None
+        return [event for event in self._recent if event.sequence > after]
+
+    async def add(self, events: list[RunEvent]) -> None:
+        """Take the events that follow on `last`, and wake the watchers."""
+        self._recent.extend(events)
+        self.last = events[-1].sequence
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def wait(self, after: int, seconds: float) -> None:
+        """Until there is an event above `after`, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: self.last > after)
+
+
+class Following:
+    """Everything that this server's watchers follow."""
+
+    def __init__(self, store: ControlStore, *, max_streams: int, max_streams_per_key: int) -> None:
+        self._store = store
+        self._max_streams = max_streams
+        self._max_streams_per_key = max_streams_per_key
+        self._streams = Counter[str]()
+        self._runs: dict[str, Followed] = {}
+        self._poller: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def place(self, key_id: str) -> Iterator[None]:
+        """A stream's place among those of its key and of all. Raises TooManyStreams."""
+        if self._streams[key_id] >= self._max_streams_per_key:
+            raise TooManyStreams(f"This API key follows {self._max_streams_per_key:,} runs already, as many as it may.")
+        if self._streams.total() >= self._max_streams:
+            raise TooManyStreams(f"This server follows {self._max_streams:,} runs already, as many as it can.")
+        self._streams[key_id] += 1
+        try:
+            yield
+        finally:
+            self._streams[key_id] -= 1
+            if not self._streams[key_id]:
+                del self._streams[key_id]
+
+    async def pieces(self, pipeline_logging_id: str, *, after: int, silence: float) -> Pieces:
+        """The run's events above `after`, piece by piece, without end; an empty piece after `silence` seconds.
+
+        Raises:
+            StoreBusy: the store does not answer.
+        """
+        followed = await self._join(pipeline_logging_id)
+        try:
+            while True:
+                await followed.wait(after, silence)
+                piece = followed.recent(after)
+                if piece is None:
+                    piece = await self._store.events(pipeline_logging_id, after=after, limit=_PIECE)
+                yield piece
+                after = piece[-1].sequence if piece else max(after, followed.last)
+        finally:
+            followed.watchers -= 1
+            if not followed.watchers:
+                self._runs.pop(pipeline_logging_id, None)
+
+    async def _join(self, pipeline_logging_id: str) -> Followed:
+        if pipeline_logging_id not in self._runs:
+            last = await self._store.last_sequences([pipeline_logging_id])
+            # Somebody else may have joined in the meantime.
+            self._runs.setdefault(pipeline_logging_id, Followed(last.get(pipeline_logging_id, 0)))
+        followed = self._runs[pipeline_logging_id]
+        followed.watchers += 1
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
+        return followed
+
+    async def _poll(self) -> None:
+        """Read what is new of the followed runs, as long as there are any."""
+        while self._runs:
+            seen = self._store.version
+            # The next round finds what a busy store did not tell.
+            with suppress(StoreBusy):
+                await self._look()
+            await asyncio.sleep(_REST_SECONDS)
+            await self._store.wait_for_change(seen, _POLL_SECONDS)
+
+    async def _look(self) -> None:
+        for run_id, last in (await self._store.last_sequences(list(self._runs))).items():
+            followed = self._runs.get(run_id)
+            while followed is not None and followed.last < last:
+                events = await self._store.events(run_id, after=followed.last, limit=_PIECE)
+                if not events:
+                    break
+                await followed.add(events)
+
+    async def close(self) -> None:
+        """End the poller."""
+        if self._poller is not None:
+            self._poller.cancel()
+            await asyncio.wait([self._poller])

@@ -1,0 +1,235 @@
+"""Connections, transactions and change detection on PostgreSQL."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar, cast
+from zlib import crc32
+
+import psycopg
+from psycopg import AsyncConnection, Connection, IsolationLevel
+from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from server.store.port import StoreBusy
+from server.store.sql.database import Clock, Result, Transaction, to_micros
+
+T = TypeVar("T")
+
+_CHANNEL = "convergence"
+_CONNECTIONS = 8
+# Apart from the others: long reads wait for each other and for nobody else.
+_SCANNERS = 2
+_POOL_SECONDS = 10.0
+_TRIES = 5
+# While notifications do not come, the store is looked at this often.
+_POLL_SECONDS = 1.0
+# Commits of a moment are told to the others with one notification.
+_NOTIFY_SECONDS = 0.01
+_TAKE_TURNS_SPACE = 0x434F4E56
+# A lost peer must not hold a lock or a caller for ever.
+_OPTIONS = (
+    "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+    " -c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
+)
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+
+_Pool = ConnectionPool[Connection[DictRow]]
+
+logger = logging.getLogger(__name__)
+
+
+class PostgresTransaction:
+    """A connection inside a transaction."""
+
+    for_update = " FOR UPDATE"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, connection: "Connection[DictRow]", clock: Clock | None) -> None:
+        self._connection = connection
+        self._clock = clock
+        self.has_changed = False
+
+    @cached_property
+    def now(self) -> int:
+        """The database's clock, so that machines need not agree on theirs."""
+        if self._clock is not None:
+            return to_micros(self._clock())
+        row = self.execute("SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS now").fetchone()
+        return int(cast("dict[str, Any]", row)["now"])
+
+    def take_turns(self, subject: str) -> None:
+        """Until the transaction ends, others that are about the same subject wait."""
+        self.execute("SELECT pg_advisory_xact_lock(?, ?)", (_TAKE_TURNS_SPACE, crc32(subject.encode()) - 2**31))
+
+    def execute(self, sql: str, values: Sequence[object] = (), /) -> Result:
+        """Run one statement, with a value for each `?`."""
+        # The statements are the store's own; values never become part of them.
+        cursor = self._connection.execute(_numbered(sql), values or None)
+        self.has_changed |= cursor.rowcount > 0 and not sql.lstrip().startswith("SELECT")
+        return cast("Result", cursor)
+
+    def executemany(self, sql: str, values: Sequence[Sequence[object]], /) -> object:
+        """Run one statement for each row of values."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_numbered(sql), values)
+            self.has_changed |= cursor.rowcount > 0
+        return None
+
+
+@lru_cache(maxsize=1_000)
+def _numbered(sql: str) -> bytes:
+    """The statement with psycopg's placeholders."""
+    return sql.replace("%", "%%").replace("?", "%s").encode() if "?" in sql else sql.encode()
+
+
+class PostgresDatabase:
+    """A database: `read`, `scan` and `write` run a function in a thread, with a connection of its own."""
+
+    def __init__(self, url: str, *, clock: Clock | None) -> None:
+        self._url = url
+        self._clock = clock
+        self._pool = _pool(url, _CONNECTIONS)
+        self._scan_pool = _pool(url, _SCANNERS)
+        self._threads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="store")
+        self._scan_threads = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="store-scanner")
+        self._changed = asyncio.Condition()
+        self._to_tell = asyncio.Event()
+        self._helpers: list[asyncio.Task[None]] = []
+        # Who a notification comes from.
+        self._name = uuid.uuid4().hex
+        self.version = 0
+
+    async def start(self) -> None:
+        """Connect. Raises StoreBusy when the database does not answer."""
+        await _in_thread(self._threads, lambda: self._pool.open(wait=True, timeout=_POOL_SECONDS))
+        await _in_thread(self._scan_threads, self._scan_pool.open)
+        self._helpers = [asyncio.create_task(self._keep_listening()), asyncio.create_task(self._keep_telling())]
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in one transaction, anew when others were in its way."""
+        result, changed = await _in_thread(self._threads, lambda: self._transact(work))
+        if changed:
+            await self._announce()
+            self._to_tell.set()
+        return result
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on one moment of the database."""
+        return await _in_thread(self._threads, lambda: self._look(self._pool, work))
+
+    async def scan(self, work: Callable[[Transaction], T]) -> T:
+        """As `read`, with connections that short reads do not need."""
+        return await _in_thread(self._scan_threads, lambda: self._look(self._scan_pool, work))
+
+    def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, bool]:
+        for _ in range(_TRIES - 1):
+            try:
+                return self._transact_once(work)
+            except (DeadlockDetected, SerializationFailure):
+                logger.info("A transaction was in another one's way and is repeated", exc_info=True)
+        return self._transact_once(work)
+
+    def _transact_once(self, work: Callable[[Transaction], T]) -> tuple[T, bool]:
+        with self._pool.connection(_POOL_SECONDS) as connection, connection.transaction():
+            transaction = PostgresTransaction(connection, self._clock)
+            return work(transaction), transaction.has_changed
+
+    def _look(self, pool: "_Pool", work: Callable[[Transaction], T]) -> T:
+        with pool.connection(_POOL_SECONDS) as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            try:
+                with connection.transaction():
+                    return work(PostgresTransaction(connection, self._clock))
+            finally:
+                if not connection.closed:
+                    connection.isolation_level = connection.read_only = None
+
+    async def _announce(self) -> None:
+        async with self._changed:
+            self.version += 1
+            self._changed.notify_all()
+
+    async def wait_for_change(self, seen: int, timeout: float) -> int:  # noqa: ASYNC109 - the port's word
+        """Wait until `version` differs from `seen`, at most `timeout` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(lambda: self.version != seen)
+        return self.version
+
+    async def _keep_telling(self) -> None:
+        """Tell other processes of this one's commits, after the commits: NOTIFY inside them would line them all up."""
+        while True:
+            await self._to_tell.wait()
+            await asyncio.sleep(_NOTIFY_SECONDS)
+            self._to_tell.clear()
+            # One that is lost is made up for by the next, and by whoever looks without being told.
+            with suppress(StoreBusy):
+                await _in_thread(self._threads, self._tell)
+
+    def _tell(self) -> None:
+        with self._pool.connection(_POOL_SECONDS) as connection:
+            connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, self._name))
+
+    async def _keep_listening(self) -> None:
+        """Notice the commits of other processes; without notifications, by looking again and again."""
+        while True:
+            try:
+                await self._listen()
+            except psycopg.Error:
+                logger.warning("Notifications of the control store do not come; it is polled", exc_info=True)
+            await self._announce()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _listen(self) -> None:
+        async with await AsyncConnection.connect(self._url, autocommit=True, **_connect_options()) as connection:
+            await connection.execute(f"LISTEN {_CHANNEL}".encode())
+            # What was committed while nobody listened.
+            await self._announce()
+            while True:
+                # A connection that has died without a word is found by asking.
+                async for notice in connection.notifies(timeout=_POOL_SECONDS, stop_after=1):
+                    if notice.payload != self._name:
+                        await self._announce()
+                await connection.execute("SELECT 1")
+
+    async def close(self) -> None:
+        """Wait for what is under way and close every connection."""
+        for helper in self._helpers:
+            helper.cancel()
+        if self._helpers:
+            await asyncio.wait(self._helpers)
+        for threads, pool in ((self._threads, self._pool), (self._scan_threads, self._scan_pool)):
+            await asyncio.to_thread(threads.shutdown)
+            await asyncio.to_thread(pool.close)
+
+
+def _pool(url: str, size: int) -> _Pool:
+    return ConnectionPool(
+        url,
+        connection_class=Connection[DictRow],
+        kwargs={"row_factory": dict_row, **_connect_options()},
+        min_size=1,
+        max_size=size,
+        open=False,
+        check=ConnectionPool.check_connection,
+        reconnect_timeout=_POOL_SECONDS,
+    )
+
+
+def _connect_options() -> dict[str, Any]:
+    return {"options": _OPTIONS, "application_name": "convergence", "connect_timeout": 5, **_KEEPALIVES}
+
+
+async def _in_thread(pool: ThreadPoolExecutor, run: Callable[[], T]) -> T:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, run)
+    except (psycopg.Error, PoolTimeout) as error:
+        logger.exception("The control store did not answer")
+        raise StoreBusy(str(error)) from error

@@ -1,0 +1,135 @@
+"""How many runs of each tenant wait and are active, and what its quotas make of that."""
+
+import json
+from datetime import datetime, timedelta
+
+from server.domain.quotas import Plans, Quota, Quotas, QuotaUse, day_of, month_of, next_day, next_month
+from server.domain.run import RunKind, RunTrigger
+from server.domain.tenant import SYSTEM_TENANT
+from server.store.port import NewRun, QuotaExceeded
+from server.store.sql.database import Transaction, found, from_micros
+
+
+def lock(tx: Transaction, tenant_id: str) -> None:
+    """Have the tenant's queue to this transaction; before any of its runs is locked."""
+    tx.execute(f"SELECT 1 FROM queues WHERE tenant_id = ?{tx.for_update}", (tenant_id,)).fetchone()
+
+
+def move(tx: Transaction, tenant_id: str, *, pending: int = 0, active: int = 0) -> None:
+    """Count runs that came into a state, or left it."""
+    tx.execute(
+        """
+        INSERT INTO queues (tenant_id, pending, active) VALUES (?, ?, ?)
+        ON CONFLICT (tenant_id) DO UPDATE
+        SET pending = queues.pending + excluded.pending, active = queues.active + excluded.active
+        """,
+        (tenant_id, pending, active),
+    )
+
+
+def admit(tx: Transaction, new: NewRun, plans: Plans) -> None:
+    """Count a new run, unless that is more than the tenant may. Raises QuotaExceeded."""
+    # First, so that what is counted below is counted by one transaction at a time.
+    move(tx, new.tenant_id, pending=1)
+    counts = new.kind is RunKind.EXECUTE
+    now = from_micros(tx.now)
+    if counts:
+        for period in (day_of(now), month_of(now)):
+            _use(tx, new.tenant_id, period, runs=1)
+    # What the product itself starts must not fail for a limit that the tenant has used up.
+    if new.tenant_id != SYSTEM_TENANT and new.trigger is not RunTrigger.SYSTEM:
+        exceeded = [use for use in _uses(tx, new.tenant_id, plans, now) if _is_exceeded(use, counts=counts)]
+        if exceeded:
+            raise QuotaExceeded(exceeded, now)
+
+
+def _is_exceeded(use: QuotaUse, *, counts: bool) -> bool:
+    """Whether a new run, already counted, is one too many."""
+    if use.limit is None:
+        return False
+    if use.quota is Quota.BYTES_BILLED_PER_DAY:
+        return use.used >= use.limit
+    if use.quota in {Quota.RUNS_PER_DAY, Quota.RUNS_PER_MONTH}:
+        return counts and use.used > use.limit
+    return use.quota is Quota.MAX_PENDING_RUNS and use.used > use.limit
+
+
+def bill(tx: Transaction, tenant_id: str, bytes_billed: int) -> None:
+    """Count what a step was billed for on the day of its end."""
+    if bytes_billed:
+        _use(tx, tenant_id, day_of(from_micros(tx.now)), bytes_billed=bytes_billed)
+
+
+def _use(tx: Transaction, tenant_id: str, period: str, *, runs: int = 0, bytes_billed: int = 0) -> None:
+    tx.execute(
+        """
+        INSERT INTO usage (tenant_id, period, runs, bytes_billed) VALUES (?, ?, ?, ?)
+        ON CONFLICT (tenant_id, period) DO UPDATE
+        SET runs = usage.runs + excluded.runs, bytes_billed = usage.bytes_billed + excluded.bytes_billed
+        """,
+        (tenant_id, period, runs, bytes_billed),
+    )
+
+
+def usage(tx: Transaction, tenant_id: str, plans: Plans) -> list[QuotaUse]:
+    """What the tenant has used of each of its quotas."""
+    return _uses(tx, tenant_id, plans, from_micros(tx.now))
+
+
+def _uses(tx: Transaction, tenant_id: str, plans: Plans, now: datetime) -> list[QuotaUse]:
+    limits = _quotas(tx, tenant_id, plans)
+    queue = tx.execute("SELECT pending, active FROM queues WHERE tenant_id = ?", (tenant_id,)).fetchone()
+    day, month = day_of(now), month_of(now)
+    rows = tx.execute(
+        "SELECT period, runs, bytes_billed FROM usage WHERE tenant_id = ? AND period IN (?, ?)", (tenant_id, day, month)
+    )
+    used = {row["period"]: row for row in rows}
+    minute = now.replace(second=0, microsecond=0)
+    rate = tx.execute(
+        "SELECT taken FROM request_rates WHERE tenant_id = ? AND minute = ?", (tenant_id, _minute(minute))
+    ).fetchone()
+    counted = {
+        Quota.MAX_CONCURRENT_RUNS: (queue["active"] if queue else 0, None),
+        Quota.MAX_PENDING_RUNS: (queue["pending"] if queue else 0, None),
+        Quota.RUNS_PER_DAY: (used[day]["runs"] if day in used else 0, next_day(now)),
+        Quota.RUNS_PER_MONTH: (used[month]["runs"] if month in used else 0, next_month(now)),
+        Quota.BYTES_BILLED_PER_DAY: (used[day]["bytes_billed"] if day in used else 0, next_day(now)),
+        Quota.REQUESTS_PER_MINUTE: (rate["taken"] if rate else 0, minute + timedelta(minutes=1)),
+    }
+    return [QuotaUse(quota, count, limits.limit(quota), resets_at) for quota, (count, resets_at) in counted.items()]
+
+
+def _quotas(tx: Transaction, tenant_id: str, plans: Plans) -> Quotas:
+    row = tx.execute("SELECT plan, quotas FROM tenants WHERE tenant_id = ?", (tenant_id,)).fetchone()
+    return quotas_of(plans, row["plan"], row["quotas"]) if row else plans.quotas("", Quotas())
+
+
+def quotas_of(plans: Plans, plan: str, own: str) -> Quotas:
+    """The limits that a tenant's row gives it."""
+    return plans.quotas(plan, Quotas.model_validate(json.loads(own)))
+
+
+def take_requests(tx: Transaction, tenant_id: str, wanted: int, plans: Plans) -> int | None:
+    """Take calls from the tenant's allowance of this minute: how many there were; None when it has no limit."""
+    limit = _quotas(tx, tenant_id, plans).requests_per_minute
+    if limit is None:
+        return None
+    row = found(
+        tx.execute(
+            """
+            INSERT INTO request_rates (tenant_id, minute, taken) VALUES (?, ?, 0)
+            ON CONFLICT (tenant_id) DO UPDATE
+            SET taken = CASE WHEN request_rates.minute = excluded.minute THEN request_rates.taken ELSE 0 END,
+                minute = excluded.minute
+            RETURNING taken
+            """,
+            (tenant_id, _minute(from_micros(tx.now))),
+        ).fetchone()
+    )
+    given: int = max(0, min(wanted, limit - row["taken"]))
+    tx.execute("UPDATE request_rates SET taken = taken + ? WHERE tenant_id = ?", (given, tenant_id))
+    return given
+
+
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // 60

@@ -1,0 +1,74 @@
+"""Which tenants' runs may start, and what keeps the others waiting."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from server.domain.quotas import Plans, day_of
+from server.domain.run import Run, RunStatus, WaitReason
+from server.domain.tenant import TenantState
+from server.store.sql.database import Row, Transaction, found, from_micros, marks, to_micros
+from server.store.sql.queues import quotas_of
+
+_QUEUES = """
+SELECT queues.tenant_id, queues.active, COALESCE(tenants.plan, '') AS plan, COALESCE(tenants.quotas, '{}') AS quotas,
+       COALESCE(tenants.state, 'ACTIVE') AS state, COALESCE(usage.bytes_billed, 0) AS bytes_billed
+FROM queues
+LEFT JOIN tenants ON tenants.tenant_id = queues.tenant_id
+LEFT JOIN usage ON usage.tenant_id = queues.tenant_id AND usage.period = ?
+WHERE queues.pending > 0
+"""
+# Those with the fewest running runs first, and among them who waits longest for a claim.
+_IN_TURN = " ORDER BY queues.active, queues.claimed_at, queues.tenant_id"
+
+
+def claimable(tx: Transaction, plans: Plans) -> Iterator[str]:
+    """The tenants of which a run may start, the one whose turn it is first."""
+    for row in _queues(tx, "AND COALESCE(tenants.state, 'ACTIVE') != 'SUSPENDED'" + _IN_TURN):
+        if _reason(row, plans) is WaitReason.QUEUED:
+            yield str(row["tenant_id"])
+
+
+def is_claimable(tx: Transaction, plans: Plans, tenant_id: str) -> bool:
+    """Whether a run of this tenant may start now."""
+    return any(_reason(row, plans) is WaitReason.QUEUED for row in _queues(tx, "AND queues.tenant_id = ?", [tenant_id]))
+
+
+def _queues(tx: Transaction, condition: str, values: Sequence[object] = ()) -> Sequence[Row]:
+    return tx.execute(_QUEUES + condition, (day_of(from_micros(tx.now)), *values)).fetchall()
+
+
+def _reason(queue: Row, plans: Plans) -> WaitReason:
+    """What keeps a tenant's next run from starting; QUEUED when nothing of the tenant's own does."""
+    quotas = quotas_of(plans, queue["plan"], queue["quotas"])
+    if queue["state"] == TenantState.SUSPENDED:
+        return WaitReason.TENANT_SUSPENDED
+    if quotas.bytes_billed_per_day is not None and queue["bytes_billed"] >= quotas.bytes_billed_per_day:
+        return WaitReason.BYTES_BILLED_PER_DAY
+    if quotas.max_concurrent_runs is not None and queue["active"] >= quotas.max_concurrent_runs:
+        return WaitReason.MAX_CONCURRENT_RUNS
+    return WaitReason.QUEUED
+
+
+def explained(tx: Transaction, plans: Plans, runs: Iterable[Run]) -> list[Run]:
+    """The runs, those that wait with their reason."""
+    runs = list(runs)
+    tenants = sorted({run.tenant_id for run in runs if run.status is RunStatus.PENDING})
+    queues = _queues(tx, f"AND queues.tenant_id IN {marks(tenants)}", tenants) if tenants else ()
+    reasons = {queue["tenant_id"]: _reason(queue, plans) for queue in queues}
+    return [
+        run.model_copy(update={"wait_reason": reasons.get(run.tenant_id)}) if run.status is RunStatus.PENDING else run
+        for run in runs
+    ]
+
+
+def placed(tx: Transaction, run: Run) -> Run:
+    """The run, with its place in the queue if it waits."""
+    if run.status is not RunStatus.PENDING:
+        return run
+    row = found(
+        tx.execute(
+            "SELECT COUNT(*) AS place FROM runs WHERE tenant_id = ? AND status = 'PENDING'"
+            " AND (created_at, pipeline_logging_id) <= (?, ?)",
+            (run.tenant_id, to_micros(run.created_at), run.pipeline_logging_id),
+        ).fetchone()
+    )
+    return run.model_copy(update={"queue_position": row["place"]})
