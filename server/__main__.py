@@ -17,6 +17,7 @@ from server.api.schedules import ScheduleServicer
 from server.api.system import Stores, SystemServicer
 from server.api.tenants import TenantServicer
 from server.catalog import Catalog
+from server.domain.faults import CannotStart
 from server.domain.pipeline import PipelineName
 from server.domain.run import RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
@@ -55,7 +56,7 @@ async def serve(settings: Settings) -> None:
             stack.enter_context(only_one(state_dir / "server.lock"))
         store = await open_store(database_url=settings.postgres_url, path=settings.control_store_path)
         stack.push_async_callback(store.close)
-        keys = KeyRing.from_file(state_dir / "pepper", may_create=not await store.has_operator_key())
+        keys = await _key_ring(settings, store)
         if text := await ensure_first_key(store, keys, state_dir):
             _say(f"first operator key: {text}")
             _say(f"It is not shown again. Until you move it to a safe place it is also in {state_dir / FILE}.")
@@ -78,6 +79,17 @@ async def serve(settings: Settings) -> None:
         _say(f"ready grpc={settings.grpc_host}:{port}")
         await stopping.wait()
         logger.info("Stopping")
+
+
+async def _key_ring(settings: Settings, store: ControlStore) -> KeyRing:
+    """Raises CannotStart, also when another server of the same store has another pepper."""
+    keys = KeyRing.from_file(settings.pepper_path, may_create=not await store.has_operator_key())
+    if await store.agree("pepper", keys.fingerprint) != keys.fingerprint:
+        raise CannotStart(
+            f"{settings.pepper_path} is not the pepper that the keys in the control store were made with: "
+            "copy it from the other server, or restore it from the backup"
+        )
+    return keys
 
 
 def _servicers(settings: Settings, store: ControlStore, catalog: Catalog, runs: Runs, tenants: Tenants) -> Servicers:

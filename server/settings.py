@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """Google Cloud project that the embedded warehouse stands in for: where the tenants' datasets are."""
     database_url: SecretStr | None = None
     """PostgreSQL database of the control store, `postgresql://user:password@host/database`; without it, SQLite."""
+    pepper_file: Path | None = None
+    """File with the secret that API keys are hashed with, the same for all servers of a database."""
     workers: Annotated[int, Field(ge=0, le=32)] = 1
     """Worker processes that the server supervises; 0 when they are started by `python -m server.worker`."""
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
@@ -61,6 +63,10 @@ class Settings(BaseSettings):
     """Runs that clients of one server follow at a time."""
     max_streams_per_key: Annotated[int, Field(ge=1)] = 1_000
     """Runs that clients with one API key follow at a time on one server."""
+    run_retention_days: Annotated[float, Field(gt=0)] | None = None
+    """Days after which an ended run is removed from the control store; without it, never."""
+    event_retention_days: Annotated[float, Field(gt=0)] | None = None
+    """Days after which only the last event of an ended run is kept; without it, as long as the run."""
     plans_file: Path = _ROOT / "configs" / "plans.yml"
     """The plans that tenants may have, with their limits; read anew when it changes."""
     bigquery_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] | None = None
@@ -143,6 +149,11 @@ class Settings(BaseSettings):
     def control_store_path(self) -> Path:
         """The SQLite file of the control store."""
         return self.state_dir / "control.sqlite3"
+
+    @property
+    def pepper_path(self) -> Path:
+        """The file of the pepper."""
+        return self.pepper_file or self.state_dir / "pepper"
 
     @property
     def warehouse_path(self) -> Path:

@@ -45,6 +45,11 @@ class KeyRing:
             return cls(pepper)
         return cls(_read_pepper(path))
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells this pepper from another one, and nothing else of it."""
+        return hmac.new(self._pepper, b"fingerprint", hashlib.sha256).hexdigest()[:32]
+
     def make(self) -> NewSecret:
         """A new key of 32 random bytes."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(_SECRET_BYTES)

@@ -174,6 +174,38 @@ class QueueState:
     """The worker that has it, or had it last; '' before the first claim and when it was handed back."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndPosition:
+    """Where a walk over the runs in the order of their ends has come to."""
+
+    finished_at: int
+    """Microseconds since 1970 UTC."""
+    pipeline_logging_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedEvents:
+    """A piece of such a walk."""
+
+    runs: int
+    """Runs of which events were removed."""
+    last: EndPosition
+    is_end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something in the store that is not as it has to be."""
+
+    check: str
+    """UPPER_SNAKE."""
+    subject: str
+    """The tenant or run that it is about."""
+    message: str
+    is_repairable: bool
+    """Whether a repair mends it; the rest needs a person."""
+
+
 class ControlStore(Protocol):
     """Everything the system decides by. Each method may raise StoreBusy."""
 
@@ -367,6 +399,32 @@ class ControlStore(Protocol):
 
     async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
         """The runs with those ids, with their steps and what the queue knows of them."""
+        ...
+
+    # -- care ----------------------------------------------------------------------------------------------------
+
+    async def remove_runs(self, *, older_than_days: float, limit: int) -> int:
+        """Remove at most `limit` runs that ended so long ago, with all that belongs to them; answers how many."""
+        ...
+
+    async def remove_events(self, *, older_than_days: float, after: EndPosition, limit: int) -> RemovedEvents:
+        """Leave only the last event of runs that ended so long ago: of `limit` runs, beginning behind `after`."""
+        ...
+
+    async def remove_usage(self) -> None:
+        """Forget what was used in periods that no quota counts any more."""
+        ...
+
+    async def check(self, *, repair: bool) -> list[Finding]:
+        """What is not as it has to be; with `repair`, mend what can be mended."""
+        ...
+
+    async def note_all(self, tenant_id: str) -> int:
+        """Have everything of a tenant copied into its tables again; answers how many records."""
+        ...
+
+    async def expire_run(self, pipeline_logging_id: str) -> bool:
+        """End the lease of an active run, as if its worker were lost; False when it is not active."""
         ...
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ from server.mail import MailFolder
 from server.mirror import Mirror
 from server.plans import PlansFile
 from server.registry import Registry
+from server.retention import Retention
 from server.settings import Settings
 from server.step_runner import StepRunner
 from server.store.opening import open_store
@@ -54,7 +55,9 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         )
         plans = PlansFile(settings.plans_file, base=settings.base_quotas)
         worker = Worker(worker_id, store, runner, settings, plans)
-        await _serve(worker, _mirror(settings, worker_id, store, warehouse), pulse, supervised=supervised)
+        retention = Retention(store, run_days=settings.run_retention_days, event_days=settings.event_retention_days)
+        helpers = [*pulse, asyncio.create_task(retention.run())]
+        await _serve(worker, _mirror(settings, worker_id, store, warehouse), helpers, supervised=supervised)
 
 
 async def _open_warehouse(settings: Settings) -> Warehouse:
@@ -96,7 +99,7 @@ async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[Non
         await end_tasks([mirroring])
         await mirror.finish()
     finally:
-        await end_tasks([working, mirroring, *parting])
+        await end_tasks([working, mirroring, *helpers, *parting])
 
 
 async def _pulse() -> None:

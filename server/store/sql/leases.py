@@ -197,6 +197,16 @@ def expire_worker(tx: Transaction, worker_id: str) -> int:
     ).rowcount
 
 
+def expire_run(tx: Transaction, pipeline_logging_id: str) -> bool:
+    """The run's lease ends now."""
+    return bool(
+        tx.execute(
+            "UPDATE runs SET lease_until = 0 WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')",
+            (pipeline_logging_id,),
+        ).rowcount
+    )
+
+
 def cancelling(tx: Transaction, leases: Collection[Lease]) -> frozenset[Lease]:
     """The leases whose runs are to be cancelled."""
     return frozenset(

@@ -5,6 +5,17 @@ from collections.abc import Sequence
 from server.store.port import OutboxEntry
 from server.store.sql.database import Transaction, marks
 
+# What the x_meta_ tables show: the kind of an entry, its key, and where those of a tenant are.
+_PROJECTED = (
+    ("run", "pipeline_logging_id", "runs WHERE kind = 'EXECUTE' AND tenant_id"),
+    (
+        "step",
+        "steps.pipeline_logging_id || '/' || step_id",
+        "steps JOIN runs ON runs.pipeline_logging_id = steps.pipeline_logging_id WHERE kind = 'EXECUTE' AND tenant_id",
+    ),
+    ("api_key", "key_id", "api_keys WHERE tenant_id"),
+)
+
 
 def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:
     """Leave a note that this record's projection is out of date."""
@@ -52,3 +63,14 @@ def acknowledge(tx: Transaction, worker_id: str, entries: Sequence[OutboxEntry])
     for entry in entries:
         if entry.tenant_id not in held:
             note(tx, entry.tenant_id, entry.kind, entry.key)
+
+
+def note_all(tx: Transaction, tenant_id: str) -> int:
+    """Have everything of a tenant copied again."""
+    noted = 0
+    for kind, key, source in _PROJECTED:
+        noted += tx.execute(
+            f"INSERT INTO outbox (tenant_id, kind, key) SELECT tenant_id, '{kind}', {key} FROM {source} = ?",
+            (tenant_id,),
+        ).rowcount
+    return noted

@@ -8,22 +8,29 @@ from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import (
     Claim,
+    EndPosition,
+    Finding,
     Lease,
     NewRun,
     OutboxEntry,
     QueueState,
+    RemovedEvents,
     RequestKey,
     RunEnd,
     RunFilter,
     RunPosition,
     StepEnd,
 )
-from server.store.sql import leases, outbox, queues, runs, tenants, waiting
+from server.store.sql import checking, leases, outbox, queues, retention, runs, tenants, waiting
 from server.store.sql.database import Database, Transaction
 
 
 def _micros(seconds: float) -> int:
     return int(seconds * 1_000_000)
+
+
+def _ago(tx: Transaction, days: float) -> int:
+    return tx.now - _micros(days * 86_400)
 
 
 class SqlStore:
@@ -200,6 +207,30 @@ class SqlStore:
     async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
         """See the port."""
         return await self._db.read(lambda tx: runs.queue_states(tx, list(pipeline_logging_ids)))
+
+    async def remove_runs(self, *, older_than_days: float, limit: int) -> int:
+        """See the port."""
+        return await self._db.write(lambda tx: retention.remove_runs(tx, _ago(tx, older_than_days), limit))
+
+    async def remove_events(self, *, older_than_days: float, after: EndPosition, limit: int) -> RemovedEvents:
+        """See the port."""
+        return await self._db.write(lambda tx: retention.remove_events(tx, _ago(tx, older_than_days), after, limit))
+
+    async def remove_usage(self) -> None:
+        """See the port."""
+        await self._db.write(retention.remove_usage)
+
+    async def check(self, *, repair: bool) -> list[Finding]:
+        """See the port."""
+        return await (self._db.write(checking.repaired) if repair else self._db.scan(checking.findings))
+
+    async def note_all(self, tenant_id: str) -> int:
+        """See the port."""
+        return await self._db.write(lambda tx: outbox.note_all(tx, tenant_id))
+
+    async def expire_run(self, pipeline_logging_id: str) -> bool:
+        """See the port."""
+        return await self._db.write(lambda tx: leases.expire_run(tx, pipeline_logging_id))
 
     async def close(self) -> None:
         """See the port."""
