@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from server.domain.run import Effect, EffectState, StepRun
 from server.domain.schema import DatasetRef
 from server.store.port import ControlStore, Lease
-from server.warehouse.port import JobOutcome, Rows, Warehouse, WriteEffect
+from server.warehouse.port import JobOutcome, Rows, Settled, Warehouse, WriteEffect
 
 
 @dataclass(slots=True)
@@ -48,26 +48,41 @@ class EffectJournal:
     async def begin(self, write: WriteEffect) -> None:
         """Record a write that is about to begin. Raises LeaseLost, StoreBusy; then it must not begin."""
         begun = Effect(effect_id=write.job_id, table=str(write.destination), write_mode=write.mode)
-        self._effects[write.job_id] = begun
+        earlier = self._effects.get(write.job_id)
+        if earlier is None or earlier.state is not EffectState.COMMITTED:
+            self._effects[write.job_id] = begun
         await self._store.record_effects(self._lease, self._step_id, self.effects)
 
-    def end(self, write: WriteEffect, outcome: JobOutcome | None) -> None:
-        """What became of the write; None: it left nothing. The end of the step records it."""
-        effect = self._effects[write.job_id]
-        if outcome is None:
-            self._effects[write.job_id] = effect.model_copy(update={"state": EffectState.STOPPED})
-            return
-        self._effects[write.job_id] = effect.model_copy(
-            update={
-                "state": EffectState.COMMITTED,
-                "job_id": outcome.job_id,
-                "rows_written": outcome.rows_written,
-                "bytes_processed": outcome.bytes_processed,
-                "bytes_billed": outcome.bytes_billed,
-                "slot_milliseconds": outcome.slot_milliseconds,
-            }
-        )
-        self.usage.add(outcome)
+    def end(self, effect_id: str, settled: Settled) -> None:
+        """What became of a write. The end of the step records it."""
+        effect = self._effects[effect_id]
+        self._effects[effect_id] = ended(effect, settled)
+        # One that an earlier attempt has told of is counted already.
+        if settled.outcome and effect.state is not EffectState.COMMITTED:
+            self.usage.add(settled.outcome)
+
+    async def settle(self, warehouse: Warehouse, own: DatasetRef) -> None:
+        """Stop the writes whose end is not known, and ask what became of them."""
+        for effect in self.effects:
+            if effect.state is EffectState.UNKNOWN:
+                self.end(effect.effect_id, await warehouse.settle(effect.effect_id, own))
+
+
+def ended(effect: Effect, settled: Settled) -> Effect:
+    """The effect, with what became of it."""
+    outcome = settled.outcome
+    if outcome is None:
+        return effect.model_copy(update={"state": settled.state})
+    return effect.model_copy(
+        update={
+            "state": settled.state,
+            "job_id": outcome.job_id if settled.state is EffectState.COMMITTED else "",
+            "rows_written": outcome.rows_written,
+            "bytes_processed": outcome.bytes_processed,
+            "bytes_billed": outcome.bytes_billed,
+            "slot_milliseconds": outcome.slot_milliseconds,
+        }
+    )
 
 
 async def settle(warehouse: Warehouse, own: DatasetRef, effects: Iterable[Effect]) -> tuple[Effect, ...]:
@@ -78,7 +93,7 @@ async def settle(warehouse: Warehouse, own: DatasetRef, effects: Iterable[Effect
 async def _settled(warehouse: Warehouse, own: DatasetRef, effect: Effect) -> Effect:
     if effect.state is not EffectState.UNKNOWN:
         return effect
-    return effect.model_copy(update={"state": await warehouse.settle(effect.effect_id, own)})
+    return ended(effect, await warehouse.settle(effect.effect_id, own))
 
 
 def told(effects: Iterable[Effect]) -> str:

@@ -14,6 +14,7 @@ from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.domain.triggers import has_failed, run_status, should_run
 from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
+from server.rendering import late_names
 from server.step_runner import Attempt, StepCall, StepResult, StepRunner
 from server.store.port import Claim, ControlStore, LeaseLost, RunEnd, StepEnd, StoreBusy
 
@@ -124,7 +125,7 @@ class RunExecution:
         tries = 0
         while True:
             tries += 1
-            step = await self._store.start_step(self._claim.lease, step)
+            step = await self._store.start_step(self._claim.lease, self._with_late_variables(snapshot, step))
             step, unknown = await self._runner.inherit(self._claim, step)
             result = unknown or await self._attempt(snapshot, step)
             last = tries >= snapshot.retry.max_attempts or result.permanent
@@ -149,7 +150,7 @@ class RunExecution:
 
     async def _attempt(self, snapshot: StepSnapshot, step: StepRun) -> StepResult:
         """One attempt, and what became of its writes."""
-        call = StepCall(self._claim, snapshot, step, self._late_variables())
+        call = StepCall(self._claim, snapshot, step, step.late_variables)
         attempt = self._runner.attempt(call, self._logs)
         return await self._runner.conclude(attempt, await self._result(attempt, snapshot, step))
 
@@ -212,6 +213,14 @@ class RunExecution:
             pipeline_logging_id=run.pipeline_logging_id,
             step_id=step_id,
         )
+
+    def _with_late_variables(self, snapshot: StepSnapshot, step: StepRun) -> StepRun:
+        """The step with what its settings use of the steps before; the same in every attempt, as its writes are."""
+        used = late_names(snapshot)
+        if not used or step.late_variables:
+            return step
+        values = self._late_variables()
+        return step.model_copy(update={"late_variables": {name: values[name] for name in sorted(used)}})
 
     def _late_variables(self) -> dict[str, str]:
         """The variables that are known only now: what became of the steps before."""

@@ -2,6 +2,10 @@
 
 An outbox entry says that a record changed. The mirror reads the record as it is now and replaces its row, so that an
 entry processed twice, late or together with newer ones gives the same row.
+
+A tenant's tables have one writer at a time. That is more than a lease: a write of an earlier flush that may still be
+under way, here or in a worker that was lost, is settled before the next one begins, so that no older row can overtake a
+newer one.
 """
 
 import asyncio
@@ -11,33 +15,49 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from server.domain.run import Run, RunStatus, StepRun
+from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.domain.tenant import SYSTEM_TENANT, ApiKey, TenantState
-from server.store.port import ControlStore, OutboxEntry, QueueState, StoreBusy
+from server.mirror_rows import Row, key_row, queue_row, run_row, step_row
+from server.store.port import ControlStore, Flush, OutboxEntry, OutboxKind, StoreBusy
+from server.tasks import end_tasks
 from server.warehouse.port import Warehouse, WarehouseError
 
 _BATCH = 1_000
 # Tenants whose tables are written at a time.
-_TENANTS_AT_ONCE = 8
+_TENANTS_AT_ONCE = 32
 # Bytes of rows in one statement; BigQuery takes 10 MB for everything.
 _STATEMENT_BYTES = 4_000_000
-# How long writing one tenant's tables may take before the others go on without it.
-_TENANT_SECONDS = 20.0
-# How long a worker has the tables of a tenant to itself; those of one that died are taken over after it.
-_LEASE_SECONDS = 35.0
+# How long a worker has the tables of a tenant to itself; it is renewed while it writes them.
+_LEASE_SECONDS = 30.0
 _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _REPAIRABLE = {"TABLE_NOT_FOUND", "SCHEMA_MISMATCH", "INVALID_ROWS"}
+# When the run of a row was accepted: never changes, and is what the tables of runs are partitioned by.
+_CREATED_AT = "created_at"
+_KEYS = {
+    "x_meta_pipeline_runs": ("pipeline_logging_id",),
+    "x_meta_pipeline_queue": ("pipeline_logging_id",),
+    "x_meta_step_logs": ("pipeline_logging_id", "step_id"),
+    "x_meta_api_keys": ("key_id",),
+}
 
 logger = logging.getLogger(__name__)
 
-Row = dict[str, Any]
+Tables = Mapping[str, list[Row]]
+"""Rows by the table that they belong to."""
+
+
+class _Postpone(Exception):
+    """A tenant's tables cannot be written now."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        self.message = message
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +87,7 @@ class Mirror:
         self._worker_id = worker_id
         self._store = store
         self._warehouse = warehouse
-        self._project = project
-        self._leased: dict[str, float] = {}
-        """Until when this worker has the tables of a tenant, at least, on the event loop's clock."""
+        self._project_id = project
         self._specs = tables
         """What the x_meta_ tables look like: a lost table is made again, and an older one gets its new columns."""
         self._postponed: dict[str, _Postponed] = {}
@@ -77,17 +95,26 @@ class Mirror:
         self._resting: dict[str, float] = {}
         """Until when the tables of a tenant are left alone, on the event loop's clock."""
         self._places = asyncio.Semaphore(_TENANTS_AT_ONCE)
+        self._flushing: dict[str, asyncio.Task[None]] = {}
+        """The tenants whose tables are being written, or wait for a place."""
+        self._unused: dict[str, int] = {}
+        """The number of a tenant's last flush, if that ended before it wrote anything."""
 
     async def run(self) -> None:
         """Follow the outbox. A tenant whose tables cannot be written waits, and delays no other."""
-        while True:
-            seen = self._store.version
-            try:
-                if await self.flush():
-                    continue
-            except StoreBusy:
-                logger.warning("The control store did not answer; the mirror tries again")
-            await self._store.wait_for_change(seen, _IDLE_SECONDS)
+        try:
+            while True:
+                seen = self._store.version
+                try:
+                    begun = await self._begin(last=False)
+                except StoreBusy:
+                    logger.warning("The control store did not answer; the mirror tries again")
+                    begun = []
+                if not begun:
+                    await self._store.wait_for_change(seen, _IDLE_SECONDS)
+        finally:
+            if self._flushing:
+                await end_tasks(list(self._flushing.values()))
 
     async def finish(self) -> None:
         """Project all that is left, also what was postponed, as far as it can be written now.
@@ -99,89 +126,127 @@ class Mirror:
             async with asyncio.timeout(_FINISH_SECONDS):
                 while await self.flush(last=True):
                     pass
-        self._leased.clear()
         with suppress(StoreBusy):
             await self._store.release_mirrors(self._worker_id)
 
     async def flush(self, *, last: bool = False) -> bool:
         """Project one batch; False when nothing was there to do. The `last` one waits for no interval and no retry."""
+        begun = await self._begin(last=last)
+        try:
+            if begun:
+                await asyncio.wait(begun)
+        finally:
+            if any(not task.done() for task in begun):
+                await end_tasks(begun)
+        return bool(begun)
+
+    async def _begin(self, *, last: bool) -> "list[asyncio.Task[None]]":
+        """Begin to write the tables of the tenants that the oldest entries are about."""
         now = asyncio.get_running_loop().time()
         waiting = [tenant for tenant, postponed in self._postponed.items() if last or now < postponed.until]
         self._resting = {tenant: until for tenant, until in self._resting.items() if now < until}
         resting = () if last else tuple(self._resting)
-        entries = await self._store.outbox(skip=[*waiting, *resting], limit=_BATCH)
+        entries = await self._store.outbox(skip=[*waiting, *resting, *self._flushing], limit=_BATCH)
         by_tenant = defaultdict[str, list[OutboxEntry]](list)
         for entry in entries:
             by_tenant[entry.tenant_id].append(entry)
-        await asyncio.gather(*(self._flush_tenant(tenant_id, own) for tenant_id, own in by_tenant.items()))
-        return bool(entries)
+        for tenant_id, own in by_tenant.items():
+            self._flushing[tenant_id] = asyncio.create_task(self._flush_tenant(tenant_id, own))
+        return [self._flushing[tenant_id] for tenant_id in by_tenant]
 
     async def _flush_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
-        async with self._places:
-            if not await self._lease(tenant_id) or not await self._project_tenant(tenant_id, entries):
-                return
+        try:
+            async with self._places:
+                await self._write_tenant(tenant_id, entries)
             self._postponed.pop(tenant_id, None)
             self._resting[tenant_id] = asyncio.get_running_loop().time() + self._tenant_interval
-            try:
-                await self._store.acknowledge(self._worker_id, entries)
-            except StoreBusy:
-                self._postpone(tenant_id, "STORE_BUSY", "the control store did not answer")
-
-    async def _lease(self, tenant_id: str) -> bool:
-        """Whether this worker has the tenant's tables to itself for longer than it may take to write them."""
-        now = asyncio.get_running_loop().time()
-        if self._leased.get(tenant_id, 0.0) >= now + _TENANT_SECONDS:
-            return True
-        try:
-            if await self._store.lease_mirror(tenant_id, self._worker_id, lease_seconds=_LEASE_SECONDS):
-                self._leased[tenant_id] = now + _LEASE_SECONDS
-                return True
-            self._postpone(tenant_id, "LEASED", "another worker writes its tables")
+        except _Postpone as error:
+            self._postpone(tenant_id, error.reason, error.message)
         except StoreBusy:
             self._postpone(tenant_id, "STORE_BUSY", "the control store did not answer")
-        return False
-
-    async def _project_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> bool:
-        """Write a tenant's rows; False when its tables cannot be written now."""
-        if tenant_id == SYSTEM_TENANT:
-            # Runs of the system belong to no tenant's dataset; the control store alone has them.
-            return True
-        try:
-            tenant = await self._store.get_tenant(tenant_id)
-            if tenant is not None and tenant.state is TenantState.ONBOARDING:
-                # Its dataset may yet turn out to be somebody else's.
-                self._postpone(tenant_id, "ONBOARDING", "it is being onboarded")
-                return False
-            async with asyncio.timeout(_TENANT_SECONDS):
-                await self._write_tables(tenant_id, await self._tables(tenant_id, entries))
-        except StoreBusy:
-            self._postpone(tenant_id, "STORE_BUSY", "the control store did not answer")
-        except TimeoutError:
-            self._postpone(tenant_id, "WAREHOUSE_SLOW", f"its tables took longer than {_TENANT_SECONDS:g} s")
         except WarehouseError as error:
             self._postpone(tenant_id, error.reason, error.message)
         except Exception as error:
             # One tenant's record must not end the mirror of all.
             logger.exception("The mirror failed on a tenant's record", extra={"tenant_id": tenant_id})
             self._postpone(tenant_id, type(error).__name__, "see the traceback before")
-        else:
-            return True
-        return False
+        finally:
+            del self._flushing[tenant_id]
 
-    async def _write_tables(self, tenant_id: str, tables: Iterable[tuple[str, tuple[str, ...], list[Row]]]) -> None:
-        """One after the other: the tables of one tenant have one writer."""
-        for table, keys, rows in tables:
-            for part in _parts(rows):
-                await self._upsert(DatasetRef(self._project, tenant_id).table(table), keys, part)
-
-    async def _upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Row]) -> None:
+    async def _write_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
+        tenant = await self._store.get_tenant(tenant_id)
+        if tenant is not None and tenant.state is TenantState.ONBOARDING:
+            # Its dataset may yet turn out to be somebody else's.
+            raise _Postpone("ONBOARDING", "it is being onboarded")
+        flush = await self._store.begin_flush(
+            tenant_id, self._worker_id, lease_seconds=_LEASE_SECONDS, unused=self._unused.pop(tenant_id, 0)
+        )
+        if flush is None:
+            raise _Postpone("LEASED", "another worker writes its tables")
+        keeping = asyncio.create_task(self._keep(flush))
         try:
-            await self._warehouse.upsert(table, keys, rows)
+            await self._copy(flush, entries)
+        finally:
+            await end_tasks([keeping])
+
+    async def _keep(self, flush: Flush) -> None:
+        """Keep the tables while they are written. Whoever takes them all the same settles what is under way."""
+        while True:
+            await asyncio.sleep(_LEASE_SECONDS / 3)
+            with suppress(StoreBusy):
+                await self._store.keep_flush(flush, lease_seconds=_LEASE_SECONDS)
+
+    async def _copy(self, flush: Flush, entries: Sequence[OutboxEntry]) -> None:
+        """Write the rows that the entries are about, and remove the entries whose rows are written."""
+        # Runs of the system belong to no tenant's dataset; the control store alone has them.
+        tables = {} if flush.tenant_id == SYSTEM_TENANT else await self._tables(flush.tenant_id, entries)
+        if tables:
+            await self._settle_earlier(flush)
+        failures = {}
+        written = await asyncio.gather(
+            *(self._write(flush, table, rows) for group in tables.values() for table, rows in group.items()),
+            return_exceptions=True,
+        )
+        names = [(kind, table) for kind, group in tables.items() for table in group]
+        for (kind, _), failure in zip(names, written, strict=True):
+            if isinstance(failure, BaseException):
+                failures[kind] = failure
+        done = [entry.number for entry in entries if entry.kind not in failures]
+        await self._store.acknowledge(flush, done, settled=not failures)
+        for failure in failures.values():
+            raise failure
+
+    async def _settle_earlier(self, flush: Flush) -> None:
+        """See to it that nothing of earlier flushes is under way. Raises _Postpone when that is not known."""
+        own = DatasetRef(self._project_id, flush.tenant_id)
+        for number in range(flush.settled + 1, flush.number):
+            for table in _KEYS:
+                part = 0
+                while True:
+                    settled = await self._warehouse.settle(_job_id(flush.tenant_id, table, number, part), own)
+                    if settled.state is EffectState.UNKNOWN:
+                        self._unused[flush.tenant_id] = flush.number
+                        raise _Postpone("NOT_SETTLED", "an earlier write of its tables has not ended")
+                    if settled.state is EffectState.STOPPED:
+                        # Whoever was at it begins none of the parts behind it.
+                        break
+                    part += 1
+
+    async def _write(self, flush: Flush, table: str, rows: Sequence[Row]) -> None:
+        """One statement after the other: a table has one writer."""
+        ref = DatasetRef(self._project_id, flush.tenant_id).table(table)
+        for number, part in enumerate(_parts(rows)):
+            await self._upsert(ref, part, _job_id(flush.tenant_id, table, flush.number, number))
+
+    async def _upsert(self, table: TableRef, rows: Sequence[Row], job_id: str) -> None:
+        fixed = _CREATED_AT if self._specs[table.table].time_partitioning else None
+        try:
+            await self._warehouse.upsert(table, _KEYS[table.table], rows, job_id=job_id, fixed=fixed)
         except WarehouseError as error:
             if error.reason not in _REPAIRABLE:
                 raise
             await self._warehouse.ensure_table(table, self._specs[table.table])
-            await self._warehouse.upsert(table, keys, rows)
+            await self._warehouse.upsert(table, _KEYS[table.table], rows, job_id=job_id, fixed=fixed)
 
     def _postpone(self, tenant_id: str, reason: str, message: str) -> None:
         earlier = self._postponed.get(tenant_id)
@@ -191,10 +256,9 @@ class Mirror:
             logger.log(level, "The mirror postpones a tenant: %s", message, extra={"tenant_id": tenant_id})
         self._postponed[tenant_id] = _Postponed(asyncio.get_running_loop().time() + pause, pause, reason)
 
-    async def _tables(
-        self, tenant_id: str, entries: Iterable[OutboxEntry]
-    ) -> list[tuple[str, tuple[str, ...], list[Row]]]:
-        keys = defaultdict[str, set[str]](set)
+    async def _tables(self, tenant_id: str, entries: Iterable[OutboxEntry]) -> dict[OutboxKind, Tables]:
+        """The rows by the kind of the entries that are about them; nothing for records that are gone."""
+        keys = defaultdict[OutboxKind, set[str]](set)
         for entry in entries:
             keys[entry.kind].add(entry.key)
         step_keys = {tuple(key.split("/", 1)) for key in keys["step"]}
@@ -207,17 +271,24 @@ class Mirror:
             if (state.run.pipeline_logging_id, step.step_id) in step_keys
         ]
         api_keys = [key_row(key) for key in await self._changed_keys(tenant_id, keys["api_key"])]
-        return [
-            ("x_meta_pipeline_runs", ("pipeline_logging_id",), [run_row(state.run) for state in runs]),
-            ("x_meta_step_logs", ("pipeline_logging_id", "step_id"), steps),
-            ("x_meta_pipeline_queue", ("pipeline_logging_id",), [queue_row(state) for state in runs]),
-            ("x_meta_api_keys", ("key_id",), api_keys),
-        ]
+        found: dict[OutboxKind, Tables] = {
+            "run": {
+                "x_meta_pipeline_runs": [run_row(state.run) for state in runs],
+                "x_meta_pipeline_queue": [queue_row(state) for state in runs],
+            },
+            "step": {"x_meta_step_logs": steps},
+            "api_key": {"x_meta_api_keys": api_keys},
+        }
+        return {kind: tables for kind, tables in found.items() if any(tables.values())}
 
     async def _changed_keys(self, tenant_id: str, key_ids: set[str]) -> list[ApiKey]:
         if not key_ids:
             return []
         return [key for key in await self._store.tenant_keys(tenant_id) if key.key_id in key_ids]
+
+
+def _job_id(tenant_id: str, table: str, flush: int, part: int) -> str:
+    return f"convergence-mirror-{tenant_id}-{table}-{flush}-{part}"
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -233,78 +304,3 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
         size += length
     if part:
         yield part
-
-
-def run_row(run: Run) -> Row:
-    """A row of x_meta_pipeline_runs."""
-    return {
-        "pipeline_logging_id": run.pipeline_logging_id,
-        "tenant_id": run.tenant_id,
-        "pipeline_id": run.pipeline_id,
-        "provider": run.name.provider,
-        "domain": run.name.domain,
-        "template_name": run.name.template_name,
-        "status": run.status.value,
-        "trigger": run.trigger.value,
-        "date": run.date,
-        "variables": run.variables,
-        "created_at": _iso(run.created_at),
-        "started_at": _iso(run.started_at),
-        "finished_at": _iso(run.finished_at),
-        "duration_seconds": _seconds(run.started_at, run.finished_at),
-        "error_message": run.error_message or None,
-        "rows_processed": run.rows_processed,
-        "config_hash": run.config_hash,
-    }
-
-
-def step_row(run: Run, step: StepRun) -> Row:
-    """A row of x_meta_step_logs."""
-    return {
-        "pipeline_logging_id": run.pipeline_logging_id,
-        "tenant_id": run.tenant_id,
-        "pipeline_id": run.pipeline_id,
-        "step_id": step.step_id,
-        "step_name": step.name or None,
-        "ps_type": step.ps_type,
-        "status": step.status.value,
-        "attempt": step.attempt,
-        "rows_processed": step.rows_processed,
-        "started_at": _iso(step.started_at),
-        "finished_at": _iso(step.finished_at),
-        "duration_seconds": _seconds(step.started_at, step.finished_at),
-        "error_message": step.error_message or None,
-        "details": step.details,
-        "bytes_processed": step.bytes_processed,
-        "bytes_billed": step.bytes_billed,
-        "slot_milliseconds": step.slot_milliseconds,
-    }
-
-
-def queue_row(state: QueueState) -> Row:
-    """A row of x_meta_pipeline_queue."""
-    run = state.run
-    return {
-        "pipeline_logging_id": run.pipeline_logging_id,
-        "tenant_id": run.tenant_id,
-        "pipeline_id": run.pipeline_id,
-        "status": "DONE" if run.status.is_terminal else "WAITING" if run.status is RunStatus.PENDING else "CLAIMED",
-        "created_at": _iso(run.created_at),
-        "claimed_at": _iso(run.started_at),
-        "worker_id": state.worker_id or None,
-        "finished_at": _iso(run.finished_at),
-    }
-
-
-def key_row(key: ApiKey) -> Row:
-    """A row of x_meta_api_keys: nothing from which the secret could be guessed."""
-    row: Mapping[str, Any] = key.model_dump(mode="json", exclude={"digest"})
-    return {**row, "prefix": f"cvg_{key.key_id}", "status": "REVOKED" if key.revoked_at else "ACTIVE"}
-
-
-def _iso(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    return None if start is None or end is None else (end - start).total_seconds()

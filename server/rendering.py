@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
 from server.domain.sql_template import render_sql, sql_names
-from server.domain.variables import names_in, render_text
+from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
 from server.pipeline_files.places import field_path
 from server.pipeline_files.yaml_source import Path
@@ -61,6 +61,11 @@ def templates(settings: object, path: Path = (), *, is_sql: bool = False) -> Ite
     elif isinstance(settings, list):
         for index, value in enumerate(settings):
             yield from templates(value, (*path, index), is_sql=is_sql)
+
+
+def late_names(step: StepSnapshot) -> set[str]:
+    """The variables in the step's settings that are known only when its turn comes."""
+    return {name for template in templates(step.settings) for name in template.names} & LATE_NAMES
 
 
 def with_strings(settings: Any, texts: Mapping[Path, str], path: Path = ()) -> Any:

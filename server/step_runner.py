@@ -120,11 +120,11 @@ class StepRunner:
     async def conclude(self, attempt: "Attempt", result: StepResult) -> StepResult:
         """The result with the attempt's writes; those whose end is not known are stopped, and asked about."""
         journal = attempt.journal
-        effects = await settle(self._warehouse, attempt.own, journal.effects)
+        await journal.settle(self._warehouse, attempt.own)
         error = result.error
-        if result.status in {StepStatus.CANCELLED, StepStatus.TIMED_OUT} and (words := told(effects)):
+        if result.status in {StepStatus.CANCELLED, StepStatus.TIMED_OUT} and (words := told(journal.effects)):
             error = f"{error}; {words}"
-        return replace(result, error=error, effects=effects, usage=journal.usage)
+        return replace(result, error=error, effects=journal.effects, usage=journal.usage)
 
     async def settled(self, claim: Claim, step: StepRun) -> tuple[Effect, ...]:
         """The writes of a step that will not be tried again; an earlier worker may have begun one and been lost."""

@@ -3,13 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
 from server.domain.faults import Refused, refuse
+from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.effects import EffectJournal
 from server.store.port import ControlStore
@@ -17,6 +18,7 @@ from server.threads import in_own_thread
 from server.warehouse.port import (
     JobOutcome,
     MayRead,
+    Settled,
     Warehouse,
     WarehouseError,
     WriteEffect,
@@ -26,7 +28,8 @@ from server.warehouse.port import (
 from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, covers, judge, judge_table, read_query
 
 METADATA_PREFIX = "x_meta_"
-_TRANSIENT = {"WAREHOUSE_BUSY", "WAREHOUSE_FAILED"}
+# Errors after which the write may have been committed: the end of the attempt asks.
+_UNDECIDED = {"WAREHOUSE_BUSY", "WAREHOUSE_FAILED", "JOB_ID_REUSED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +156,26 @@ class TenantWarehouse:
     async def _carry_out(self, write: _Write) -> JobOutcome:
         if self._journal is None:
             raise WarehouseError("PLANNING", "a plan changes nothing")
-        await self._journal.begin(write.effect)
-        try:
-            outcome = await self._warehouse.write(write.effect)
-        except WarehouseError as error:
-            if error.reason not in _TRANSIENT:
-                self._journal.end(write.effect, None)
-            raise _with_limit(error, write.limit_of) from None
-        except Refused:
-            self._journal.end(write.effect, None)
-            raise
-        self._journal.end(write.effect, outcome)
-        return outcome
+        effect = write.effect
+        while True:
+            await self._journal.begin(effect)
+            # Whoever has ended the attempt in the meantime has settled what was recorded until now.
+            self._require_open()
+            try:
+                outcome = await self._warehouse.write(effect)
+            except WarehouseError as error:
+                if error.reason == "EFFECT_SEALED":
+                    # By an earlier attempt, or by a worker that has the run now: then the lease is lost.
+                    effect = replace(effect, seals=effect.seals + 1)
+                    continue
+                if error.reason not in _UNDECIDED:
+                    self._journal.end(effect.job_id, Settled(EffectState.STOPPED))
+                raise _with_limit(error, write.limit_of) from None
+            except Refused:
+                self._journal.end(effect.job_id, Settled(EffectState.STOPPED))
+                raise
+            self._journal.end(effect.job_id, Settled(EffectState.COMMITTED, outcome))
+            return outcome
 
     async def query(self, sql: str, *, max_rows: int = 1_000) -> list[dict[str, Any]]:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""

@@ -127,6 +127,8 @@ class StepRun(Record):
     """The step succeeded and has something to warn of."""
     effects: tuple[Effect, ...] = ()
     """Its writes, of all attempts."""
+    late_variables: dict[str, str] = Field(default_factory=dict)
+    """What its settings use of the steps before it, as they were at its first attempt: each attempt says the same."""
     inherited: tuple[Effect, ...] = ()
     """In a run that retries another one: the writes of this step there, which must not be repeated."""
     bytes_processed: int = 0

@@ -166,6 +166,17 @@ class OutboxEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Flush:
+    """One worker's turn to write the x_meta_ tables of a tenant."""
+
+    tenant_id: str
+    number: int
+    """1, 2, 3 ... for the tenant, whichever worker it is."""
+    settled: int
+    """Nothing is under way any more of what the flushes up to this one have written."""
+
+
+@dataclass(frozen=True, slots=True)
 class QueueState:
     """A run with its steps, and who has it."""
 
@@ -381,19 +392,27 @@ class ControlStore(Protocol):
         """The oldest entries, without those of the tenants in `skip`."""
         ...
 
-    async def lease_mirror(self, tenant_id: str, worker_id: str, *, lease_seconds: float) -> bool:
-        """Have the tenant's tables to this worker, or have them longer; False while another worker has them."""
+    async def begin_flush(
+        self, tenant_id: str, worker_id: str, *, lease_seconds: float, unused: int = 0
+    ) -> Flush | None:
+        """Have the tenant's tables to this worker for a while; None while another worker has them.
+
+        `unused` is the number of a flush of this worker's that has written nothing, and is given again.
+        """
+        ...
+
+    async def keep_flush(self, flush: Flush, *, lease_seconds: float) -> bool:
+        """Have the tables longer; False when another flush has begun."""
         ...
 
     async def release_mirrors(self, worker_id: str) -> None:
         """Let other workers have the tables that this one has."""
         ...
 
-    async def acknowledge(self, worker_id: str, entries: Collection[OutboxEntry]) -> None:
-        """Remove entries whose projection is done.
+    async def acknowledge(self, flush: Flush, numbers: Collection[int], *, settled: bool) -> None:
+        """Remove entries that the flush has projected; none when another flush of the tenant has begun.
 
-        Those of tenants whose tables the worker has lost meanwhile are entered anew: it may have written an older state
-        over a newer one.
+        `settled`: nothing that this flush and those before it wrote is under way any more.
         """
         ...
 

@@ -28,8 +28,8 @@ class WarehouseError(Exception):
 
     `reason` is UPPER_SNAKE. Of the query: INVALID_QUERY, UNSUPPORTED_SQL, TABLE_NOT_FOUND, DATASET_NOT_FOUND,
     ACCESS_DENIED, BYTES_BILLED_LIMIT. Of the write: SCHEMA_MISMATCH, REQUIRED_FIELD_IS_NULL, ROWS_OUTSIDE_PARTITION,
-    KEY_NOT_UNIQUE, INVALID_ROWS, JOB_ID_REUSED. Of the moment, so that another try may succeed: WAREHOUSE_BUSY,
-    WAREHOUSE_FAILED.
+    KEY_NOT_UNIQUE, INVALID_ROWS, JOB_ID_REUSED, EFFECT_SEALED. Of the moment, so that another try may succeed:
+    WAREHOUSE_BUSY, WAREHOUSE_FAILED.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -73,6 +73,9 @@ class WriteEffect:
     labels: Mapping[str, str] = field(default_factory=dict)
     maximum_bytes_billed: int | None = None
     """Refuse to process more than this."""
+    seals: int = 0
+    """How often it may have been settled and still be begun. Whoever settles an effect seals it against those who were
+    about to begin it; whoever knows of that and has the right to begin it anew says so with one more."""
     may_read: MayRead = anything
 
 
@@ -91,6 +94,15 @@ class JobOutcome:
     slot_milliseconds: int = 0
     adopted: bool = False
     """True when the effect had been committed before and was not repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of an effect."""
+
+    state: EffectState
+    outcome: JobOutcome | None = None
+    """What it did when it was committed; what it was billed for when it was stopped while it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +190,8 @@ class Warehouse(Protocol):
         Raises:
             WarehouseError: SCHEMA_MISMATCH listing every difference, REQUIRED_FIELD_IS_NULL, ROWS_OUTSIDE_PARTITION,
                 KEY_NOT_UNIQUE, INVALID_QUERY ...; nothing was written then. JOB_ID_REUSED when the job id was that of
-                another effect. Whatever `effect.may_read` raises.
+                another effect. EFFECT_SEALED when it was settled more often than `effect.seals`. Whatever
+                `effect.may_read` raises.
         """
         ...
 
@@ -190,16 +203,29 @@ class Warehouse(Protocol):
         """
         ...
 
-    async def settle(self, job_id: str, dataset: DatasetRef) -> EffectState:
+    async def settle(self, job_id: str, dataset: DatasetRef) -> Settled:
         """Stop the effect of that id, begun by this process or an earlier one, and tell what became of it.
 
-        `dataset` is that of its destination. An effect that was never begun is STOPPED.
+        `dataset` is that of its destination. An effect that was never begun is STOPPED. One that is STOPPED is sealed
+        as well: whoever was about to begin it, in whatever process, is refused.
         """
         ...
 
-    async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    async def upsert(
+        self,
+        table: TableRef,
+        keys: Sequence[str],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        job_id: str | None = None,
+        fixed: str | None = None,
+    ) -> None:
         """Insert rows, replacing those with the same key; atomic and repeatable. Values are JSON-able; absent columns
-        become NULL."""
+        become NULL.
+
+        With a `job_id` the upsert can be settled like an effect. `fixed` names a column whose value for a key never
+        changes and is given in every row: where the table is partitioned by it, only those partitions are looked at.
+        """
         ...
 
     async def query(

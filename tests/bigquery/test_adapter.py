@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from server.domain.schema import DatasetRef
 from server.warehouse.bigquery import BigQueryWarehouse
+from server.warehouse.bigquery.calls import CONNECTIONS
 from server.warehouse.bigquery.credentials import service_account_credentials
 from server.warehouse.port import WarehouseError
 from tests.bigquery.conftest import OWN
@@ -120,7 +121,7 @@ async def test_hundreds_of_jobs_take_a_few_threads(warehouse: BigQueryWarehouse,
         while len(jobs) < 300:
             await asyncio.sleep(0.05)
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("bigquery")]
-    assert len(threads) <= 10
+    assert len(threads) <= CONNECTIONS
     status |= {"state": "DONE", "errorResult": {"reason": "stopped", "message": "Job was cancelled."}}
     ended = await asyncio.gather(*work, return_exceptions=True)
     assert {error.reason for error in ended if isinstance(error, WarehouseError)} == {"JOB_STOPPED"}

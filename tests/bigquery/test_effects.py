@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from google.auth.exceptions import RefreshError, TransportError
 
 from server.domain.run import EffectState
 from server.domain.schema import TableRef
 from server.warehouse.bigquery import BigQueryWarehouse
+from server.warehouse.bigquery.errors import is_transient
 from server.warehouse.port import WarehouseError, WriteEffect
 from tests.bigquery import faults
 from tests.bigquery.conftest import OWN
@@ -132,7 +134,12 @@ async def test_a_limit_of_bytes_is_sent_and_its_refusal_understood(warehouse: Bi
     "error",
     [
         {"reason": "backendError", "message": "Error encountered during execution. Retrying may solve the problem."},
-        {"reason": "jobRateLimitExceeded", "message": "Too many DML statements outstanding against table"},
+        {"reason": "jobRateLimitExceeded", "message": "Exceeded rate limits: too many table update operations"},
+        {
+            "reason": "resourcesExceeded",
+            "message": "Resources exceeded during query execution: Too many DML statements outstanding against table "
+            "p:d.t, limit is 20.",
+        },
         {"reason": "invalidQuery", "message": "Could not serialize access to table t due to concurrent update"},
     ],
 )
@@ -180,7 +187,7 @@ async def test_a_running_job_is_stopped_and_its_outcome_known(warehouse: BigQuer
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert await warehouse.settle(endless.job_id, OWN) is EffectState.STOPPED
+    assert (await warehouse.settle(endless.job_id, OWN)).state is EffectState.STOPPED
     assert len(proxy.sent("POST .*/cancel$")) == 1
     assert await rows(warehouse) == []
 
@@ -195,7 +202,7 @@ async def test_a_write_that_committed_before_it_could_be_stopped_is_told(
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert await warehouse.settle(ONE_ROW.job_id, OWN) is EffectState.COMMITTED
+    assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.COMMITTED
     hold.go_on.set()
     assert await rows(warehouse) == [("BigQuery", 2)]
 
@@ -212,7 +219,7 @@ async def test_a_write_that_was_settled_cannot_begin_any_more(warehouse: BigQuer
     late = asyncio.create_task(warehouse.write(ONE_ROW))
     await hold.reached.wait()
     late.cancel()
-    assert await warehouse.settle(ONE_ROW.job_id, OWN) is EffectState.STOPPED
+    assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.STOPPED
     hold.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await late
@@ -220,10 +227,113 @@ async def test_a_write_that_was_settled_cannot_begin_any_more(warehouse: BigQuer
     assert await rows(warehouse) == []
 
 
+async def test_a_write_that_was_settled_while_its_start_was_on_the_way_is_refused(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    """Nobody has told its worker, which stood still."""
+    hold = faults.Hold()
+    proxy.fail(JOBS, hold, nth=2)
+    late = asyncio.create_task(warehouse.write(ONE_ROW))
+    await hold.reached.wait()
+    assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.STOPPED
+    hold.go_on.set()
+    with pytest.raises(WarehouseError) as refused:
+        await late
+    assert refused.value.reason == "EFFECT_SEALED"
+    assert await rows(warehouse) == []
+
+
+async def test_a_settled_write_begins_anew_only_for_those_who_know(warehouse: BigQueryWarehouse) -> None:
+    for _ in range(2):
+        assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.STOPPED
+    for seals in (0, 1):
+        with pytest.raises(WarehouseError) as refused:
+            await warehouse.write(replace(ONE_ROW, seals=seals))
+        assert refused.value.reason == "EFFECT_SEALED"
+    assert (await warehouse.write(replace(ONE_ROW, seals=2))).rows_written == 1
+    assert await rows(warehouse) == [("BigQuery", 2)]
+
+
+async def test_a_stopped_job_seals_its_effect(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    endless = replace(ONE_ROW, sql=ENDLESS)
+    work = asyncio.create_task(warehouse.write(endless))
+    await request(proxy, JOB, 2)
+    work.cancel()
+    await asyncio.wait([work])
+    await warehouse.settle(endless.job_id, OWN)
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.write(endless)
+    assert refused.value.reason == "EFFECT_SEALED"
+
+
+async def test_a_query_that_failed_for_a_moments_reason_is_run_again(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    error = {"reason": "backendError", "message": "Error encountered during execution."}
+    proxy.fail(JOBS, job(state="DONE", errorResult=error), nth=2)
+    found = await warehouse.query("SELECT 1 AS n", default_dataset=OWN)
+    assert found.rows == ((1,),)
+
+
+async def test_a_query_that_is_cancelled_at_its_start_is_stopped(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    hold = faults.Hold(forwarded=True)
+    proxy.fail(JOBS, hold, nth=2)
+    asking = asyncio.create_task(warehouse.query("SELECT 1 AS n", default_dataset=OWN))
+    await hold.reached.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    hold.go_on.set()
+    assert len(proxy.sent("POST .*/cancel$")) == 1
+
+
+def test_a_token_that_cannot_be_had_for_a_moment_is_asked_for_again() -> None:
+    lost = RefreshError("the metadata server is starting")
+    lost.__cause__ = TransportError("connection refused")
+    assert is_transient(RefreshError("internal failure", retryable=True))
+    assert is_transient(lost)
+    assert not is_transient(RefreshError("invalid_grant"))
+
+
+async def test_what_a_committed_write_did_is_told_by_settling_it(warehouse: BigQueryWarehouse) -> None:
+    await warehouse.write(ONE_ROW)
+    settled = await warehouse.settle(ONE_ROW.job_id, OWN)
+    assert settled.outcome is not None
+    assert (settled.outcome.job_id, settled.outcome.rows_written) == ("job-1-try1", 1)
+
+
+async def test_rows_are_checked_where_they_are_written(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    """BigQuery may judge conditions in any order, so that a check among them could meet rows that are filtered out."""
+    required = spec(column("service", "STRING", "REQUIRED"), column("cost", "INT64"))
+    await warehouse.write(replace(ONE_ROW, spec=required))
+    (sent,) = [sent for sent in proxy.sent(JOBS) if not sent.body["configuration"].get("dryRun")]
+    written = sent.body["configuration"]["query"]["query"]
+    assert "ERROR(" in written.split("FROM (", 1)[0]
+    assert " WHERE " not in written
+
+
+@pytest.mark.parametrize(
+    ("mode", "same"),
+    [("REQUIRED", "T.`service` = S.`service`"), ("NULLABLE", "(T.`service` = S.`service` OR (T.`service` IS NULL")],
+)
+async def test_keys_are_compared_as_bigquery_can_join(
+    warehouse: BigQueryWarehouse, proxy: Proxy, mode: str, same: str
+) -> None:
+    keyed = spec(column("service", "STRING", mode), column("cost", "INT64"))
+    for cost in (1, 2):
+        sql = f"SELECT 'BigQuery' AS service, {cost} AS cost"
+        await warehouse.write(
+            replace(ONE_ROW, job_id=f"job-{cost}", sql=sql, spec=keyed, mode="merge", merge_keys=("service",))
+        )
+    assert await rows(warehouse) == [("BigQuery", 2)]
+    merges = [sent.body["configuration"]["query"]["query"] for sent in proxy.sent(JOBS)]
+    assert all(f"ON {same}" in merge for merge in merges if merge.startswith("MERGE"))
+
+
 async def test_an_outcome_that_bigquery_does_not_tell_is_unknown(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
     await warehouse.write(ONE_ROW)
     proxy.fail(JOB, faults.answer(403, "accessDenied", "not now"))
-    assert await warehouse.settle(ONE_ROW.job_id, OWN) is EffectState.UNKNOWN
+    assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.UNKNOWN
 
 
 async def test_an_id_is_one_effects_only(warehouse: BigQueryWarehouse) -> None:

@@ -62,8 +62,9 @@ class TestAccept:
             ("step", f"{run.pipeline_logging_id}/load"),
         ]
         assert await store.outbox(skip=("acme_corp",), limit=10) == []
-        assert await store.lease_mirror("acme_corp", "w1", lease_seconds=30)
-        await store.acknowledge("w1", entries[:2])
+        flush = await store.begin_flush("acme_corp", "w1", lease_seconds=30)
+        assert flush is not None
+        await store.acknowledge(flush, [entry.number for entry in entries[:2]], settled=True)
         assert [entry.number for entry in await store.outbox(skip=(), limit=10)] == [entries[2].number]
 
     async def test_the_same_request_gives_the_same_run(self, store: SqlStore) -> None:

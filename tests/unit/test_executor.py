@@ -25,6 +25,7 @@ from server.store.port import Claim, StepEnd
 from server.store.sql.store import SqlStore
 from server.store.sqlite import open_sqlite
 from server.warehouse.embedded import EmbeddedWarehouse
+from server.warehouse.port import WarehouseError
 from tests.store.records import PLANS, new_run
 
 PROJECT = "gac-prod-471220"
@@ -441,3 +442,89 @@ async def test_what_a_step_reads_is_on_its_record(workshop: Workshop) -> None:
     step = run.steps[0]
     assert [effect.bytes_processed for effect in step.effects] == [0, 800]
     assert (step.bytes_processed, step.bytes_billed) == (1_600, 1_600)
+
+
+async def test_what_an_attempt_adopts_is_counted_once(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        await context["warehouse"].write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
+        await context["warehouse"].write_query("SELECT n FROM source", "copy")
+        if context["attempt"] < 3:
+            raise ProcessorError("not yet")
+        return {"status": "SUCCESS"}
+
+    run = await workshop.run(execute, attempts=3)
+    assert run.status is RunStatus.SUCCESS
+    assert run.steps[0].bytes_processed == 800
+
+
+async def test_a_write_whose_id_was_another_ones_is_not_forgotten(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        await context["warehouse"].write_query(f"SELECT {context['attempt']} AS n", "rows_of_act")
+        raise ProcessorError("not yet")
+
+    run = await workshop.run(execute, attempts=2)
+    assert run.status is RunStatus.FAILED
+    assert "stands for one effect" in run.error_message
+    assert [(effect.state, effect.rows_written) for effect in run.steps[0].effects] == [(EffectState.COMMITTED, 1)]
+    assert await workshop.rows("rows_of_act") == [(1,)]
+
+
+async def test_a_write_that_the_processor_leaves_behind_does_not_happen(workshop: Workshop) -> None:
+    """The store is slow in recording it, so that the attempt has ended when it would begin."""
+    writing: asyncio.Task[Any] | None = None
+    slow = SlowStore(workshop.store)
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        nonlocal writing
+        writing = asyncio.create_task(context["warehouse"].write_query("SELECT 1 AS n", "rows_of_act"))
+        await slow.recording.wait()
+        raise ProcessorError("something else failed")
+
+    workshop.processor("act", execute)
+    claim = await workshop.claim("act")
+    workshop.store, store = slow, workshop.store  # type: ignore[assignment]
+    run = await workshop.execution(claim).run()
+    workshop.store = store
+    assert run.steps[0].status is StepStatus.FAILED
+    assert [effect.state for effect in run.steps[0].effects] == [EffectState.STOPPED]
+    slow.go_on.set()
+    assert writing is not None
+    await asyncio.wait([writing])
+    assert isinstance(writing.exception(), WarehouseError)
+    assert await workshop.warehouse.list_tables(OWN) == []
+
+
+class SlowStore:
+    """The store, with one method that takes its time."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self.recording = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def record_effects(self, *arguments: Any) -> None:
+        await self._store.record_effects(*arguments)
+        self.recording.set()
+        await self.go_on.wait()
+
+
+async def test_every_attempt_is_told_the_same_of_the_steps_before(workshop: Workshop) -> None:
+    told = []
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        told.append(config["query"])
+        # The time that the run takes shows a tenth of a second.
+        await asyncio.sleep(0.15)
+        raise ProcessorError("not yet")
+
+    workshop.processor("act", execute)
+    claim = await workshop.claim("act", attempts=3)
+    (step,) = claim.snapshot.steps
+    asking = step.model_copy(update={"settings": {"query": "SELECT {duration_seconds} AS seconds"}})
+    snapshot = claim.snapshot.model_copy(update={"steps": (asking,)})
+    await workshop.execution(replace(claim, snapshot=snapshot)).run()
+    assert len(told) == 3
+    assert len(set(told)) == 1

@@ -1,5 +1,6 @@
 """The mirror on a real store and a real warehouse."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import Warehouse
 from tests.bigquery import faults
-from tests.bigquery.proxy import Proxy
+from tests.bigquery.proxy import Exchange, Proxy, pass_through
 from tests.store.records import PLANS, api_key, new_run, tenant
 
 PROJECT = "gac-prod-471220"
@@ -163,17 +164,24 @@ async def test_an_outage_is_caught_up_with_one_statement_a_table(proxy: Proxy, t
     warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
     place = Place(store, warehouse)
     await place.dataset()
-    proxy.fail("POST .*/jobs$", faults.answer(403, "accessDenied", "no"), times=5)
+    outage = asyncio.Event()
+
+    async def refused(exchange: Exchange) -> None:
+        await (pass_through(exchange) if outage.is_set() else faults.answer(403, "accessDenied", "no")(exchange))
+
+    proxy.fail("POST .*/jobs$", refused, times=1_000_000)
     for _ in range(5):
         await store.accept_run(new_run(), PLANS)
         await place.mirror.finish()
+    outage.set()
     assert len(await store.outbox(skip=(), limit=99)) == 10, "nothing was lost"
     for _ in range(95):
         await store.accept_run(new_run(), PLANS)
     proxy.requests.clear()
     await place.mirror.finish()
     assert await store.outbox(skip=(), limit=99) == []
-    merges = [sent.body["configuration"]["query"]["query"] for sent in proxy.sent("POST .*/jobs$")]
+    statements = [sent.body["configuration"]["query"]["query"] for sent in proxy.sent("POST .*/jobs$")]
+    merges = [statement for statement in statements if statement.startswith("MERGE")]
     assert sorted(merge.split("`")[1].rpartition(".")[2] for merge in merges) == [
         "x_meta_pipeline_queue",
         "x_meta_pipeline_runs",
@@ -182,3 +190,66 @@ async def test_an_outage_is_caught_up_with_one_statement_a_table(proxy: Proxy, t
     assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 100}]
     await warehouse.close()
     await store.close()
+
+
+async def test_an_older_row_never_overtakes_a_newer_one(proxy: Proxy, tmp_path: Path) -> None:
+    """The first worker stands still with its statement on the way, and another one takes the tables over."""
+    store = await open_sqlite(tmp_path / "control.sqlite3")
+    warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
+    place = Place(store, warehouse)
+    await place.dataset()
+    await store.accept_run(new_run(), PLANS)
+    await place.mirror.finish()
+    held = faults.Hold()
+
+    async def hold_runs(exchange: Exchange) -> None:
+        statement = exchange.request.body["configuration"]["query"]["query"]
+        first = "x_meta_pipeline_runs" in statement and not held.reached.is_set()
+        await (held(exchange) if first else pass_through(exchange))
+
+    proxy.fail("POST .*/jobs$", hold_runs, times=1_000_000)
+    claim = await store.claim("w1", lease_seconds=60, plans=PLANS)
+    assert claim is not None
+    late = asyncio.create_task(place.mirror.flush())
+    await held.reached.wait()
+    await store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, rows_processed=3))
+    await store.expire_worker("w1")
+    other = Mirror("w2", store, warehouse, project=PROJECT, tables=tables())
+    await other.finish()
+    assert await place.rows("SELECT status FROM x_meta_pipeline_runs") == [{"status": "SUCCESS"}]
+    held.go_on.set()
+    await late
+    assert await place.rows("SELECT status FROM x_meta_pipeline_runs") == [{"status": "SUCCESS"}]
+    await other.finish()
+    await place.mirror.finish()
+    assert await store.outbox(skip=(), limit=9) == []
+    await warehouse.close()
+    await store.close()
+
+
+async def test_only_the_days_of_the_rows_are_looked_at(proxy: Proxy, tmp_path: Path) -> None:
+    """BigQuery bills a MERGE for what it looks at, and the tables grow for ever."""
+    store = await open_sqlite(tmp_path / "control.sqlite3")
+    warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
+    place = Place(store, warehouse)
+    await place.dataset()
+    run = await store.accept_run(new_run(), PLANS)
+    await place.mirror.finish()
+    statements = [sent.body["configuration"]["query"]["query"] for sent in proxy.sent("POST .*/jobs$")]
+    merges = [statement for statement in statements if statement.startswith("MERGE")]
+    assert len(merges) == 3
+    assert all(f"T.`created_at` >= TIMESTAMP '{run.created_at:%Y-%m-%d}'" in merge for merge in merges)
+    await warehouse.close()
+    await store.close()
+
+
+async def test_a_table_that_cannot_be_written_delays_no_other(place: Place) -> None:
+    dataset = await place.dataset()
+    wrong = TableSpec.model_validate({"fields": [{"name": "pipeline_logging_id", "type": "INT64"}]})
+    await place.warehouse.ensure_table(dataset.table("x_meta_pipeline_queue"), wrong)
+    await place.store.accept_run(new_run(), PLANS)
+    await place.mirror.finish()
+    assert await place.rows("SELECT step_id, status FROM x_meta_step_logs") == [
+        {"step_id": "load", "status": "PENDING"}
+    ]
+    assert {entry.kind for entry in await place.store.outbox(skip=(), limit=9)} == {"run"}

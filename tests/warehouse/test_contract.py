@@ -407,8 +407,8 @@ async def test_a_cancelled_write_leaves_nothing_and_readers_go_on(warehouse: War
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(writing, timeout=30)
 
-    assert await warehouse.settle("job-1", dataset) is EffectState.STOPPED
-    again = await warehouse.write(effect(dataset, "SELECT 1 AS n"))
+    assert (await warehouse.settle("job-1", dataset)).state is EffectState.STOPPED
+    again = await warehouse.write(replace(effect(dataset, "SELECT 1 AS n"), seals=1))
     assert (again.rows_written, again.adopted) == (1, False)
     assert await values(warehouse, dataset, "SELECT n FROM costs") == [(1,)]
 

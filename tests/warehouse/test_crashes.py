@@ -1,6 +1,7 @@
 """kill -9 at every moment of a few writes: afterwards the tables are those of one clean run."""
 
 import asyncio
+import json
 import multiprocessing
 import os
 import random
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from server.domain.schema import DatasetRef
-from tests.bigquery.proxy import Exchange, Proxy, pass_through
+from tests.bigquery.messages import Reply
+from tests.bigquery.proxy import Exchange, Proxy
 from tests.warehouse import crashing
 from tests.warehouse.crashing import Place, contents
 from tests.warehouse.tables import PROJECT
@@ -45,15 +47,19 @@ async def ended(process: BaseProcess) -> int | None:
     return process.exitcode
 
 
+def moments(count: int) -> list[int]:
+    """When to kill, of so many moments: each of them before any a second time, in no order."""
+    return [moment for _ in range(ROUNDS // count + 1) for moment in CHANCE.sample(range(1, count + 1), count)][:ROUNDS]
+
+
 async def test_the_embedded_warehouse(processes: ForkServerContext, tmp_path: Path) -> None:
     """Every seventh process is killed a second time, at another moment."""
     dataset = DatasetRef(PROJECT, "acme_corp")
     clean = Place(dataset, file=tmp_path / "clean.duckdb")
     assert await ended(start(processes, clean, told=tmp_path / "moments")) == 0
     expected, count = await contents(clean), int((tmp_path / "moments").read_text())
-    for number in range(ROUNDS):
+    for number, first in enumerate(moments(count)):
         place = Place(dataset, file=tmp_path / f"{number}.duckdb")
-        first = number + 1 if number < count else CHANCE.randint(1, count)
         assert await ended(start(processes, place, die_at=first)) == -signal.SIGKILL
         if number % 7 == 0:
             await ended(start(processes, place, die_at=CHANCE.randint(1, count)))
@@ -76,33 +82,41 @@ class Kills:
         content = exchange.request.target + exchange.request.content.decode(errors="replace")
         dataset = next((name for name in self._planned if re.search(rf"\b{name}\b", content)), None)
         if dataset is None:
-            await pass_through(exchange)
+            await self._pass(exchange)
             return
         process, at, forwarded = self._planned[dataset]
         self._seen[dataset] += 1
         if self._seen[dataset] != at:
-            await pass_through(exchange)
+            await self._pass(exchange)
             return
         if forwarded:
             await exchange.forward()
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
 
+    async def _pass(self, exchange: Exchange) -> None:
+        """Say of a job that has just been started that it runs, as BigQuery does: there a job takes its time."""
+        reply = await exchange.forward()
+        is_start = exchange.request.line.endswith("/jobs") and exchange.request.method == "POST"
+        if is_start and reply.status == 200 and not exchange.request.body["configuration"].get("dryRun"):
+            job = json.loads(reply.content) | {"status": {"state": "RUNNING"}}
+            reply = Reply(200, {"content-type": "application/json"}, json.dumps(job).encode())
+        await exchange.answer(reply)
+
 
 async def test_bigquery(processes: ForkServerContext, proxy: Proxy) -> None:
     clean = Place(DatasetRef(PROJECT, "clean"), endpoint=proxy.endpoint)
+    kills = Kills()
+    proxy.fail(".", kills, times=1_000_000)
     assert await ended(start(processes, clean)) == 0
     count = len(proxy.requests)
     expected = await contents(clean)
-    kills = Kills()
-    proxy.fail(".", kills, times=1_000_000)
-    rounds = list(range(ROUNDS))
+    rounds = list(enumerate(moments(count)))
 
     async def die() -> None:
         while rounds:
-            number = rounds.pop(0)
+            number, at = rounds.pop(0)
             place = Place(DatasetRef(PROJECT, f"round{number}"), endpoint=proxy.endpoint)
-            at = number + 1 if number < count else CHANCE.randint(1, count)
             process = start(processes, place)
             kills.plan(place, process, at, forwarded=CHANCE.random() < 0.5)
             assert await ended(process) in {0, -signal.SIGKILL}

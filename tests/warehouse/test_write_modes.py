@@ -216,7 +216,7 @@ async def test_a_query_that_fails_half_way_changes_nothing(
     with pytest.raises(WarehouseError, match=r"(?i)zero"):
         await warehouse.write(write(dataset, sql, mode, "fails", **options))
     assert len(await values(warehouse, dataset, READ)) == 3
-    assert await warehouse.settle("fails", dataset) is EffectState.STOPPED
+    assert (await warehouse.settle("fails", dataset)).state is EffectState.STOPPED
 
 
 @pytest.mark.parametrize(
@@ -324,8 +324,8 @@ async def test_what_may_not_be_read_is_not_read(warehouse: Warehouse, dataset: D
 
 async def test_what_became_of_an_effect_is_told(warehouse: Warehouse, dataset: DatasetRef) -> None:
     await load(warehouse, dataset)
-    assert await warehouse.settle("load", dataset) is EffectState.COMMITTED
-    assert await warehouse.settle("never", dataset) is EffectState.STOPPED
+    assert (await warehouse.settle("load", dataset)).state is EffectState.COMMITTED
+    assert (await warehouse.settle("never", dataset)).state is EffectState.STOPPED
 
 
 async def test_times_are_kept_to_the_microsecond(warehouse: Warehouse, dataset: DatasetRef) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from server.store.port import OutboxEntry
+from server.store.port import Flush, OutboxEntry
 from server.store.sql.database import Transaction, marks
 
 # What the x_meta_ tables show: the kind of an entry, its key, and where those of a tenant are.
@@ -29,16 +29,29 @@ def outbox(tx: Transaction, skip: Sequence[str], limit: int) -> list[OutboxEntry
     return [OutboxEntry(row["number"], row["tenant_id"], row["kind"], row["key"]) for row in rows]
 
 
-def lease(tx: Transaction, tenant_id: str, worker_id: str, lease_micros: int) -> bool:
-    """Have the tenant's tables to this worker, unless another one has them."""
+def begin_flush(tx: Transaction, tenant_id: str, worker_id: str, lease_micros: int, unused: int) -> Flush | None:
+    """Have the tenant's tables to this worker for a while, unless another one has them."""
+    row = tx.execute(
+        """
+        INSERT INTO mirrors (tenant_id, worker_id, lease_until, flushes) VALUES (?, ?, ?, 1)
+        ON CONFLICT (tenant_id) DO UPDATE
+        SET flushes = mirrors.flushes
+                      + CASE WHEN mirrors.flushes = ? AND mirrors.worker_id = excluded.worker_id THEN 0 ELSE 1 END,
+            worker_id = excluded.worker_id, lease_until = excluded.lease_until
+        WHERE mirrors.worker_id = excluded.worker_id OR mirrors.lease_until <= ?
+        RETURNING flushes, settled
+        """,
+        (tenant_id, worker_id, tx.now + lease_micros, unused, tx.now),
+    ).fetchone()
+    return None if row is None else Flush(tenant_id, row["flushes"], row["settled"])
+
+
+def keep_flush(tx: Transaction, flush: Flush, lease_micros: int) -> bool:
+    """Have the tables longer; False when another flush has begun."""
     return bool(
         tx.execute(
-            """
-            INSERT INTO mirrors (tenant_id, worker_id, lease_until) VALUES (?, ?, ?)
-            ON CONFLICT (tenant_id) DO UPDATE SET worker_id = excluded.worker_id, lease_until = excluded.lease_until
-            WHERE mirrors.worker_id = excluded.worker_id OR mirrors.lease_until <= ?
-            """,
-            (tenant_id, worker_id, tx.now + lease_micros, tx.now),
+            "UPDATE mirrors SET lease_until = ? WHERE tenant_id = ? AND flushes = ?",
+            (tx.now + lease_micros, flush.tenant_id, flush.number),
         ).rowcount
     )
 
@@ -48,21 +61,15 @@ def release(tx: Transaction, worker_id: str) -> None:
     tx.execute("UPDATE mirrors SET lease_until = 0 WHERE worker_id = ?", (worker_id,))
 
 
-def acknowledge(tx: Transaction, worker_id: str, entries: Sequence[OutboxEntry]) -> None:
-    """Remove entries that are projected; those of tables that the worker has lost meanwhile are to be done again.
-
-    It may have written an older state over a newer one, whose entries are gone.
-    """
-    tenants = sorted({entry.tenant_id for entry in entries})
-    rows = tx.execute(
-        f"SELECT tenant_id FROM mirrors WHERE worker_id = ? AND lease_until > ? AND tenant_id IN {marks(tenants)}",
-        (worker_id, tx.now, *tenants),
-    )
-    held = {row["tenant_id"] for row in rows}
-    tx.executemany("DELETE FROM outbox WHERE number = ?", [(entry.number,) for entry in entries])
-    for entry in entries:
-        if entry.tenant_id not in held:
-            note(tx, entry.tenant_id, entry.kind, entry.key)
+def acknowledge(tx: Transaction, flush: Flush, numbers: Sequence[int], *, settled: bool) -> None:
+    """Remove entries of the tenant that are projected; none when another flush has begun, which projects them again."""
+    held = tx.execute(
+        "UPDATE mirrors SET settled = CASE WHEN ? = 1 THEN flushes ELSE settled END"
+        " WHERE tenant_id = ? AND flushes = ?",
+        (int(settled), flush.tenant_id, flush.number),
+    ).rowcount
+    if held:
+        tx.executemany("DELETE FROM outbox WHERE number = ?", [(number,) for number in numbers])
 
 
 def note_all(tx: Transaction, tenant_id: str) -> int:

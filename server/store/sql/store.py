@@ -10,6 +10,7 @@ from server.store.port import (
     Claim,
     EndPosition,
     Finding,
+    Flush,
     Lease,
     NewRun,
     OutboxEntry,
@@ -192,17 +193,24 @@ class SqlStore:
         """See the port."""
         return await self._db.read(lambda tx: outbox.outbox(tx, list(skip), limit))
 
-    async def lease_mirror(self, tenant_id: str, worker_id: str, *, lease_seconds: float) -> bool:
+    async def begin_flush(
+        self, tenant_id: str, worker_id: str, *, lease_seconds: float, unused: int = 0
+    ) -> Flush | None:
         """See the port."""
-        return await self._db.write(lambda tx: outbox.lease(tx, tenant_id, worker_id, _micros(lease_seconds)))
+        lease = _micros(lease_seconds)
+        return await self._db.write(lambda tx: outbox.begin_flush(tx, tenant_id, worker_id, lease, unused))
+
+    async def keep_flush(self, flush: Flush, *, lease_seconds: float) -> bool:
+        """See the port."""
+        return await self._db.write(lambda tx: outbox.keep_flush(tx, flush, _micros(lease_seconds)))
 
     async def release_mirrors(self, worker_id: str) -> None:
         """See the port."""
         await self._db.write(lambda tx: outbox.release(tx, worker_id))
 
-    async def acknowledge(self, worker_id: str, entries: Collection[OutboxEntry]) -> None:
+    async def acknowledge(self, flush: Flush, numbers: Collection[int], *, settled: bool) -> None:
         """See the port."""
-        await self._db.write(lambda tx: outbox.acknowledge(tx, worker_id, list(entries)))
+        await self._db.write(lambda tx: outbox.acknowledge(tx, flush, list(numbers), settled=settled))
 
     async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
         """See the port."""

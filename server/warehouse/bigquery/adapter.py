@@ -9,25 +9,27 @@ from types import MappingProxyType
 from typing import Any
 
 from google.auth.credentials import Credentials
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import bigquery
+from requests.adapters import HTTPAdapter
 
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
-from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls
+from server.warehouse.bigquery.calls import CONNECTIONS, ONCE, TIMEOUT, Calls
 from server.warehouse.bigquery.credentials import installation_credentials
 from server.warehouse.bigquery.effects import Effects
-from server.warehouse.bigquery.errors import refused
 from server.warehouse.bigquery.jobs import Job, Jobs, Statement
 from server.warehouse.bigquery.schemas import fields_of
 from server.warehouse.bigquery.statements import bare_nulls, write_statement
 from server.warehouse.bigquery.tables import Tables
-from server.warehouse.bigquery.upserts import rows_parameter, upsert_statement
+from server.warehouse.bigquery.upserts import first_partition, rows_parameter, upsert_statement
 from server.warehouse.partitions import INGESTION_TIME
 from server.warehouse.port import (
     DryRun,
     JobOutcome,
     MayRead,
     Rows,
+    Settled,
     TableChange,
     WarehouseError,
     WriteEffect,
@@ -81,7 +83,13 @@ class BigQueryWarehouse:
     ) -> "BigQueryWarehouse":
         """The warehouse as somebody sees it who has these credentials: the installation, or a tenant."""
         options = {"api_endpoint": endpoint} if endpoint else None
-        client = bigquery.Client(project=project, location=location, credentials=credentials, client_options=options)
+        # As many connections are kept as there are calls at a time; requests keeps ten by itself.
+        session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+        session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        client = bigquery.Client(
+            project=project, location=location, credentials=credentials, client_options=options, _http=session
+        )
         return cls(client)
 
     async def close(self) -> None:
@@ -138,13 +146,14 @@ class BigQueryWarehouse:
         )
         return WritePlan(checked.dry_run, checked.change, warnings)
 
-    async def settle(self, job_id: str, dataset: DatasetRef) -> EffectState:
+    async def settle(self, job_id: str, dataset: DatasetRef) -> Settled:
         """Stop the effect of that id, and tell what became of it."""
         try:
             location = await self._tables.location(dataset)
         except WarehouseError as error:
-            return EffectState.STOPPED if error.reason == "DATASET_NOT_FOUND" else EffectState.UNKNOWN
-        return await self._effects.settle(job_id, location)
+            return Settled(EffectState.STOPPED if error.reason == "DATASET_NOT_FOUND" else EffectState.UNKNOWN)
+        state, job = await self._effects.settle(job_id, location)
+        return Settled(state, _outcome(job, (), adopted=True) if job else None)
 
     async def _check(self, effect: WriteEffect, location: str) -> _Checked:
         """Hold the effect's query against its destination, by a dry run."""
@@ -158,19 +167,29 @@ class BigQueryWarehouse:
         require_writable(effect.destination, spec, dry_run.fields, nulls)
         return _Checked(dry_run, nulls, spec, change)
 
-    async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    async def upsert(
+        self,
+        table: TableRef,
+        keys: Sequence[str],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        job_id: str | None = None,
+        fixed: str | None = None,
+    ) -> None:
         """Insert rows, replacing those with the same key; one MERGE, whatever their number."""
         spec = await self._tables.spec(table)
         if spec is None:
             raise WarehouseError("TABLE_NOT_FOUND", f"table {table} was not found")
         text = rows_parameter(table, spec, keys, rows)
         if rows:
-            statement = Statement(
-                upsert_statement(table, spec, keys),
-                await self._tables.location(table.in_dataset),
-                parameters=(bigquery.ScalarQueryParameter("rows", "STRING", text),),
-            )
-            _require_success(await self._jobs.run(statement, _job_id()))
+            location = await self._tables.location(table.in_dataset)
+            sql = upsert_statement(table, spec, keys, since=first_partition(spec, rows, fixed))
+            parameters = (bigquery.ScalarQueryParameter("rows", "STRING", text),)
+
+            async def prepare() -> Statement:
+                return Statement(sql, location, parameters=parameters)
+
+            await self._effects.complete(job_id or _job_id(), location, prepare, adopt=False)
 
     async def query(
         self,
@@ -186,7 +205,7 @@ class BigQueryWarehouse:
         location = await self._tables.location(default_dataset)
         statement = Statement(sql, location, default_dataset, dict(labels), maximum_bytes_billed)
         may_read(_dry_run(await self._jobs.dry_run(statement)).reads)
-        job = _require_success(await self._jobs.run(statement, _job_id()))
+        job = await self._jobs.query(statement, _job_id)
 
         def fetch() -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
             rows = job.result(max_results=max_rows, retry=ONCE, timeout=TIMEOUT, job_retry=None)
@@ -219,12 +238,6 @@ def _destination(
 def _dry_run(job: Job) -> DryRun:
     reads = frozenset(TableRef(table.project, table.dataset_id, table.table_id) for table in job.referenced_tables)
     return DryRun(fields_of(job.schema or ()), reads, int(job.total_bytes_processed or 0))
-
-
-def _require_success(job: Job) -> Job:
-    if error := job.error_result:
-        raise refused(str(error.get("reason", "")), str(error.get("message", "")))
-    return job
 
 
 def _outcome(job: Job, added_columns: tuple[str, ...], *, adopted: bool) -> JobOutcome:

@@ -17,16 +17,18 @@ from server.warehouse.port import WarehouseError
 
 _T = TypeVar("_T")
 
-# As many as the connections that requests keeps. A call takes a fraction of a second and jobs are waited for without a
-# thread, so that a few serve hundreds of jobs.
-_THREADS = 10
+# A call takes a fraction of a second and jobs are waited for without a thread, so that a few serve hundreds of jobs.
+_THREADS = 16
+# Looks at running jobs have threads of their own, so that they never keep a start or a stop waiting.
+_LOOK_THREADS = 16
+CONNECTIONS = _THREADS + _LOOK_THREADS
+"""As many as there are calls at a time."""
 TIMEOUT = 60.0
 """Seconds after which one call counts as lost; to be given to each method of the client."""
 ONCE = Retry(predicate=lambda _error: False)
 """Keeps the client from repeating a call by itself, with a thread asleep; to be given to each method of the client."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-_PATIENCE = 600.0
 
 logger = logging.getLogger(__name__)
 
@@ -36,41 +38,44 @@ class Calls:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bigquery")
+        self._look_threads = ThreadPoolExecutor(_LOOK_THREADS, thread_name_prefix="bigquery-look")
+        self._is_closed = False
 
     def close(self) -> None:
         """Make no more calls; those under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._is_closed = True
+        for threads in (self._threads, self._look_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def run(
-        self, call: Callable[[], _T], *, expect: type[GoogleAPIError] | tuple[type[GoogleAPIError], ...] = ()
+        self,
+        call: Callable[[], _T],
+        *,
+        expect: type[GoogleAPIError] | tuple[type[GoogleAPIError], ...] = (),
+        is_look: bool = False,
     ) -> _T:
         """Make a call, and repeat it after 429, 500, 502, 503 and a lost connection.
 
         It pauses as long as Retry-After says, and without that twice as long each time; whoever awaits it sets the
-        limit by cancelling, or it gives up after 10 minutes.
+        limit by cancelling.
 
         Raises:
             WarehouseError: what went wrong for good. Errors of the classes in `expect` come as they are.
         """
-        clock = asyncio.get_running_loop().time
-        give_up, pause = clock() + _PATIENCE, _FIRST_PAUSE
+        pause = _FIRST_PAUSE
+        threads = self._look_threads if is_look else self._threads
         while True:
+            if self._is_closed:
+                raise WarehouseError("WAREHOUSE_FAILED", "the warehouse is closed")
             try:
-                return await self._in_thread(call)
+                return await asyncio.get_running_loop().run_in_executor(threads, call)
             except expect:
                 raise
             except (GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
                 wait = max(pause * (0.5 + random() / 2), retry_after(error))  # noqa: S311
-                if not is_transient(error) or clock() + wait > give_up:
+                if not is_transient(error):
                     logger.warning("BigQuery refused a call", exc_info=error)
                     raise refusal(error) from error
                 logger.warning("BigQuery did not answer as it should; the next try is in %.1f s", wait, exc_info=error)
             await asyncio.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
-
-    async def _in_thread(self, call: Callable[[], _T]) -> _T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except RuntimeError:
-            # The threads are closed.
-            raise WarehouseError("WAREHOUSE_FAILED", "the warehouse is closed") from None

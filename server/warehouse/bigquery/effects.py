@@ -3,14 +3,18 @@
 A write is one job whose id follows from the effect. BigQuery runs a job id once and answers a second start with 409, so
 that whoever comes later finds the first one's job and takes over its outcome. A job that has failed leaves nothing; the
 next try has the next number behind the id. What is written is told from other effects by a label on the job.
+
+To settle an effect seals it: a job that does nothing takes the next number, so that a worker that was held up before
+its start finds that number taken, and by what.
 """
 
 import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
+from random import random
 
 from server.domain.run import EffectState
 from server.warehouse.bigquery.errors import is_transient_result, refused
@@ -22,15 +26,28 @@ IDENTITY = "effect"
 """The label that says which effect a job is."""
 _DIGITS = 11
 """Of each part's hash: five of them fit into a label."""
-_STOPPED = "stopped"
+_SEAL = "stopped"
 """In the place of an effect that must not begin any more."""
-# Tries of one call after failures that another try may mend; a later call begins to count anew.
-_TRIES = 5
-_PAUSE = 1.0
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
 # How long a stopped job may take to end before its outcome is called unknown.
-_SETTLE_SECONDS = 10.0
+_SETTLE_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
+
+Prepare = Callable[[], Awaitable[Statement]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """Where the jobs of an effect stand."""
+
+    number: int
+    """The first whose job does not exist or has not failed."""
+    job: Job | None
+    """That job."""
+    seals: int
+    """How often the effect was settled."""
 
 
 class Effects:
@@ -39,69 +56,93 @@ class Effects:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
-    async def carry_out(
-        self, effect: WriteEffect, location: str, prepare: Callable[[], Awaitable[Statement]]
-    ) -> tuple[Job, bool]:
+    async def carry_out(self, effect: WriteEffect, location: str, prepare: Prepare) -> tuple[Job, bool]:
         """The job that did it, and whether it had been started before.
 
-        `prepare` is called when a job has to be started, and not when one is found.
+        `prepare` is called when a job has to be started, and not when one is found. Failures that another try may mend
+        are tried again until whoever awaits this cancels it.
 
         Raises:
-            WarehouseError: JOB_ID_REUSED when the id was another effect's; what the job failed of.
+            WarehouseError: JOB_ID_REUSED when the id was another effect's; EFFECT_SEALED; what the job failed of.
         """
-        number, job = await self._latest(effect.job_id, location)
-        for tries in range(1, _TRIES + 1):
+
+        async def labelled() -> Statement:
+            statement = await prepare()
+            return replace(statement, labels={**statement.labels, IDENTITY: label(effect)})
+
+        job, adopted = await self.complete(effect.job_id, location, labelled, seals=effect.seals)
+        _require_same(effect, job)
+        return job, adopted
+
+    async def complete(
+        self, job_id: str, location: str, prepare: Prepare, *, seals: int = 0, adopt: bool = True
+    ) -> tuple[Job, bool]:
+        """The job of that id that has succeeded, and whether it had been started before. Raises as `carry_out`.
+
+        Without `adopt` it is a job that this call has started: what may be repeated is rather done again than taken for
+        done, for example by a control store that was restored from a backup.
+        """
+        latest = await self._latest(job_id, location, adopt=adopt)
+        if latest.seals > seals:
+            raise _sealed(job_id)
+        number, job, pause = latest.number, latest.job, _FIRST_PAUSE
+        while True:
+            is_new = False
             if job is None:
-                job, is_new = await self._start(effect, number, await prepare())
-            else:
-                is_new = False
+                job, is_new = await self._jobs.start(await prepare(), _numbered(job_id, number))
             job = await self._jobs.finished(job)
-            if job.error_result is None and job.labels.get(IDENTITY) != _STOPPED:
-                _require_same(effect, job)
+            if _is_seal(job):
+                raise _sealed(job_id)
+            error = job.error_result
+            if error is None and (is_new or adopt):
                 return job, not is_new
-            error = job.error_result or {}
-            if is_new and not (is_transient_result(error) and tries < _TRIES):
+            if error and is_new and not is_transient_result(error):
                 raise refused(str(error.get("reason", "")), str(error.get("message", "")))
             number, job = number + 1, None
-            if is_new:
-                logger.warning("Job %s failed and is started again: %s", effect.job_id, error.get("reason"))
-                await asyncio.sleep(_PAUSE * tries)
-        raise WarehouseError("WAREHOUSE_FAILED", f"job {effect.job_id} failed too often before")
+            if error and is_new:
+                logger.warning("Job %s failed and is started again: %s", job_id, error.get("reason"))
+                await asyncio.sleep(pause * (0.5 + random() / 2))  # noqa: S311
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _latest(self, job_id: str, location: str) -> tuple[int, Job | None]:
-        """The first number whose job does not exist or has not failed, and that job."""
-        number = 1
+    async def _latest(self, job_id: str, location: str, *, adopt: bool = True) -> _Latest:
+        number, seals = 1, 0
         while job := await self._jobs.find(_numbered(job_id, number), location):
-            if not _has_failed(job):
-                return number, job
+            if _is_seal(job):
+                seals += 1
+            elif adopt and not _has_failed(job):
+                return _Latest(number, job, seals)
             number += 1
-        return number, None
+        return _Latest(number, None, seals)
 
-    async def _start(self, effect: WriteEffect, number: int, statement: Statement) -> tuple[Job, bool]:
-        labelled = replace(statement, labels={**statement.labels, IDENTITY: label(effect)})
-        return await self._jobs.start(labelled, _numbered(effect.job_id, number))
-
-    async def settle(self, job_id: str, location: str) -> EffectState:
-        """Stop the effect, and tell what became of it."""
+    async def settle(self, job_id: str, location: str) -> tuple[EffectState, Job | None]:
+        """Stop the effect, and tell what became of it; with the job that did it, or that was stopped."""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 return await self._settled(job_id, location)
         except (TimeoutError, WarehouseError):
             logger.warning("The outcome of job %s is not known", job_id, exc_info=True)
-            return EffectState.UNKNOWN
+            return EffectState.UNKNOWN, None
 
-    async def _settled(self, job_id: str, location: str) -> EffectState:
-        number, job = await self._latest(job_id, location)
-        if job is None:
-            # A worker that was held up may be about to start it: the id is taken from it.
-            tombstone = Statement("SELECT 1", location, labels={IDENTITY: _STOPPED})
-            job, _ = await self._jobs.start(tombstone, _numbered(job_id, number))
-        if job.labels.get(IDENTITY) == _STOPPED:
-            return EffectState.STOPPED
-        if job.state != "DONE":
-            await self._jobs.cancel(job.job_id, job.location)
-            job = await self._jobs.finished(job)
-        return EffectState.STOPPED if job.error_result else EffectState.COMMITTED
+    async def _settled(self, job_id: str, location: str) -> tuple[EffectState, Job | None]:
+        latest, stopped = await self._latest(job_id, location), None
+        number, job = latest.number, latest.job
+        while True:
+            if job is None:
+                # Whoever is about to start it finds the number taken.
+                seal = Statement("SELECT 1", location, labels={IDENTITY: _SEAL})
+                job, _ = await self._jobs.start(seal, _numbered(job_id, number))
+            if _is_seal(job):
+                return EffectState.STOPPED, stopped
+            if job.state != "DONE":
+                await self._jobs.cancel(job.job_id, job.location)
+                job = await self._jobs.finished(job, at_once=True)
+            if not job.error_result:
+                return EffectState.COMMITTED, job
+            number, job, stopped = number + 1, None, job
+
+
+def _sealed(job_id: str) -> WarehouseError:
+    return WarehouseError("EFFECT_SEALED", f"job {job_id} was stopped before it began")
 
 
 def _numbered(job_id: str, number: int) -> str:
@@ -109,7 +150,11 @@ def _numbered(job_id: str, number: int) -> str:
 
 
 def _has_failed(job: Job) -> bool:
-    return job.state == "DONE" and (bool(job.error_result) or job.labels.get(IDENTITY) == _STOPPED)
+    return job.state == "DONE" and bool(job.error_result)
+
+
+def _is_seal(job: Job) -> bool:
+    return bool(job.labels.get(IDENTITY) == _SEAL)
 
 
 def label(effect: WriteEffect) -> str:

@@ -25,8 +25,10 @@ _TRANSIENT_REASONS = {
     "rateLimitExceeded",
     "tableUnavailable",
 }
-# Told with the reason invalidQuery: another statement came first, and this one left nothing.
-_CONFLICT = re.compile(r"due to concurrent update|Transaction is aborted due to", re.IGNORECASE)
+# Told with the reason invalidQuery or resourcesExceeded: other statements came first, and this one left nothing.
+_CONFLICT = re.compile(
+    r"due to concurrent update|Transaction is aborted due to|Too many DML statements outstanding", re.IGNORECASE
+)
 _REASONS = {
     "accessDenied": "ACCESS_DENIED",
     "billingNotEnabled": "ACCESS_DENIED",
@@ -37,6 +39,8 @@ _REASONS = {
     "notImplemented": "UNSUPPORTED_SQL",
 }
 _NOT_FOUND = re.compile(r"Not found: (Table|Dataset)", re.IGNORECASE)
+# BigQuery's own words for two rows of the source that meet one row of the table.
+_SAME_KEY = re.compile(r"must match at most one source row for each target row", re.IGNORECASE)
 _REQUIRED = re.compile(r"Required field (\S+) cannot be null", re.IGNORECASE)
 _MARK = re.compile(r"\[\[([A-Z_]+)\|(.*?)\]\]", re.DOTALL)
 _LONGEST_RETRY_AFTER = 300.0
@@ -51,6 +55,8 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed in a moment."""
     if isinstance(error, GoogleAPICallError):
         return error.code in _TRANSIENT_CODES or _reason(error) in _TRANSIENT_REASONS
+    if isinstance(error, GoogleAuthError) and (error.retryable or isinstance(error.__cause__, TransportError)):
+        return True
     # A reply that was cut off is not JSON, which requests tells with an error of its own.
     return isinstance(error, requests.RequestException | ConnectionError | TransportError)
 
@@ -89,15 +95,22 @@ def refused(reason: str, message: str) -> WarehouseError:
     """The error of a job, from the reason and message of its `errorResult`."""
     if mark := _MARK.search(message):
         return WarehouseError(mark[1], mark[2])
-    if kind := _NOT_FOUND.search(message):
-        return WarehouseError(f"{kind[1].upper()}_NOT_FOUND", f"BigQuery: {message}")
     if field := _REQUIRED.search(message):
         return WarehouseError(
             "REQUIRED_FIELD_IS_NULL", f"column {field[1]} is REQUIRED and the query gives NULL for it"
         )
-    if reason in _TRANSIENT_REASONS:
-        return WarehouseError("WAREHOUSE_FAILED", f"BigQuery: {message} ({reason})")
-    return WarehouseError(_REASONS.get(reason, "INVALID_QUERY"), f"BigQuery: {message} ({reason or 'invalid'})")
+    if _SAME_KEY.search(message):
+        return WarehouseError("KEY_NOT_UNIQUE", "the query gives more than one row for the same key")
+    return WarehouseError(_told_reason(reason, message), f"BigQuery: {message} ({reason or 'invalid'})")
+
+
+def _told_reason(reason: str, message: str) -> str:
+    """The reason that callers know, of BigQuery's own."""
+    if kind := _NOT_FOUND.search(message):
+        return f"{kind[1].upper()}_NOT_FOUND"
+    if _CONFLICT.search(message):
+        return "WAREHOUSE_BUSY"
+    return "WAREHOUSE_FAILED" if reason in _TRANSIENT_REASONS else _REASONS.get(reason, "INVALID_QUERY")
 
 
 def _reason(error: GoogleAPICallError) -> str:

@@ -1,8 +1,10 @@
 """Jobs: started, waited for without a thread, found again by their ids, stopped."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from random import random
 from typing import Any
 
 from google.api_core.exceptions import Conflict, NotFound
@@ -10,13 +12,16 @@ from google.cloud import bigquery
 
 from server.domain.schema import DatasetRef
 from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls
+from server.warehouse.bigquery.errors import is_transient_result, refused
 from server.warehouse.port import WarehouseError
 
 # Seconds between two looks at a job.
 _FIRST_LOOK = 0.1
 _LONGEST_LOOK = 3.0
-# Looks a second at all jobs together: what the threads can do beside everything else.
+# Looks a second at all jobs together, which their threads can do while an answer takes a third of a second.
 _LOOKS = 50
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
 # BigQuery may answer "no such job" for a moment after it has said that there is one.
 _SETTLING_LOOKS = 20
 
@@ -109,17 +114,17 @@ class Jobs:
             return self._client.get_job(job_id, location=location, retry=ONCE, timeout=TIMEOUT)
 
         try:
-            return await self._calls.run(get, expect=NotFound)
+            return await self._calls.run(get, expect=NotFound, is_look=True)
         except NotFound:
             return None
 
-    async def finished(self, job: Job) -> Job:
-        """Wait for a job's end, however it ends."""
+    async def finished(self, job: Job, *, at_once: bool = False) -> Job:
+        """Wait for a job's end, however it ends; `at_once` does not line up behind those who wait for other jobs."""
         look = _FIRST_LOOK
         self._waiting += 1
         try:
             while job.state != "DONE":
-                await asyncio.sleep(max(look, self._waiting / _LOOKS))
+                await asyncio.sleep(look if at_once else max(look, self._waiting / _LOOKS))
                 look = min(look * 1.5, _LONGEST_LOOK)
                 job = await self._surely(job.job_id, job.location)
         finally:
@@ -127,13 +132,31 @@ class Jobs:
         return job
 
     async def run(self, statement: Statement, job_id: str) -> Job:
-        """Start a job that may be repeated, and wait for its end; cancelled, it stops the job."""
-        job, _ = await self.start(statement, job_id)
+        """Start a job that changes nothing, and wait for its end; cancelled, it stops the job."""
         try:
+            job, _ = await self.start(statement, job_id)
             return await self.finished(job)
         except asyncio.CancelledError:
-            await self.cancel(job.job_id, job.location)
+            with suppress(WarehouseError):
+                await self.cancel(job_id, statement.location)
             raise
+
+    async def query(self, statement: Statement, new_id: Callable[[], str]) -> Job:
+        """The job that has run a statement which changes nothing, anew after failures that another try may mend.
+
+        Raises:
+            WarehouseError: what it failed of.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            job = await self.run(statement, new_id())
+            error = job.error_result
+            if error is None:
+                return job
+            if not is_transient_result(error):
+                raise refused(str(error.get("reason", "")), str(error.get("message", "")))
+            await asyncio.sleep(pause * (0.5 + random() / 2))  # noqa: S311
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def cancel(self, job_id: str, location: str) -> None:
         """Ask for a job's end; whether it comes is told by looking at the job."""

@@ -14,6 +14,7 @@ from server.warehouse.bigquery.errors import marked
 from server.warehouse.partitions import INGESTION_TIME, boundary, partition_range, shown_range
 from server.warehouse.port import WriteEffect
 
+_ROWS_OF_KEY = "convergence_rows_of_key"
 _NULLS = "the query gives NULL for REQUIRED columns: "
 
 
@@ -24,11 +25,12 @@ def write_statement(effect: WriteEffect, spec: TableSpec, given: Sequence[TableF
     """
     targets = [spec.column(field.name) or field for field in given]
     values = {target.name: _value(target, bare=target.name.lower() in nulls) for target in targets}
-    source = f"(SELECT * FROM (\n{effect.sql}\n) S WHERE {_checks(effect, spec, values)}{_unique(effect)})"
+    source = f"(SELECT *{_same_key(effect)} FROM (\n{effect.sql}\n) S)"
+    values = _checked(values, _checks(effect, spec, values), effect.merge_keys)
     if effect.mode == "append":
         return f"INSERT INTO {path(effect.destination)} ({_names(values)}) SELECT {_list(values)} FROM {source} S"
     if effect.mode == "merge":
-        return merge(effect.destination, source, values, effect.merge_keys)
+        return merge(effect.destination, spec, source, values, keys=effect.merge_keys)
     replaced = ""
     if effect.mode == "overwrite_partition":
         replaced = f" AND {_within_partition('T', effect, spec)}"
@@ -41,13 +43,30 @@ def write_statement(effect: WriteEffect, spec: TableSpec, given: Sequence[TableF
     )
 
 
-def merge(table: TableRef, source: str, values: Mapping[str, str], keys: Sequence[str]) -> str:
-    """Update the rows of the table that have the source's keys, insert the others; `values` by column."""
+def merge(
+    table: TableRef, spec: TableSpec, source: str, values: Mapping[str, str], *, keys: Sequence[str], within: str = ""
+) -> str:
+    """Update the rows of the table that have the source's keys, insert the others; `values` by column.
+
+    `within` is a further condition on rows of the table, T.
+    """
     known = {key.lower() for key in keys}
-    same = " AND ".join(f"T.{name(key)} IS NOT DISTINCT FROM S.{name(key)}" for key in values if key.lower() in known)
+    same = " AND ".join(_same(spec, key) for key in values if key.lower() in known) + within
     changes = ", ".join(f"{name(key)} = {value}" for key, value in values.items() if key.lower() not in known)
     update = f"WHEN MATCHED THEN UPDATE SET {changes} " if changes else ""
     return f"MERGE INTO {path(table)} T USING {source} S ON {same} {update}{_insert(values)}"
+
+
+def _same(spec: TableSpec, key: str) -> str:
+    """Whether a row of the table has the source's key.
+
+    BigQuery joins by equality of columns only, so that NULL has to be spelled out where it may occur.
+    """
+    ours, theirs = f"T.{name(key)}", f"S.{name(key)}"
+    column = spec.column(key)
+    if column and column.mode == "REQUIRED":
+        return f"{ours} = {theirs}"
+    return f"({ours} = {theirs} OR ({ours} IS NULL AND {theirs} IS NULL))"
 
 
 def _insert(values: Mapping[str, str]) -> str:
@@ -78,8 +97,18 @@ def _value(target: TableField, *, bare: bool) -> str:
     return "NULL" if bare else f"S.{name(target.name)}"
 
 
+def _checked(values: Mapping[str, str], checks: str, keys: Sequence[str]) -> dict[str, str]:
+    """The values, one of them behind the checks: as a condition they could meet rows that the query leaves out."""
+    if not checks:
+        return dict(values)
+    known = {key.lower() for key in keys}
+    # A merge does not write its keys again.
+    column = next((column for column in values if column.lower() not in known), next(iter(values)))
+    return {**values, column: f"IF({checks}, {values[column]}, NULL)"}
+
+
 def _checks(effect: WriteEffect, spec: TableSpec, values: Mapping[str, str]) -> str:
-    """What holds for each row that may be written; for another row it raises an error of our own."""
+    """What holds for each row that may be written, '' for anything; for another row it raises an error of our own."""
     checks = []
     given = [field for field in spec.fields if field.name in values]
     if tests := [test for field in given for test in null_tests(field, values[field.name], field.name)]:
@@ -87,7 +116,10 @@ def _checks(effect: WriteEffect, spec: TableSpec, values: Mapping[str, str]) -> 
     if effect.mode == "overwrite_partition" and _partitioning(spec).field:
         inside = f"IFNULL({_within_partition('S', effect, spec)}, FALSE)"
         checks.append(_require(inside, "ROWS_OUTSIDE_PARTITION", _outside_message(effect, spec)))
-    return " AND ".join(checks) or "TRUE"
+    if effect.mode == "merge":
+        message = f"the query gives more than one row for the same {', '.join(effect.merge_keys)}"
+        checks.append(_require(f"S.{_ROWS_OF_KEY} = 1", "KEY_NOT_UNIQUE", message))
+    return " AND ".join(checks)
 
 
 def null_tests(field: TableField, value: str, path: str) -> Iterator[tuple[str, str]]:
@@ -117,12 +149,12 @@ def _require_values(effect: WriteEffect, tests: Sequence[tuple[str, str]]) -> st
     return f"IF({' OR '.join(test for _, test in tests)}, ERROR({message}), TRUE)"
 
 
-def _unique(effect: WriteEffect) -> str:
+def _same_key(effect: WriteEffect) -> str:
+    """A further column of a merge's source: how many rows have the row's key."""
     if effect.mode != "merge":
         return ""
     keys = ", ".join(f"S.{name(key)}" for key in effect.merge_keys)
-    message = f"the query gives more than one row for the same {', '.join(effect.merge_keys)}"
-    return f" QUALIFY {_require(f'COUNT(*) OVER (PARTITION BY {keys}) = 1', 'KEY_NOT_UNIQUE', message)}"
+    return f", COUNT(*) OVER (PARTITION BY {keys}) AS {_ROWS_OF_KEY}"
 
 
 def _require(condition: str, reason: str, message: str) -> str:

@@ -18,6 +18,7 @@ from server.warehouse.port import (
     JobOutcome,
     MayRead,
     Rows,
+    Settled,
     TableChange,
     WarehouseError,
     WriteEffect,
@@ -114,7 +115,7 @@ class EmbeddedWarehouse:
         """Check everything that `write` checks before it runs the query, and change nothing."""
         return await self._connection.read(lambda session: plan(session, effect))
 
-    async def settle(self, job_id: str, dataset: DatasetRef) -> EffectState:
+    async def settle(self, job_id: str, dataset: DatasetRef) -> Settled:
         """Stop the effect of that id, and tell what became of it.
 
         No other process has the file: an effect that is neither carried out here nor committed never will be.
@@ -122,11 +123,20 @@ class EmbeddedWarehouse:
         if task := self._writing.get(job_id):
             task.cancel()
             await asyncio.wait({task})
-        done = await self._connection.read(lambda session: Catalog(session).has_job(job_id))
-        return EffectState.COMMITTED if done else EffectState.STOPPED
+        outcome = await self._connection.read(lambda session: Catalog(session).outcome(job_id))
+        return Settled(EffectState.COMMITTED if outcome else EffectState.STOPPED, outcome)
 
-    async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows, replacing those with the same key; see the port."""
+    async def upsert(
+        self,
+        table: TableRef,
+        keys: Sequence[str],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        job_id: str | None = None,
+        fixed: str | None = None,
+    ) -> None:
+        """Insert rows, replacing those with the same key; a transaction that has ended when this does, so that nothing
+        of it is ever to be settled."""
         await self._connection.write(lambda session: upsert(session, table, keys, rows), str(table))
 
     async def query(

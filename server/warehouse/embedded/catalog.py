@@ -139,15 +139,13 @@ class Catalog:
         row = self._session.row(FIND_JOB, [effect.job_id])
         if row is None:
             return None
-        outcome, *recorded = row
-        _require_same(effect, recorded)
-        known = json.loads(outcome)
-        added = tuple(known.pop("added_columns", ()))
-        return replace(JobOutcome(**known, added_columns=added), adopted=True)
+        _require_same(effect, row[1:])
+        return _adopted(row[0])
 
-    def has_job(self, job_id: str) -> bool:
-        """Whether the job has been committed."""
-        return self._session.row(FIND_JOB, [job_id]) is not None
+    def outcome(self, job_id: str) -> JobOutcome | None:
+        """The outcome of whatever effect was committed under that id."""
+        row = self._session.row(FIND_JOB, [job_id])
+        return None if row is None else _adopted(row[0])
 
     def record_job(self, effect: WriteEffect, outcome: JobOutcome) -> None:
         """Remember a job in the transaction of its effect."""
@@ -202,6 +200,12 @@ def _add_hidden_columns(session: Session) -> None:
             session.run(f"ALTER TABLE {table} ADD COLUMN {_hidden_column(spec)}")
             unit = spec.time_partitioning.type
             session.run(f"UPDATE {table} SET {quoted(INGESTION_TIME)} = date_trunc('{unit}', ?)", [created_at])  # noqa: S608
+
+
+def _adopted(recorded: str) -> JobOutcome:
+    known = json.loads(recorded)
+    added = tuple(known.pop("added_columns", ()))
+    return replace(JobOutcome(**known, added_columns=added), adopted=True)
 
 
 def _require_same(effect: WriteEffect, recorded: Sequence[str | None]) -> None:

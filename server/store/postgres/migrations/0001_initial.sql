@@ -131,11 +131,14 @@ CREATE TABLE request_rates (
     taken     BIGINT NOT NULL
 ) WITH (fillfactor = 50);
 
--- Which worker copies a tenant's records into its x_meta_ tables, and until when.
+-- Which worker copies a tenant's records into its x_meta_ tables, until when, how often it has begun to, and
+-- up to which of these times nothing of its writes is under way any more.
 CREATE TABLE mirrors (
     tenant_id   TEXT COLLATE "C" PRIMARY KEY,
     worker_id   TEXT NOT NULL,
-    lease_until BIGINT NOT NULL
+    lease_until BIGINT NOT NULL,
+    flushes     BIGINT NOT NULL,
+    settled     BIGINT NOT NULL DEFAULT 0
 );
 
 -- What all servers of this store must agree on.

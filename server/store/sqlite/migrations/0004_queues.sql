@@ -26,11 +26,14 @@ CREATE TABLE request_rates (
     taken     INTEGER NOT NULL
 ) STRICT;
 
--- Which worker copies a tenant's records into its x_meta_ tables, and until when.
+-- Which worker copies a tenant's records into its x_meta_ tables, until when, how often it has begun to, and
+-- up to which of these times nothing of its writes is under way any more.
 CREATE TABLE mirrors (
     tenant_id   TEXT PRIMARY KEY,
     worker_id   TEXT NOT NULL,
-    lease_until INTEGER NOT NULL
+    lease_until INTEGER NOT NULL,
+    flushes     INTEGER NOT NULL,
+    settled     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 ALTER TABLE tenants ADD COLUMN plan TEXT NOT NULL DEFAULT '';

@@ -1,0 +1,87 @@
+"""The rows of the x_meta_ tables."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from server.domain.run import Run, RunStatus, StepRun
+from server.domain.tenant import ApiKey
+from server.store.port import QueueState
+
+Row = dict[str, Any]
+
+
+def run_row(run: Run) -> Row:
+    """A row of x_meta_pipeline_runs."""
+    return {
+        "pipeline_logging_id": run.pipeline_logging_id,
+        "tenant_id": run.tenant_id,
+        "pipeline_id": run.pipeline_id,
+        "provider": run.name.provider,
+        "domain": run.name.domain,
+        "template_name": run.name.template_name,
+        "status": run.status.value,
+        "trigger": run.trigger.value,
+        "date": run.date,
+        "variables": run.variables,
+        "created_at": _iso(run.created_at),
+        "started_at": _iso(run.started_at),
+        "finished_at": _iso(run.finished_at),
+        "duration_seconds": _seconds(run.started_at, run.finished_at),
+        "error_message": run.error_message or None,
+        "rows_processed": run.rows_processed,
+        "config_hash": run.config_hash,
+    }
+
+
+def step_row(run: Run, step: StepRun) -> Row:
+    """A row of x_meta_step_logs."""
+    return {
+        "pipeline_logging_id": run.pipeline_logging_id,
+        "tenant_id": run.tenant_id,
+        "pipeline_id": run.pipeline_id,
+        "step_id": step.step_id,
+        "step_name": step.name or None,
+        "ps_type": step.ps_type,
+        "status": step.status.value,
+        "attempt": step.attempt,
+        "rows_processed": step.rows_processed,
+        "created_at": _iso(run.created_at),
+        "started_at": _iso(step.started_at),
+        "finished_at": _iso(step.finished_at),
+        "duration_seconds": _seconds(step.started_at, step.finished_at),
+        "error_message": step.error_message or None,
+        "details": step.details,
+        "bytes_processed": step.bytes_processed,
+        "bytes_billed": step.bytes_billed,
+        "slot_milliseconds": step.slot_milliseconds,
+    }
+
+
+def queue_row(state: QueueState) -> Row:
+    """A row of x_meta_pipeline_queue."""
+    run = state.run
+    return {
+        "pipeline_logging_id": run.pipeline_logging_id,
+        "tenant_id": run.tenant_id,
+        "pipeline_id": run.pipeline_id,
+        "status": "DONE" if run.status.is_terminal else "WAITING" if run.status is RunStatus.PENDING else "CLAIMED",
+        "created_at": _iso(run.created_at),
+        "claimed_at": _iso(run.started_at),
+        "worker_id": state.worker_id or None,
+        "finished_at": _iso(run.finished_at),
+    }
+
+
+def key_row(key: ApiKey) -> Row:
+    """A row of x_meta_api_keys: nothing from which the secret could be guessed."""
+    row: Mapping[str, Any] = key.model_dump(mode="json", exclude={"digest"})
+    return {**row, "prefix": f"cvg_{key.key_id}", "status": "REVOKED" if key.revoked_at else "ACTIVE"}
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start).total_seconds()
