@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from convergence.admin import admin
 from convergence.arguments import (
     Limit,
     PipelinePath,
@@ -64,6 +65,7 @@ app.add_typer(runs, name="runs")
 app.add_typer(pipelines, name="pipelines")
 app.add_typer(tenants, name="tenants")
 app.add_typer(system, name="system")
+app.add_typer(admin, name="admin")
 
 
 @app.callback()

@@ -92,10 +92,10 @@ class Watch:
         call = self._open_stream(self._after)
         try:
             while (event := await self._next(call)) is not None:
-                if event.sequence > self._after + 1:
+                if event.sequence > self._after + 1 and not event.earlier_removed:
                     raise _lost(f"event {self._after + 1} is missing before event {event.sequence}")
                 self._losses = 0
-                if event.sequence == self._after + 1:
+                if event.sequence > self._after:
                     self._after = event.sequence
                     yield event
         finally:

@@ -16,6 +16,7 @@ from server.api.pipelines import PipelineServicer
 from server.api.schedules import ScheduleServicer
 from server.api.system import Stores, SystemServicer
 from server.api.tenants import TenantServicer
+from server.care import Care
 from server.catalog import Catalog
 from server.domain.faults import CannotStart
 from server.domain.pipeline import PipelineName
@@ -28,6 +29,7 @@ from server.plans import PlansFile
 from server.preparation import Preparation, RunRequest
 from server.registry import Registry
 from server.request_rates import RequestRates
+from server.retention import Retention
 from server.runs import Caller, Runs
 from server.security.api_keys import KeyRing
 from server.security.private_files import only_one
@@ -93,6 +95,7 @@ async def _key_ring(settings: Settings, store: ControlStore) -> KeyRing:
 
 
 def _servicers(settings: Settings, store: ControlStore, catalog: Catalog, runs: Runs, tenants: Tenants) -> Servicers:
+    retention = Retention(store, run_days=settings.run_retention_days, event_days=settings.event_retention_days)
     return Servicers(
         pipelines=PipelineServicer(runs, catalog),
         tenants=TenantServicer(tenants, default_location=settings.bigquery_location),
@@ -100,10 +103,11 @@ def _servicers(settings: Settings, store: ControlStore, catalog: Catalog, runs: 
         system=SystemServicer(
             store,
             Stores(
-                "postgresql" if settings.database_url else "sqlite",
+                "postgres" if settings.database_url else "sqlite",
                 "bigquery" if settings.bigquery_project else "duckdb",
                 settings.project,
             ),
+            Care(store, retention),
         ),
     )
 

@@ -111,6 +111,13 @@ class RunFinished(ServiceError):
     reason = "RUN_FINISHED"
 
 
+class RunNotActive(ServiceError):
+    """No worker has the run: it waits, or has ended."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "RUN_NOT_ACTIVE"
+
+
 class RunNotRetryable(ServiceError):
     """Only a run that has ended without success, and that has not been retried, can be retried."""
 

@@ -239,8 +239,10 @@ class Runs:
                         after = event.sequence if event else after
             # Whoever asks for events after the last one gets none, and must hear that none will come.
             while batch := await self._store.events(pipeline_logging_id, after=after, limit=_EVENT_BATCH):
+                first = batch[0].sequence
                 for event in batch:
-                    yield event
+                    is_behind_gap = event.sequence == first > after + 1
+                    yield event.model_copy(update={"earlier_removed": True}) if is_behind_gap else event
                 after = batch[-1].sequence
 
     async def _live(self, run: Run, after: int) -> Events:

@@ -53,6 +53,10 @@ SCOPES: dict[str, Scope | None] = {
     _SCHEDULES + "ResumeSchedule": Scope.RUNS_WRITE,
     _SCHEDULES + "ListScheduledRuns": Scope.RUNS_READ,
     _SYSTEM + "GetSystemInfo": ANY_KEY,
+    _SYSTEM + "CheckStore": Scope.ADMIN,
+    _SYSTEM + "RebuildMirror": Scope.ADMIN,
+    _SYSTEM + "RescueRun": Scope.ADMIN,
+    _SYSTEM + "ApplyRetention": Scope.ADMIN,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": ANY_KEY,
     _HEALTH + "Watch": ANY_KEY,
 }

@@ -136,7 +136,9 @@ def event(record: RunEvent | None) -> run_pb2.RunEvent:
     """An event; None is a heartbeat."""
     if record is None:
         return run_pb2.RunEvent(heartbeat=run_pb2.Heartbeat())
-    message = run_pb2.RunEvent(sequence=record.sequence, time=timestamp(record.time))
+    message = run_pb2.RunEvent(
+        sequence=record.sequence, time=timestamp(record.time), earlier_removed=record.earlier_removed
+    )
     if record.run is not None:
         message.run.CopyFrom(run(record.run))
     elif record.step is not None:

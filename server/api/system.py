@@ -6,11 +6,14 @@ from typing import Any
 
 import grpc
 
+from convergence.v1 import run_pb2
 from convergence.v1 import system_service_pb2 as pb
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer
 from server import __version__
 from server.api import convert
 from server.api.authorization import current_principal
+from server.api.requests import own_tenant
+from server.care import Care
 from server.store.port import ControlStore
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -29,8 +32,9 @@ class Stores:
 class SystemServicer(SystemServiceServicer):
     """Tells what is running."""
 
-    def __init__(self, store: ControlStore, stores: Stores) -> None:
+    def __init__(self, store: ControlStore, stores: Stores, care: Care) -> None:
         self._store = store
+        self._care = care
         self._stores = stores
         self._started_at = datetime.now(UTC)
 
@@ -48,3 +52,31 @@ class SystemServicer(SystemServiceServicer):
             tenant_id=principal.tenant_id or "",
             scopes=sorted(principal.scopes),
         )
+
+    async def CheckStore(self, request: pb.CheckStoreRequest, context: Context) -> pb.CheckStoreResponse:
+        """See the proto."""
+        found = await self._care.check(repair=request.repair)
+        return pb.CheckStoreResponse(
+            findings=[
+                pb.StoreFinding(
+                    check=finding.check,
+                    subject=finding.subject,
+                    message=finding.message,
+                    repairable=finding.is_repairable,
+                )
+                for finding in found
+            ]
+        )
+
+    async def RebuildMirror(self, request: pb.RebuildMirrorRequest, context: Context) -> pb.RebuildMirrorResponse:
+        """See the proto."""
+        return pb.RebuildMirrorResponse(records=await self._care.rebuild_mirror(own_tenant(request)))
+
+    async def RescueRun(self, request: pb.RescueRunRequest, context: Context) -> run_pb2.Run:
+        """See the proto."""
+        return convert.run(await self._care.rescue(own_tenant(request), request.pipeline_logging_id))
+
+    async def ApplyRetention(self, request: pb.ApplyRetentionRequest, context: Context) -> pb.ApplyRetentionResponse:
+        """See the proto."""
+        removed = await self._care.apply_retention()
+        return pb.ApplyRetentionResponse(runs=removed.runs, runs_without_events=removed.runs_without_events)

@@ -191,6 +191,8 @@ class RunEvent(Record):
     run: Run | None = None
     step: StepRun | None = None
     log: LogEntry | None = None
+    earlier_removed: bool = False
+    """Whoever asked for the events before it does not get them: they are gone."""
 
     @property
     def is_last(self) -> bool:

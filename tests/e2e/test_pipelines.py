@@ -5,6 +5,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from convergence.v1.run_pb2 import Run
 from convergence.v1.tenant_service_pb2 import Tenant
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.settings import Settings
+from server.warehouse.billing_export import SCHEMA, generate
 from server.warehouse.embedded import EmbeddedWarehouse
+from server.warehouse.port import WriteEffect
 from tests.e2e.service import ROOT, SHARED_DATA, Service, finished, make_checkout, onboard, start
 
 PROJECT = Settings().project
@@ -81,6 +84,33 @@ async def test_real_billing_data_adds_up_by_service_and_day(tmp_path: Path) -> N
     assert spec.time_partitioning is not None
     assert (spec.time_partitioning.field, spec.time_partitioning.expiration_days) == ("ingestion_date", 730)
     assert spec.clustering_fields == ("billing_account_id", "service_name")
+
+
+async def test_a_million_rows_of_one_day(tmp_path: Path) -> None:
+    """A thousand rows of an export, each a thousand times: the sums are a thousand times theirs."""
+    rows = list(generate(1, [date(2025, 11, 18)], 1_000))
+    checkout = make_checkout(tmp_path)
+    export = tmp_path / "export.ndjson"
+    export.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    async with warehouse(checkout) as opened:
+        await opened.load_ndjson(export, SOURCE, SCHEMA)
+        copies = f"SELECT t.* FROM `{SOURCE}` AS t, UNNEST(GENERATE_ARRAY(1, 999))"
+        await opened.write(
+            WriteEffect("copies", copies, SOURCE, "append", TableSpec(), default_dataset=SOURCE.in_dataset)
+        )
+    service = await Service.start(checkout)
+    try:
+        async with service.client(await onboard(service, "acme_corp")) as client:
+            run = await start(client, "acme_corp", "gcp/cost/cost_billing", date="2025-11-18")
+            ended = await finished(client, run)
+    finally:
+        await service.stop()
+    assert (ended.status, ended.rows_processed) == (Run.SUCCESS, 1_000_000), ended.error_message
+    expected = {name: 1_000 * cost for (name, _), cost in independent_sums(rows).items()}
+    async with warehouse(checkout) as opened:
+        sql = "SELECT service_name, SUM(cost) FROM billing_cost_daily GROUP BY 1"
+        loaded = await opened.query(sql, default_dataset=DatasetRef(PROJECT, "acme_corp"))
+    assert dict(loaded.rows) == {name: pytest.approx(cost) for name, cost in expected.items()}
 
 
 def flat_export(path: Path) -> list[dict[str, Any]]:

@@ -181,10 +181,10 @@ def _key(lease: Lease) -> tuple[str, str, int]:
 def hand_back(tx: Transaction, lease: Lease) -> None:
     """Let the next worker take the run over at once, as if nothing had been lost."""
     tx.execute(
-        "UPDATE runs SET lease_worker = '', lease_until = 0"
+        "UPDATE runs SET lease_worker = '', lease_until = ?"
         " WHERE pipeline_logging_id = ? AND lease_worker = ? AND lease_epoch = ?"
         " AND status IN ('RUNNING', 'CANCELLING')",
-        _key(lease),
+        (tx.now, *_key(lease)),
     )
 
 
@@ -192,8 +192,8 @@ def expire_worker(tx: Transaction, worker_id: str) -> int:
     """The worker is dead: its leases end now."""
     release(tx, worker_id)
     return tx.execute(
-        "UPDATE runs SET lease_until = 0 WHERE lease_worker = ? AND status IN ('RUNNING', 'CANCELLING')",
-        (worker_id,),
+        "UPDATE runs SET lease_until = ? WHERE lease_worker = ? AND status IN ('RUNNING', 'CANCELLING')",
+        (tx.now, worker_id),
     ).rowcount
 
 
@@ -201,8 +201,8 @@ def expire_run(tx: Transaction, pipeline_logging_id: str) -> bool:
     """The run's lease ends now."""
     return bool(
         tx.execute(
-            "UPDATE runs SET lease_until = 0 WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')",
-            (pipeline_logging_id,),
+            "UPDATE runs SET lease_until = ? WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')",
+            (tx.now, pipeline_logging_id),
         ).rowcount
     )
 

@@ -1,0 +1,37 @@
+"""What an operator does about the control store and the x_meta_ tables."""
+
+from server.domain.run import Run
+from server.errors import RunNotActive, RunNotFound, TenantNotFound
+from server.retention import Removed, Retention
+from server.store.port import ControlStore, Finding
+
+
+class Care:
+    """The use cases of `convergence admin`."""
+
+    def __init__(self, store: ControlStore, retention: Retention) -> None:
+        self._store = store
+        self._retention = retention
+
+    async def check(self, *, repair: bool) -> list[Finding]:
+        """What is not as it has to be; with `repair`, what was not."""
+        return await self._store.check(repair=repair)
+
+    async def rebuild_mirror(self, tenant_id: str) -> int:
+        """Have everything of a tenant copied into its tables again; answers how many records. Raises TenantNotFound."""
+        if await self._store.get_tenant(tenant_id) is None:
+            raise TenantNotFound
+        return await self._store.note_all(tenant_id)
+
+    async def rescue(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+        """Take a run away from its worker. Raises RunNotFound, RunNotActive."""
+        run = await self._store.get_run(pipeline_logging_id)
+        if run is None or run.tenant_id != tenant_id:
+            raise RunNotFound
+        if not await self._store.expire_run(pipeline_logging_id):
+            raise RunNotActive
+        return run
+
+    async def apply_retention(self) -> Removed:
+        """Remove now what is too old."""
+        return await self._retention.round()

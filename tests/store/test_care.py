@@ -1,0 +1,202 @@
+"""Retention, checks and repairs, retries and suspects, on every driver."""
+
+from dataclasses import replace
+
+import pytest
+
+from server.domain.run import Effect, EffectState, LogEntry, Run, RunStatus, RunTrigger, StepRun, StepStatus
+from server.store.port import AlreadyRetried, Claim, EndPosition, RunEnd, StepEnd
+from server.store.sql.queues import move
+from server.store.sql.store import SqlStore
+from tests.store.conftest import Clock
+from tests.store.records import PLANS, api_key, new_run, request_key, tenant
+
+DAY = 86_400.0
+
+
+async def claimed(store: SqlStore, worker: str = "w1", *, suspects: bool = True) -> Claim:
+    found = await store.claim(worker, lease_seconds=30, plans=PLANS, suspects=suspects)
+    assert found is not None
+    return found
+
+
+async def ended(store: SqlStore, status: RunStatus = RunStatus.SUCCESS, **options: object) -> Run:
+    await store.accept_run(replace(new_run(), **options), PLANS)  # type: ignore[arg-type]
+    held = await claimed(store)
+    await store.add_logs(held.lease, [LogEntry(message="working")])
+    step = await store.start_step(held.lease, held.run.steps[0])
+    done = StepStatus.SUCCESS if status is RunStatus.SUCCESS else StepStatus.FAILED
+    await store.finish_step(held.lease, StepEnd(step.model_copy(update={"status": done})))
+    return await store.finish_run(held.lease, RunEnd(status))
+
+
+async def all_removed(store: SqlStore, days: float) -> int:
+    total = 0
+    while removed := await store.remove_runs(older_than_days=days, limit=2):
+        total += removed
+    return total
+
+
+async def test_old_runs_are_removed_with_all_that_belongs_to_them(store: SqlStore, clock: Clock) -> None:
+    old = [await ended(store, request=request_key(request_id=f"r{number}")) for number in range(3)]
+    clock.advance(10 * DAY)
+    recent = await ended(store)
+    waiting = await store.accept_run(new_run(), PLANS)
+    assert await all_removed(store, 5) == 3
+    for run in old:
+        assert await store.get_run(run.pipeline_logging_id) is None
+        assert await store.events(run.pipeline_logging_id, after=0, limit=9) == []
+        assert await store.run_snapshot(run.pipeline_logging_id) is None
+    assert await store.find_request(request_key(request_id="r0")) is None
+    kept = {entry.key.partition("/")[0] for entry in await store.outbox(skip=(), limit=99)}
+    active = {waiting.pipeline_logging_id, recent.pipeline_logging_id}
+    assert kept <= active
+    assert len(await store.events(recent.pipeline_logging_id, after=0, limit=99)) > 3
+    assert await store.check(repair=False) == []
+
+
+async def test_what_is_active_is_never_removed(store: SqlStore, clock: Clock) -> None:
+    await store.accept_run(new_run(), PLANS)
+    await store.accept_run(new_run(), PLANS)
+    await claimed(store)
+    clock.advance(1_000 * DAY)
+    assert await all_removed(store, 1) == 0
+    page = await store.remove_events(older_than_days=1, after=EndPosition(0, ""), limit=9)
+    assert (page.runs, page.is_end) == (0, True)
+
+
+async def test_events_go_before_their_runs_but_for_the_last_one(store: SqlStore, clock: Clock) -> None:
+    old = [await ended(store) for _ in range(3)]
+    clock.advance(10 * DAY)
+    recent = await ended(store)
+    first = await store.remove_events(older_than_days=5, after=EndPosition(0, ""), limit=2)
+    rest = await store.remove_events(older_than_days=5, after=first.last, limit=2)
+    assert (first.runs, first.is_end, rest.runs, rest.is_end) == (2, False, 1, True)
+    for run in old:
+        (event,) = await store.events(run.pipeline_logging_id, after=0, limit=99)
+        assert event.is_last
+    assert len(await store.events(recent.pipeline_logging_id, after=0, limit=99)) > 3
+    assert await store.check(repair=False) == []
+
+
+async def test_a_store_in_use_is_as_it_has_to_be(store: SqlStore, clock: Clock) -> None:
+    await store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
+    await ended(store, RunStatus.FAILED)
+    await ended(store)
+    cancelled = await store.accept_run(new_run(), PLANS)
+    await store.request_cancel(cancelled.pipeline_logging_id)
+    await store.accept_run(new_run("other_tenant"), PLANS)
+    for worker in ("w1", "w2", "w3"):
+        await store.accept_run(new_run("third_tenant"), PLANS)
+        await claimed(store, worker)
+        await store.expire_worker(worker)
+    assert await store.check(repair=False) == []
+    clock.advance(3_600)
+    assert {finding.check for finding in await store.check(repair=False)} == {"ABANDONED"}
+
+
+async def test_a_wrong_count_is_found_and_mended(store: SqlStore) -> None:
+    await store.accept_run(new_run(), PLANS)
+    await store._db.write(lambda tx: move(tx, "acme_corp", pending=2, active=-1))
+    (finding,) = await store.check(repair=False)
+    assert (finding.check, finding.subject, finding.is_repairable) == ("QUEUE", "acme_corp", True)
+    assert "3 waiting and -1 active runs; there are 1 and 0" in finding.message
+    assert await store.check(repair=True) == [finding]
+    assert await store.check(repair=False) == []
+
+
+async def test_everything_of_a_tenant_is_copied_again(store: SqlStore) -> None:
+    run = await store.onboard_tenant(tenant(), api_key(), new_run(steps=("extract", "load")), PLANS)
+    await store.accept_run(new_run("other_tenant"), PLANS)
+    entries = await store.outbox(skip=(), limit=99)
+    flush = await store.begin_flush("acme_corp", "w1", lease_seconds=30)
+    assert flush is not None
+    await store.acknowledge(flush, [entry.number for entry in entries], settled=True)
+    assert await store.note_all("acme_corp") == 4
+    assert {(entry.kind, entry.key) for entry in await store.outbox(skip=(), limit=99)} == {
+        ("api_key", "abc123"),
+        ("run", run.pipeline_logging_id),
+        ("step", f"{run.pipeline_logging_id}/extract"),
+        ("step", f"{run.pipeline_logging_id}/load"),
+    }
+
+
+async def test_one_worker_writes_a_tenants_tables(store: SqlStore, second: SqlStore, clock: Clock) -> None:
+    await store.accept_run(new_run(), PLANS)
+    (entry, _) = await store.outbox(skip=(), limit=9)
+    first = await store.begin_flush("acme_corp", "w1", lease_seconds=30)
+    assert first is not None
+    assert (first.number, first.settled) == (1, 0)
+    assert await second.begin_flush("acme_corp", "w2", lease_seconds=30) is None
+    clock.advance(20)
+    assert await store.keep_flush(first, lease_seconds=30)
+    clock.advance(20)
+    assert await second.begin_flush("acme_corp", "w2", lease_seconds=30) is None
+    clock.advance(20)
+    taken = await second.begin_flush("acme_corp", "w2", lease_seconds=30)
+    assert taken is not None
+    assert (taken.number, taken.settled) == (2, 0)
+    assert not await store.keep_flush(first, lease_seconds=30)
+    await store.acknowledge(first, [entry.number], settled=True)
+    assert len(await store.outbox(skip=(), limit=9)) == 2
+    await second.acknowledge(taken, [entry.number], settled=True)
+    assert len(await store.outbox(skip=(), limit=9)) == 1
+    unused = await second.begin_flush("acme_corp", "w2", lease_seconds=30)
+    assert unused is not None
+    again = await second.begin_flush("acme_corp", "w2", lease_seconds=30, unused=unused.number)
+    assert (unused.number, unused.settled) == (3, 2)
+    assert again == unused
+
+
+async def test_a_retry_begins_with_what_succeeded(store: SqlStore) -> None:
+    origin = await store.accept_run(new_run(steps=("one", "two", "three")), PLANS)
+    held = await claimed(store)
+    one, two, three = held.run.steps
+    written = [
+        Effect(effect_id="a", table="t", write_mode="append", state=EffectState.COMMITTED),
+        Effect(effect_id="b", table="t", write_mode="append", state=EffectState.STOPPED),
+        Effect(effect_id="c", table="t", write_mode="append"),
+    ]
+    await finish(store, held, one, StepStatus.SUCCESS, rows_processed=7)
+    await finish(store, held, two, StepStatus.FAILED, effects=tuple(written))
+    await finish(store, held, three, StepStatus.SKIPPED)
+    await store.finish_run(held.lease, RunEnd(RunStatus.FAILED))
+    retry = replace(
+        new_run(steps=("one", "two", "three")), trigger=RunTrigger.RETRY, retry_of=origin.pipeline_logging_id
+    )
+    run = await store.accept_run(retry, PLANS)
+    assert (run.retry_of, run.trigger, run.status) == (origin.pipeline_logging_id, RunTrigger.RETRY, RunStatus.PENDING)
+    assert [step.status for step in run.steps] == [StepStatus.SUCCESS, StepStatus.PENDING, StepStatus.PENDING]
+    assert run.steps[0].rows_processed == 7
+    assert [effect.effect_id for effect in run.steps[1].inherited] == ["a", "c"]
+    with pytest.raises(AlreadyRetried):
+        await store.accept_run(replace(retry, pipeline_logging_id="x" * 36), PLANS)
+    assert await store.check(repair=False) == []
+
+
+async def finish(store: SqlStore, held: Claim, step: StepRun, status: StepStatus, **changes: object) -> None:
+    begun = await store.start_step(held.lease, step)
+    await store.finish_step(held.lease, StepEnd(begun.model_copy(update={"status": status, **changes})))
+
+
+async def test_of_runs_that_have_one_life_left_a_worker_gets_one(store: SqlStore) -> None:
+    for _ in range(2):
+        await store.accept_run(new_run(), PLANS)
+    for worker in ("w1", "w2"):
+        for _ in range(2):
+            await claimed(store, worker)
+        await store.expire_worker(worker)
+    first = await claimed(store, "w3")
+    assert first.is_suspect
+    assert await store.claim("w3", lease_seconds=30, plans=PLANS, suspects=False) is None
+    await store.accept_run(new_run("other_tenant"), PLANS)
+    assert not (await claimed(store, "w3", suspects=False)).is_suspect
+    assert (await claimed(store, "w4")).is_suspect
+
+
+async def test_a_run_is_taken_from_its_worker(store: SqlStore) -> None:
+    waiting = await store.accept_run(new_run(), PLANS)
+    assert not await store.expire_run(waiting.pipeline_logging_id)
+    await claimed(store)
+    assert await store.expire_run(waiting.pipeline_logging_id)
+    assert (await claimed(store, "w2")).run.pipeline_logging_id == waiting.pipeline_logging_id
