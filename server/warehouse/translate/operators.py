@@ -57,6 +57,11 @@ _NAN_SIDE: dict[type[exp.Expr], str] = {
 }
 
 
+def equal(left: exp.Expr, right: exp.Expr, types: Types) -> exp.Expr:
+    """`left = right` of translated values, for USING. Raises INVALID_QUERY when they do not compare."""
+    return _comparison(exp.EQ(this=left, expression=right), types)
+
+
 def _comparison(node: exp.Expr, types: Types) -> exp.Expr:
     sides = node.args["this"], node.args["expression"]
     kind = require_comparable(sides, types, node, ordered=not isinstance(node, exp.EQ | exp.NEQ))
@@ -110,13 +115,23 @@ def _in(node: exp.Expr, types: Types) -> exp.Expr:
         return _in_rows(value, node, types)
     if unnest := node.args.get("unnest"):
         elements = exp.Select(expressions=[call("UNNEST", unnest.expressions[0].copy())])
-        return exp.In(this=value.copy(), query=exp.Subquery(this=elements))
+        found = exp.In(this=value.copy(), query=exp.Subquery(this=elements))
+        return _of_numbers(found, types.kind(value))
     if query := node.args.get("query"):
-        require_comparable([value, query], types, node, ordered=False)
-        return node
-    if require_comparable([value, *node.expressions], types, node, ordered=False) == "RECORD":
+        return _of_numbers(node, require_comparable([value, query], types, node, ordered=False))
+    kind = require_comparable([value, *node.expressions], types, node, ordered=False)
+    if kind == "RECORD":
         return exp.Paren(this=exp.or_(*(_same_fields(value, other, types) for other in node.expressions)))
-    return node
+    return _of_numbers(node, kind)
+
+
+def _of_numbers(node: exp.Expr, kind: str) -> exp.Expr:
+    """NaN is in nothing."""
+    value = node.args["this"]
+    if kind != "FLOAT64" or _is_number(value):
+        return node
+    is_nan = call("ISNAN", cast(value.copy(), _DOUBLE))
+    return exp.Paren(this=exp.And(this=node.copy(), expression=exp.Not(this=is_nan)))
 
 
 def _in_rows(value: exp.Expr, node: exp.Expr, types: Types) -> exp.Expr:
@@ -126,11 +141,13 @@ def _in_rows(value: exp.Expr, node: exp.Expr, types: Types) -> exp.Expr:
     element = call("LIST_EXTRACT", array.copy(), literal(1))
     if types.kind(element) != "RECORD":
         raise invalid(f"cannot compare STRUCT with {types.kind(element)}", node)
-    same = _same_fields(value.copy(), element, types)
-    each = same.transform(lambda part: exp.column("e") if part == element else part)
-    found = call("LIST_TRANSFORM", array.copy(), exp.Lambda(this=each, expressions=[exp.to_identifier("e")]))
-    unknown = "WHEN LIST_COUNT(p.r) < LEN(p.r) THEN NULL"
-    return once(f"CASE WHEN LIST_CONTAINS(p.r, TRUE) THEN TRUE {unknown} ELSE FALSE END", r=found)
+    held = {element: exp.column("e"), value: exp.column("v", table="p")}
+    same = _same_fields(value.copy(), element, types).transform(
+        lambda part: held[part].copy() if part in held else part
+    )
+    found = f"LIST_TRANSFORM(p.a, LAMBDA e : {same.sql('duckdb')})"
+    template = "CASE WHEN LIST_CONTAINS({0}, TRUE) THEN TRUE WHEN LIST_COUNT({0}) < LEN({0}) THEN NULL ELSE FALSE END"
+    return once(template.format(found), v=value, a=array)
 
 
 def _logical(node: exp.Expr, types: Types) -> exp.Expr:

@@ -13,8 +13,8 @@ from sqlglot import exp
 from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
 from server.warehouse.partitions import INGESTION_DAY, INGESTION_TIME
 from server.warehouse.port import WarehouseError
-from server.warehouse.translate.coercion import require_comparable
 from server.warehouse.translate.names import Column, Scope, Source, read_field
+from server.warehouse.translate.operators import equal
 from server.warehouse.translate.rules import Types, call, cast, invalid, literal, unsupported
 from server.warehouse.types import bigquery_field, duckdb_type
 
@@ -280,9 +280,7 @@ def merge(join: exp.Join, left: Scope, right: Scope, types: Types) -> dict[str, 
     merged = dict[str, Column]()
     for name in (identifier.name for identifier in join.args["using"]):
         (ours, _), (theirs, _) = left.resolve([name]), right.resolve([name])
-        condition = exp.EQ(this=ours.read(), expression=theirs.read())
-        require_comparable([condition.left, condition.right], types, condition, ordered=False)
-        conditions.append(condition)
+        conditions.append(equal(ours.read(), theirs.read(), types))
         merged[name.lower()] = _merged(join.side, ours, theirs)
     join.set("using", None)
     join.set("on", exp.and_(*conditions))

@@ -82,6 +82,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ("a shared cost by shares", BILL +", shared AS (SELECT SUM(cost) AS total FROM bill WHERE svc = 'Storage') SELECT b.project.id, SUM(b.cost) + ANY_VALUE(s.total) * SUM(b.cost) / SUM(SUM(b.cost)) OVER () AS c FROM bill b CROSS JOIN shared s WHERE b.svc != 'Storage' GROUP BY b.project.id ORDER BY 1", [("p1",10+5*10/30),("p2",20+5*20/30)]),
     ("ARRAY of a UNION", BILL +" SELECT id, ARRAY(SELECT key FROM UNNEST(project.labels) UNION ALL SELECT type FROM UNNEST(credits) ORDER BY 1) AS a FROM bill WHERE id = 2", [(2,["CUD","env"])]),
     ("WHERE takes the column and not the field's alias", BILL +" SELECT project.id AS id, SUM(cost) AS c FROM bill WHERE id > 1 GROUP BY id ORDER BY id", [("p1",5.0),("p2",20.0)]),
+    ("NaN joins nothing, and is in nothing", "SELECT (SELECT COUNT(*) FROM (SELECT CAST('nan' AS FLOAT64) AS x) JOIN (SELECT CAST('nan' AS FLOAT64) AS x) USING (x)) AS joined, n IN (n, 1.0) AS listed, n IN UNNEST([n]) AS element, n NOT IN (n) AS other FROM (SELECT CAST('nan' AS FLOAT64) AS n)", [(0, False, False, True)]),
     ("parts of dates are INT64 wherever they stand", "SELECT EXTRACT(MONTH FROM d) AS m, SUM(x) OVER (PARTITION BY EXTRACT(YEAR FROM d)) AS s, FORMAT('%d', EXTRACT(DAY FROM d)) AS t FROM (SELECT 1 AS x, DATE '2026-03-05' AS d)", [(3, 1, "5")]),
 ]  # fmt: skip
 
