@@ -6,6 +6,7 @@ import sqlglot
 from sqlglot import exp
 
 from server.domain.schema import TableRef
+from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.embedded.catalog import Catalog
 from server.warehouse.embedded.session import Session
 from server.warehouse.embedded.sizes import table_bytes
@@ -19,7 +20,7 @@ def estimated_bytes(session: Session, catalog: Catalog, sql: str, tables: Iterab
 
 def _names(sql: str) -> set[str] | None:
     """Every name in the query, in lower case; None when a `*` stands for all."""
-    tree = sqlglot.parse_one(sql, read="bigquery")
+    tree = sqlglot.parse_one(sql, read=BigQueryAsWritten)
     if any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star)):
         return None
     return {identifier.name.lower() for identifier in tree.find_all(exp.Identifier)}

@@ -13,6 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from server.domain.schema import DatasetRef, TableField, TableRef
+from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import require_allowed
 from server.warehouse.translate.names import read_field
@@ -97,7 +98,7 @@ def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
 
 def _parse(sql: str) -> exp.Expr:
     try:
-        statements = [statement for statement in sqlglot.parse(sql, read="bigquery") if statement]
+        statements = [statement for statement in sqlglot.parse(sql, read=BigQueryAsWritten) if statement]
     except SqlglotError as error:
         first = str(error).split("\n", 1)[0]
         raise WarehouseError("INVALID_QUERY", f"the query is not BigQuery SQL: {first}") from None

@@ -85,7 +85,7 @@ def _details(node: exp.Expr) -> list[str]:
         and any(may_fail(part) for part in node.this.iter_expressions()),
         "DISTINCT ON": isinstance(node, exp.Distinct) and bool(node.args.get("on")),
         "CAST ... FORMAT": isinstance(node, exp.Cast) and bool(node.args.get("format")),
-        "a table function": isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier),
+        "a table function": isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier | exp.Dot),
         "names for a CTE's columns": isinstance(node, exp.CTE) and bool(node.alias_column_names),
     }
     return [name for name, present in found.items() if present]

@@ -30,7 +30,7 @@ from server.warehouse.translate.set_operations import (
     in_common_form,
     require_written_out,
 )
-from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, implied_alias, merge
+from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, merge
 from server.warehouse.translate.windows import nan_first
 from server.warehouse.types import bigquery_field, is_untyped, scalar_type
 
@@ -142,7 +142,7 @@ class QueryTranslator:
         value = self._value_translator(scope, relations)
         spell_out_windows(node)
         node.set("expressions", expand(node, scope, lambda item: self._typed(value(item))))
-        named = name_outputs(node.expressions)
+        named = name_outputs(node.expressions, as_fields=node.args.get("kind") == "STRUCT")
         values = [value(_unaliased(item)) for item in node.expressions]
         outputs = [
             Output(name, physical, kind)
@@ -259,7 +259,7 @@ class QueryTranslator:
         if isinstance(node, exp.Unnest):
             alias = node.args.get("alias")
             names = [*alias.columns, alias.this] if alias else []
-            named = next((name.name for name in names if name), "") or implied_alias(node)
+            named = next((name.name for name in names if name), "")
             offset = node.args.get("offset")
             return self._unnest(array_of(node), named, offset.name if offset else "", scope, relations)
         if isinstance(node, exp.Subquery):
@@ -316,8 +316,11 @@ class QueryTranslator:
 
     def _table(self, node: exp.Table, scope: Scope, relations: Relations) -> exp.Expr:
         path = [part.name for part in node.parts]
+        offset = node.text("offset")
         if _is_path_of(node, scope):
-            return self._unnest(_column_of(path), node.alias or path[-1], "", scope, relations)
+            return self._unnest(_column_of(path), node.alias or path[-1], offset, scope, relations)
+        if offset:
+            raise invalid(f"WITH OFFSET needs an array, and {'.'.join(path)} is a table", node)
         relation = relations.get(path[0].lower()) if len(path) == 1 else None
         if relation:
             physical, source = self._sources.relation(relation, node.alias or path[0])

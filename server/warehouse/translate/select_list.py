@@ -84,12 +84,14 @@ class Resolved(exp.Expression):
     arg_types = {"this": True}  # noqa: RUF012 - the class attribute that sqlglot reads
 
 
-def name_outputs(items: Sequence[exp.Expr]) -> list[tuple[str, str]]:
-    """For each item its name (`f0_`, `f1_` ... where it has none), and that name made unique."""
+def name_outputs(items: Sequence[exp.Expr], *, as_fields: bool) -> list[tuple[str, str]]:
+    """For each item its name, and that name made unique; without one `f0_`, `f1_` ..., or as a field `_field_1` ..."""
     names: list[tuple[str, str]] = []
     unnamed = 0
-    for item in items:
+    for place, item in enumerate(items, 1):
         name = _name(item)
+        if not name and as_fields:
+            name = f"_field_{place}"
         if not name:
             name, unnamed = f"f{unnamed}_", unnamed + 1
         taken = sum(1 for other, _ in names if other.lower() == name.lower())

@@ -299,11 +299,3 @@ def array_of(node: exp.Unnest) -> exp.Expr:
         raise unsupported("UNNEST of several arrays at once")
     array: exp.Expr = node.expressions[0]
     return array
-
-
-def implied_alias(node: exp.Unnest) -> str:
-    """`FROM t, t.items` calls its element `items`, `FROM t, UNNEST(t.items)` does not.
-
-    sqlglot reads the first as the second; only the one that was written as UNNEST knows whether it had WITH OFFSET.
-    """
-    return "" if "offset" in node.args else array_of(node).name

@@ -45,6 +45,8 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ("ARRAY(SELECT AS STRUCT * EXCEPT)", BILL +" SELECT ARRAY(SELECT AS STRUCT * EXCEPT (type), ROUND(cost) AS parent FROM UNNEST(credits) ORDER BY amount) AS c FROM bill WHERE id = 2", [([{"amount":-5.0,"parent":20.0}],)]),
     ("ARRAY(SELECT AS STRUCT * REPLACE)", BILL +" SELECT * REPLACE (ARRAY(SELECT AS STRUCT * REPLACE (amount * 2 AS amount) FROM UNNEST(credits)) AS credits) FROM (SELECT id, credits FROM bill) WHERE id = 2", [(2,[{"type":"CUD","amount":-10.0}])]),
     ("a STRUCT with one field replaced", BILL +" SELECT id, (SELECT AS STRUCT project.* REPLACE ('x' AS id)).id AS pid FROM bill ORDER BY id LIMIT 1", [(1,"x")]),
+    ("fields of SELECT AS STRUCT without a name", "SELECT ARRAY(SELECT AS STRUCT 1 x, 2, 3)", [([{"x": 1, "_field_2": 2, "_field_3": 3}],)]),
+    ("SELECT AS VALUE of a row", "SELECT AS VALUE v FROM (SELECT AS STRUCT 1 a, true b) v WHERE v.b", [(1, True)]),
     ("SELECT AS VALUE outermost gives columns", "SELECT AS VALUE STRUCT(1 AS a, 2 AS b)", [(1,2)]),
 ]  # fmt: skip
 
