@@ -110,9 +110,11 @@ def _parse(sql: str) -> exp.Expr:
 def _mark_joins(tree: exp.Expr, sql: str) -> None:
     """Tell JOIN from a comma, by the text before the table."""
     for join in tree.find_all(exp.Join):
-        first = join.this.parts[0] if isinstance(join.this, exp.Table) else None
-        if first is not None and "start" in first.meta:
-            join.meta[WITH_WORD] = re.search(r"(?i)\bJOIN\s+$", sql[: first.meta["start"]]) is not None
+        first = min((part.meta["start"] for part in join.this.walk() if "start" in part.meta), default=0)
+        join.meta[WITH_WORD] = _AFTER_JOIN.search(sql[:first]) is not None
+
+
+_AFTER_JOIN = re.compile(r"\bJOIN\s+$|\bJOIN\s*\(\s*(?:SELECT|WITH)\b[^()]*$", re.IGNORECASE)
 
 
 def _require_distinct(outputs: list[Output]) -> None:

@@ -104,7 +104,12 @@ class QueryTranslator:
         outputs = self.query(cte.this.this, parent, relations)
         relation = Relation(self._sources.new_name("c"), outputs)
         step = self.query(cte.this.expression, parent, {**relations, cte.alias.lower(): relation})
-        self._require_alike(cte.this, outputs, step)
+        for start, made in zip(outputs, self._require_alike(cte.this, outputs, step), strict=True):
+            if bigquery_field("x", start.kind) != bigquery_field("x", made.kind):
+                raise invalid(
+                    f"the step of {cte.alias} gives column {start.name} another type than its start; CAST it", cte
+                )
+        cte.this.set("expression", in_common_form(cte.this.expression, step, outputs))
         return relation
 
     def _set_operation(self, node: exp.SetOperation, parent: Scope | None, relations: Relations) -> list[Output]:

@@ -62,6 +62,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ("recursion between others", "WITH RECURSIVE T0 AS (SELECT 1 AS n), T1 AS ((SELECT * FROM T0) UNION ALL (SELECT n + 1 FROM T1 WHERE n < 4)), T2 AS (SELECT n FROM T1) SELECT SUM(n) FROM T2", [(10,)]),
     ("WITH RECURSIVE sees what comes later", "WITH RECURSIVE T1 AS (SELECT * FROM T2), T2 AS (SELECT 1 AS n) SELECT n FROM T1", [(1,)]),
     ("a tree by recursion", "WITH RECURSIVE e AS (SELECT 1 AS id, NULL AS boss, 'ceo' AS n UNION ALL SELECT 2, 1, 'a' UNION ALL SELECT 3, 2, 'b'), r AS (SELECT id, n, 0 AS d, n AS path FROM e WHERE boss IS NULL UNION ALL SELECT e.id, e.n, r.d + 1, CONCAT(r.path, '/', e.n) FROM e JOIN r ON e.boss = r.id) SELECT * FROM r ORDER BY id", [(1,"ceo",0,"ceo"),(2,"a",1,"ceo/a"),(3,"b",2,"ceo/a/b")]),
+    ("STRUCTs by recursion", "WITH RECURSIVE r AS (SELECT STRUCT(1 AS n) AS s UNION ALL SELECT STRUCT(s.n + 1) FROM r WHERE s.n < 3) SELECT s.n FROM r ORDER BY 1", [(1,), (2,), (3,)]),
     ("days by recursion", "WITH RECURSIVE days AS (SELECT DATE '2026-01-01' AS d UNION ALL SELECT DATE_ADD(d, INTERVAL 1 DAY) FROM days WHERE d < DATE '2026-01-03') SELECT ARRAY_AGG(d ORDER BY d) AS ds FROM days", [([date(2026,1,1),date(2026,1,2),date(2026,1,3)],)]),
     ("paths by recursion", "WITH RECURSIVE o AS (SELECT 'root' AS id, CAST(NULL AS STRING) AS parent UNION ALL SELECT 'a', 'root' UNION ALL SELECT 'b', 'a'), r AS (SELECT id, [id] AS path, 0 AS lvl FROM o WHERE parent IS NULL UNION ALL SELECT o.id, ARRAY_CONCAT(r.path, [o.id]), lvl + 1 FROM o JOIN r ON o.parent = r.id) SELECT id, path, lvl FROM r ORDER BY lvl", [("root",["root"],0),("a",["root","a"],1),("b",["root","a","b"],2)]),
     ("PIVOT as documented", PRODUCE +" SELECT * FROM Produce PIVOT(SUM(sales) FOR quarter IN ('Q1', 'Q2', 'Q3', 'Q4')) ORDER BY product, year", [("Apple",2020,77,0,None,None),("Apple",2021,1,None,None,None),("Kale",2020,51,23,45,3),("Kale",2021,70,85,None,None)]),
@@ -89,6 +90,8 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
 ERRORS: list[tuple[str, str]] = [
     ("LEFT JOIN without ON", T +" SELECT 1 FROM t LEFT JOIN t AS u"),
     ("JOIN without ON", T +" SELECT 1 FROM t JOIN t AS u"),
+    ("JOIN of a subquery without ON", "SELECT 1 FROM (SELECT 1 AS a) AS x JOIN (SELECT 2 AS b) AS y"),
+    ("a recursion that widens its type", "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 0.5 FROM r WHERE n < 2) SELECT n FROM r"),
     ("CROSS JOIN with ON", "SELECT 1 FROM UNNEST([1]) AS a CROSS JOIN (SELECT 1 AS b) AS t ON a = b"),
     ("INTERSECT ALL", "SELECT 1 INTERSECT ALL SELECT 1"),
     ("EXCEPT ALL", "SELECT 1 EXCEPT ALL SELECT 1"),
