@@ -40,8 +40,13 @@ def _canonical_type(value: object) -> object:
     return _ALIASES.get(value.upper(), value.upper()) if isinstance(value, str) else value
 
 
+def is_column_name(value: str) -> bool:
+    """Whether a table's column may have the name."""
+    return _COLUMN.fullmatch(value) is not None
+
+
 def _column_name(value: str) -> str:
-    if not _COLUMN.fullmatch(value):
+    if not is_column_name(value):
         raise ValueError("a column name is letters, digits and _, at most 300, and starts with a letter or _")
     return value
 

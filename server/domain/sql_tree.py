@@ -1,7 +1,9 @@
 """BigQuery SQL as sqlglot's syntax tree, for checks on its shape."""
 
+from typing import Any
+
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.bigquery import BigQueryParser
@@ -10,12 +12,23 @@ from server.domain.sql_lexer import line_and_column
 
 
 class BigQueryAsWritten(BigQuery):
-    """BigQuery without sqlglot's guess which paths in FROM are arrays: telling them from tables is for the guard."""
+    """BigQuery without sqlglot's guess which paths in FROM are arrays: telling them from tables takes their scopes.
+
+    An array's path has the name behind WITH OFFSET, which sqlglot knows of UNNEST only, as its argument `offset`.
+    """
 
     class Parser(BigQueryParser):
         """The parser of this dialect."""
 
         SUPPORTS_IMPLICIT_UNNEST = False
+
+        def _parse_table(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+            table: exp.Expr | None = super()._parse_table(*args, **kwargs)
+            if isinstance(table, exp.Table) and self._match_pair(TokenType.WITH, TokenType.OFFSET):
+                self._match(TokenType.ALIAS)
+                name = self._parse_id_var(any_token=False, tokens=self.UNNEST_OFFSET_ALIAS_TOKENS)
+                table.set("offset", name or exp.to_identifier("offset"))
+            return table
 
 
 class Unparsable(Exception):

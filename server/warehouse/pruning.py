@@ -12,6 +12,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from server.domain.faults import Refused
 from server.domain.schema import DatasetRef, TableRef
+from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.partitions import INGESTION_TIME
 
 _PSEUDO_COLUMNS = {"_partitiontime", "_partitiondate"}
@@ -24,7 +25,7 @@ def unpruned(sql: str, default_dataset: DatasetRef, partitioned: Mapping[TableRe
     The column is INGESTION_TIME for a table that is partitioned by time of loading. A filter counts where the table is
     read; one in a query around that one is not seen. `sql` is a query that the guard has read.
     """
-    tree = sqlglot.parse_one(sql, read="bigquery")
+    tree = sqlglot.parse_one(sql, read=BigQueryAsWritten)
     found = {
         table
         for scope in traverse_scope(tree)

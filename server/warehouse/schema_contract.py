@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from server.domain.schema import TableField, TableRef, TableSpec
+from server.domain.schema import TableField, TableRef, TableSpec, is_column_name
 from server.warehouse.port import WarehouseError, WriteEffect
 
 _WIDENS = {
@@ -69,6 +69,18 @@ def _same(have: TableField, want: TableField) -> bool:
         and inner.keys() == {field.name.lower() for field in want.fields}
         and all(_same(inner[field.name.lower()], field) for field in want.fields)
     )
+
+
+def require_table_names(fields: Sequence[TableField]) -> None:
+    """Refuse names that a query may give its columns and a table may not. Raises INVALID_QUERY."""
+    for field in fields:
+        if not is_column_name(field.name):
+            raise WarehouseError(
+                "INVALID_QUERY",
+                f"{field.name!r} cannot be a column's name: use letters, digits and _, "
+                "starting with a letter or _ (... AS name)",
+            )
+        require_table_names(field.fields)
 
 
 def require_writable(

@@ -4,11 +4,11 @@ BIGNUMERIC is DECIMAL(38, 18): 20 digits before the point and 18 after it, where
 """
 
 import json
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 from duckdb.sqltypes import DuckDBPyType
-from pydantic import ValidationError
 
 from server.domain.schema import FieldType, TableField
 from server.warehouse.port import WarehouseError
@@ -77,30 +77,37 @@ def is_empty_array(kind: DuckDBPyType) -> bool:
 
 
 def bigquery_field(name: str, kind: DuckDBPyType) -> TableField:
-    """The BigQuery column that a DuckDB result column is.
+    """The BigQuery column that a DuckDB result column is. A query may name it as no table's column is named.
 
     Raises:
         WarehouseError: UNSUPPORTED_SQL for a type that no BigQuery column has; INVALID_QUERY for a name.
     """
-    try:
-        return _field(name, kind)
-    except ValidationError:
-        raise WarehouseError(
-            "INVALID_QUERY",
-            f"{name!r} cannot be a column's name: use letters, digits and _, starting with a letter or _ (... AS name)",
-        ) from None
-
-
-def _field(name: str, kind: DuckDBPyType) -> TableField:
     if kind.id == "list":
-        element = _field(name, _children(kind)["child"])
+        element = bigquery_field(name, _children(kind)["child"])
         if element.mode == "REPEATED":
             raise WarehouseError("UNSUPPORTED_SQL", f"column {name} is an array of arrays; BigQuery has no such type")
         return element.model_copy(update={"mode": "REPEATED"})
     if kind.id == "struct":
-        parts = tuple(_field(part, child) for part, child in _children(kind).items())
-        return TableField(name=name, type="RECORD", fields=parts)
-    return TableField(name=name, type=scalar_type(kind) or _unknown(name, kind))
+        parts = tuple(bigquery_field(part, child) for part, child in _children(kind).items())
+        return _field(name, "RECORD", parts)
+    return _field(name, scalar_type(kind) or _unknown(name, kind))
+
+
+def _field(name: str, kind: FieldType, parts: tuple[TableField, ...] = ()) -> TableField:
+    if not 1 <= len(name) <= _LONGEST_NAME or any(not _may_be_in_a_name(letter) for letter in name):
+        raise WarehouseError("INVALID_QUERY", f"{name[:80]!r} cannot be a column's name; give it another (... AS name)")
+    return TableField.model_construct(name=name, type=kind, mode="NULLABLE", description="", fields=parts)
+
+
+_LONGEST_NAME = 300
+
+
+def _may_be_in_a_name(letter: str) -> bool:
+    """Source: BigQuery's "Specifying a schema", flexible column names."""
+    return unicodedata.category(letter) in _LETTERS or letter in "&%=+:'<>#| "
+
+
+_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Mn", "Mc", "Me"})
 
 
 def _children(kind: DuckDBPyType) -> dict[str, DuckDBPyType]:

@@ -17,8 +17,9 @@ COSTS = spec(
     column("service", "STRING", "REQUIRED"),
     column("day", "DATE"),
     column("credits", "RECORD", "REPEATED", [column("name", "STRING"), column("used", "BOOLEAN")]),
-    time_partitioning={"field": "DAY"},
+    time_partitioning={"field": "DAY", "expiration_days": 90},
     clustering_fields=["service"],
+    description='Costs of a "day"',
 )
 OTHER = DatasetRef(PROJECT, "globex")
 
@@ -64,6 +65,23 @@ async def own(warehouse: EmbeddedWarehouse, dataset: DatasetRef) -> DatasetRef:
             ],
             id="COLUMN_FIELD_PATHS",
         ),
+        pytest.param(
+            "SELECT is_generated, is_hidden, is_system_defined, collation_name, column_default, rounding_mode FROM acme_corp.INFORMATION_SCHEMA.COLUMNS WHERE column_name = 'day'",
+            [("NEVER", "NO", "NO", "NULL", "NULL", None)],
+            id="what COLUMNS says of every column",
+        ),
+        pytest.param(
+            "SELECT table_name, option_name, option_type, option_value FROM acme_corp.INFORMATION_SCHEMA.TABLE_OPTIONS ORDER BY 1, 2",
+            [
+                ("costs", "description", "STRING", '"Costs of a \\"day\\""'),
+                ("costs", "partition_expiration_days", "FLOAT64", "90.0"),
+            ],
+            id="TABLE_OPTIONS",
+        ),
+        *(
+            pytest.param(f"SELECT COUNT(*), COUNT(DISTINCT table_name) FROM acme_corp.INFORMATION_SCHEMA.{name}", [(0, 0)], id=name)
+            for name in ("VIEWS", "MATERIALIZED_VIEWS", "TABLE_SNAPSHOTS", "TABLE_CONSTRAINTS", "KEY_COLUMN_USAGE", "CONSTRAINT_COLUMN_USAGE")
+        ),
     ],
 )  # fmt: skip
 async def test_a_dataset_describes_itself(
@@ -80,7 +98,24 @@ async def test_rows_are_counted_for_each_partition(warehouse: EmbeddedWarehouse,
     listed = "SELECT partition_id, total_rows FROM acme_corp.INFORMATION_SCHEMA.PARTITIONS WHERE table_name = 'costs'"
 
     assert await values(warehouse, own, f"{listed} ORDER BY 1") == [("20261118", 2), ("20261119", 1), ("__NULL__", 1)]
-    assert await values(warehouse, own, "SELECT row_count FROM __TABLES__ WHERE table_id = 'costs'") == [(4,)]
+    # A text of one letter holds 3 bytes, a date 8 and NULL none.
+    sizes = "SELECT row_count, size_bytes FROM __TABLES__ WHERE table_id = 'costs'"
+    assert await values(warehouse, own, sizes) == [(4, 4 * 3 + 3 * 8)]
+
+
+@pytest.mark.parametrize(
+    ("view", "name"),
+    [("INFORMATION_SCHEMA.TABLES", "ddl"), ("INFORMATION_SCHEMA.PARTITIONS", "total_logical_bytes"),
+     ("__TABLES__", "last_modified_time")],
+)  # fmt: skip
+async def test_a_column_that_only_bigquery_has_is_refused_by_name(
+    warehouse: EmbeddedWarehouse, own: DatasetRef, view: str, name: str
+) -> None:
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.query(f"SELECT v.{name} FROM acme_corp.{view} AS v", default_dataset=own)
+
+    assert refused.value.reason == "UNSUPPORTED_SQL"
+    assert name in refused.value.message
 
 
 async def test_times_of_creation_are_there(warehouse: EmbeddedWarehouse, own: DatasetRef) -> None:
@@ -98,7 +133,7 @@ async def test_times_of_creation_are_there(warehouse: EmbeddedWarehouse, own: Da
 async def test_star_gives_bigquerys_columns(warehouse: EmbeddedWarehouse, own: DatasetRef) -> None:
     rows = await warehouse.query("SELECT * FROM __TABLES__", default_dataset=own)
 
-    assert rows.columns == ("project_id", "dataset_id", "table_id", "creation_time", "row_count", "type")
+    assert rows.columns == ("project_id", "dataset_id", "table_id", "creation_time", "row_count", "size_bytes", "type")
 
 
 async def test_an_empty_dataset_has_no_tables(warehouse: EmbeddedWarehouse, dataset: DatasetRef) -> None:
@@ -110,7 +145,7 @@ async def test_an_empty_dataset_has_no_tables(warehouse: EmbeddedWarehouse, data
 
 @pytest.mark.parametrize(
     "name",
-    ["INFORMATION_SCHEMA.TABLES", "nowhere.INFORMATION_SCHEMA.TABLES", "acme_corp.INFORMATION_SCHEMA.VIEWS",
+    ["INFORMATION_SCHEMA.TABLES", "nowhere.INFORMATION_SCHEMA.TABLES", "acme_corp.INFORMATION_SCHEMA.JOBS",
      "acme_corp.__tables__", "nowhere.__TABLES__", "acme_corp.__TABLES_SUMMARY__"],
 )  # fmt: skip
 async def test_what_is_no_view_is_not_found(warehouse: EmbeddedWarehouse, own: DatasetRef, name: str) -> None:

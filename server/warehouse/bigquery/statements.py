@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from server.domain.schema import TableField, TableRef, TableSpec, TimePartitioning
+from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.bigquery.errors import marked
 from server.warehouse.partitions import INGESTION_TIME, boundary, partition_range, shown_range
 from server.warehouse.port import WriteEffect
@@ -198,7 +199,7 @@ def bare_nulls(sql: str) -> frozenset[str]:
 
     BigQuery calls their type INT64, and lets them stand for any type where they are written.
     """
-    tree = sqlglot.parse_one(sql, read="bigquery")
+    tree = sqlglot.parse_one(sql, read=BigQueryAsWritten)
     selected = tree.expressions if isinstance(tree, exp.Select) else []
     return frozenset(
         column.alias.lower()

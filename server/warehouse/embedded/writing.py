@@ -10,7 +10,13 @@ from server.warehouse.embedded.session import Session, physical
 from server.warehouse.partitions import INGESTION_TIME, boundary, partition_range, shown_range
 from server.warehouse.port import DryRun, JobOutcome, TableChange, WarehouseError, WriteEffect, WritePlan
 from server.warehouse.pruning import unpruned
-from server.warehouse.schema_contract import additions, require_creatable, require_mode, require_writable
+from server.warehouse.schema_contract import (
+    additions,
+    require_creatable,
+    require_mode,
+    require_table_names,
+    require_writable,
+)
 from server.warehouse.translate import Translated, translate
 from server.warehouse.types import quoted
 
@@ -73,6 +79,7 @@ def plan(session: Session, effect: WriteEffect) -> WritePlan:
 def _check(session: Session, catalog: Catalog, effect: WriteEffect) -> _Checked:
     query = translate(effect.sql, catalog, effect.default_dataset)
     effect.may_read(query.reads)
+    require_table_names(query.fields)
     if not catalog.has_dataset(effect.destination.in_dataset):
         raise WarehouseError("DATASET_NOT_FOUND", f"dataset {effect.destination.in_dataset} was not found")
     spec, change = _destination(effect, catalog.table(effect.destination), query)

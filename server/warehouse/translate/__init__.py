@@ -4,17 +4,22 @@ Names are resolved here and not by DuckDB: every column of the result is spelled
 that a name can only mean what it means on BigQuery. What has no translation is refused.
 """
 
+import re
 from dataclasses import dataclass
 
 import sqlglot
+from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from server.domain.schema import DatasetRef, TableField, TableRef
+from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import require_allowed
+from server.warehouse.translate.names import read_field
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.query import QueryTranslator
+from server.warehouse.translate.query import WITH_WORD, QueryTranslator
+from server.warehouse.translate.set_operations import with_order_outside
 from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
 
@@ -40,17 +45,17 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
         WarehouseError: INVALID_QUERY, TABLE_NOT_FOUND, UNSUPPORTED_SQL.
     """
     try:
-        return _translated(_parse(sql), Sources(tables, default_dataset))
+        tree = _parse(sql)
+        _mark_joins(tree, sql)
+        return _translated(tree, Sources(tables, default_dataset))
     except RecursionError:
         raise WarehouseError("INVALID_QUERY", "the query is nested too deeply") from None
 
 
 def _translated(tree: exp.Expr, sources: Sources) -> Translated:
     require_allowed(tree)
-    # Outermost, the fields of the one STRUCT are the columns of the result.
-    if tree.args.get("kind") == "STRUCT":
-        tree.set("kind", None)
-    outputs = QueryTranslator(sources).query(tree, None, {})
+    tree = with_order_outside(tree)
+    tree, outputs = _without_row(tree, QueryTranslator(sources).query(tree, None, {}))
     _require_distinct(outputs)
     return Translated(
         _without_null_elements(tree, outputs).sql("duckdb", comments=False),
@@ -60,31 +65,56 @@ def _translated(tree: exp.Expr, sources: Sources) -> Translated:
     )
 
 
+def _without_row(tree: exp.Expr, outputs: list[Output]) -> tuple[exp.Expr, list[Output]]:
+    """Outermost, the fields of the one STRUCT that is the row are the columns of the result."""
+    if len(outputs) != 1 or not outputs[0].is_row or outputs[0].kind.id != "struct":
+        return tree, outputs
+    row = exp.column(exp.to_identifier(outputs[0].physical, quoted=True))
+    fields = [(name, kind) for name, kind in outputs[0].kind.children if isinstance(kind, DuckDBPyType)]
+    columns = [exp.alias_(read_field(row.copy(), name), name, quoted=True) for name, _ in fields]
+    return _around(tree, columns), [Output(name, name, kind) for name, kind in fields]
+
+
+def _around(tree: exp.Expr, columns: list[exp.Expr]) -> exp.Expr:
+    """A query of another one's rows."""
+    return exp.Select(expressions=columns).from_(
+        exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("r")))
+    )
+
+
 def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
     """An array may have NULLs while a query runs, and none in its result."""
     if not any(output.kind.id == "list" for output in outputs):
         return tree
-    columns = []
+    columns = list[exp.Expr]()
     for output in outputs:
         column: exp.Expr = exp.column(exp.to_identifier(output.physical, quoted=True))
         if output.kind.id == "list":
             failure = failing(f"array {output.name} has a NULL element; use IGNORE NULLS", str(output.kind))
             column = once(f"CASE WHEN LIST_COUNT(p.a) <> LEN(p.a) THEN {failure} ELSE p.a END", a=column)
         columns.append(exp.alias_(column, output.physical, quoted=True))
-    return exp.Select(expressions=columns).from_(
-        exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("r")))
-    )
+    return _around(tree, columns)
 
 
 def _parse(sql: str) -> exp.Expr:
     try:
-        statements = [statement for statement in sqlglot.parse(sql, read="bigquery") if statement]
+        statements = [statement for statement in sqlglot.parse(sql, read=BigQueryAsWritten) if statement]
     except SqlglotError as error:
         first = str(error).split("\n", 1)[0]
         raise WarehouseError("INVALID_QUERY", f"the query is not BigQuery SQL: {first}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise WarehouseError("INVALID_QUERY", "a query is exactly one SELECT")
     return statements[0]
+
+
+def _mark_joins(tree: exp.Expr, sql: str) -> None:
+    """Tell JOIN from a comma, by the text before the table."""
+    for join in tree.find_all(exp.Join):
+        first = min((part.meta["start"] for part in join.this.walk() if "start" in part.meta), default=0)
+        join.meta[WITH_WORD] = _AFTER_JOIN.search(sql[:first]) is not None
+
+
+_AFTER_JOIN = re.compile(r"\bJOIN\s+$|\bJOIN\s*\(\s*(?:SELECT|WITH)\b[^()]*$", re.IGNORECASE)
 
 
 def _require_distinct(outputs: list[Output]) -> None:

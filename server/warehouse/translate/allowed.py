@@ -62,7 +62,16 @@ def _name(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
         written = node.meta.get("bigquery_name") or node.sql("bigquery").split("(")[0]
         return f"the function {written[:80].upper()}"
-    return type(node).key.upper()
+    return _WORDS.get(type(node), type(node).key.upper())
+
+
+def _join_name(node: exp.Expr) -> str:
+    """`NATURAL JOIN`, `SEMI JOIN`: the words of a join."""
+    words = [node.text(part) or str(node.args.get(part) or "") for part in ("method", "side", "kind")]
+    return " ".join([*(word.upper() for word in words if word), "JOIN"])
+
+
+_WORDS: dict[type[exp.Expr], str] = {exp.Version: "FOR SYSTEM_TIME", exp.TableSample: "TABLESAMPLE"}
 
 
 def _details(node: exp.Expr) -> list[str]:
@@ -71,13 +80,12 @@ def _details(node: exp.Expr) -> list[str]:
         "", None, "INNER", "OUTER", "CROSS",
     )  # fmt: skip
     found = {
-        "this kind of JOIN": isinstance(node, exp.Join) and (bool(node.args.get("method")) or not join_is_known),
+        _join_name(node): isinstance(node, exp.Join) and (bool(node.args.get("method")) or not join_is_known),
         "SAFE. before an argument that may fail itself": isinstance(node, exp.SafeFunc)
         and any(may_fail(part) for part in node.this.iter_expressions()),
         "DISTINCT ON": isinstance(node, exp.Distinct) and bool(node.args.get("on")),
         "CAST ... FORMAT": isinstance(node, exp.Cast) and bool(node.args.get("format")),
-        "matching by name in set operations": isinstance(node, exp.SetOperation) and bool(node.args.get("by_name")),
-        "a table function": isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier),
+        "a table function": isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier | exp.Dot),
         "names for a CTE's columns": isinstance(node, exp.CTE) and bool(node.alias_column_names),
     }
     return [name for name, present in found.items() if present]

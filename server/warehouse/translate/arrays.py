@@ -8,6 +8,7 @@ from server.warehouse.translate.names import read_json
 from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, number_kind, written
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.shapes import agree
 
 
 def _require_array(node: exp.Expr, value: exp.Expr, types: Types) -> None:
@@ -38,6 +39,7 @@ def _array(node: exp.Expr, types: Types) -> exp.Expr:
     node.set("struct_name_inheritance", None)
     if any(types.kind(item) == "ARRAY" for item in node.expressions if not isinstance(item, exp.Query)):
         raise invalid("an array of arrays: there is no such type; put each array in a STRUCT", node)
+    agree([item for item in node.expressions if not isinstance(item, exp.Query)], types, node)
     return node
 
 
@@ -51,6 +53,8 @@ def _concat(node: exp.Expr, types: Types) -> exp.Expr:
     arrays = [node.args["this"], *node.expressions]
     for array in arrays:
         _require_array(node, array, types)
+    agree(arrays, types, node)
+    arrays = [node.args["this"], *node.expressions]
     joined = "p.v0"
     for place in range(1, len(arrays)):
         joined = f"LIST_CONCAT({joined}, p.v{place})"

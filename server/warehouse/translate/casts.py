@@ -1,10 +1,12 @@
 """CAST and SAFE_CAST: BigQuery's texts of values, its rounding, what it accepts."""
 
+from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
 from server.warehouse.translate.dates import timestamp_text
 from server.warehouse.translate.numbers import EXACT, NUMBERS
 from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.shapes import conformed
 
 # Source: GoogleSQL's "Conversion rules", the table of casts. NULL goes to everything.
 _NUMBERS = frozenset({"INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64"})
@@ -39,6 +41,8 @@ def _cast(node: exp.Expr, types: Types) -> exp.Expr:
         raise invalid(f"a value of type {kind} cannot be cast to {target}", node)
     precise = _precise(node)
     node.args["to"].replace(_data_type(node.args["to"]))
+    if target in ("ARRAY", "RECORD"):
+        return _reshaped(node, types)
     if target == "STRING":
         return as_text(node, kind)
     if target == "BYTES":
@@ -51,6 +55,13 @@ def _cast(node: exp.Expr, types: Types) -> exp.Expr:
         return _from_text(node, *form)
     if precise:
         node.set("this", exp.maybe_copy(type(node)(this=value.copy(), to=precise)))
+    return node
+
+
+def _reshaped(node: exp.Expr, types: Types) -> exp.Expr:
+    """To an array or a STRUCT, whose fields go by their places."""
+    value, wanted = node.args["this"], DuckDBPyType(node.args["to"].sql("duckdb"))
+    node.set("this", conformed(value, types.whole([value])[0], wanted).copy())
     return node
 
 
@@ -110,6 +121,9 @@ def _data_type(target: exp.Expr) -> exp.Expr:
     exact = {exp.DType.DECIMAL: "NUMERIC", exp.DType.BIGDECIMAL: "BIGNUMERIC"}
     if target.this in exact:
         return exp.DataType.build(NUMBERS[exact[target.this]], dialect="duckdb")
+    for place, inner in enumerate(list(target.expressions), 1):
+        if target.is_type("struct") and not isinstance(inner, exp.ColumnDef):
+            inner.replace(exp.ColumnDef(this=exp.to_identifier(f"_field_{place}", quoted=True), kind=inner.copy()))
     for inner in list(target.expressions):
         part = inner.args["kind"] if isinstance(inner, exp.ColumnDef) else inner
         if isinstance(part, exp.DataType):

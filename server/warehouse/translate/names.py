@@ -35,6 +35,8 @@ class Source:
     """What `*` lists."""
     whole: Column | None = None
     """What the alias alone stands for: the element of an UNNEST."""
+    absent: frozenset[str] = frozenset()
+    """Columns that BigQuery's source of that kind has and this one not."""
 
     def column(self, name: str) -> Column | None:
         """The column of that name; refuses a name that two columns have."""
@@ -59,17 +61,21 @@ class Scope:
         """The FROM item of that alias in this SELECT."""
         return next((item for item in self.sources if item.alias and item.alias.lower() == alias.lower()), None)
 
-    def sees_source(self, alias: str) -> bool:
-        """True when this SELECT or one around it has a FROM item of that alias."""
-        return any(scope.source(alias) for scope in self._outwards())
+    def seen_source(self, alias: str) -> Source | None:
+        """The FROM item of that alias in this SELECT or the nearest around it."""
+        return next((source for scope in self._outwards() if (source := scope.source(alias))), None)
 
     def row_source(self, name: str) -> Source | None:
-        """The FROM item whose whole row a name by itself stands for: only where no column has the name."""
+        """The FROM item whose whole row a name by itself stands for; it goes before a column of that name.
+
+        None for one that `resolve` finds: a name of the SELECT list, the element of an UNNEST, a column.
+        """
         for scope in self._outwards():
+            source = scope.source(name)
+            if source and not source.whole and name.lower() not in scope.aliases:
+                return source
             if scope._here([name]):
                 return None
-            if source := scope.source(name):
-                return source
         return None
 
     def resolve(self, path: Sequence[str]) -> tuple[Column, Sequence[str]]:
@@ -108,6 +114,11 @@ class Scope:
 
     def _unknown(self, path: Sequence[str]) -> NoReturn:
         source = self.source(path[0])
+        wanted = path[1] if source and len(path) > 1 else path[0]
+        if any(wanted.lower() in item.absent for scope in self._outwards() for item in scope.sources):
+            raise WarehouseError(
+                "UNSUPPORTED_SQL", f"the embedded warehouse does not have the column {wanted} of that view"
+            )
         if source and len(path) > 1:
             names = [column.field.name for column in source.columns]
             where = f"Name {path[1]} not found inside {path[0]}"
@@ -116,7 +127,7 @@ class Scope:
                 column.field.name for scope in self._outwards() for item in scope.sources for column in item.columns
             ]
             where = f"Unrecognized name: {path[0]}"
-        close = difflib.get_close_matches(path[1] if source and len(path) > 1 else path[0], names, n=1)
+        close = difflib.get_close_matches(wanted, names, n=1)
         raise WarehouseError("INVALID_QUERY", where + (f"; did you mean {close[0]}?" if close else ""))
 
 

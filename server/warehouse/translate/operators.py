@@ -4,7 +4,9 @@ from sqlglot import exp
 
 from server.warehouse.translate.coercion import require_comparable, require_condition, supertype
 from server.warehouse.translate.names import read_field, read_json
+from server.warehouse.translate.once import once
 from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.shapes import agree
 
 _DOUBLE = "DOUBLE"
 
@@ -53,6 +55,11 @@ _NAN_SIDE: dict[type[exp.Expr], str] = {
     exp.LT: "expression",
     exp.LTE: "expression",
 }
+
+
+def equal(left: exp.Expr, right: exp.Expr, types: Types) -> exp.Expr:
+    """`left = right` of translated values, for USING. Raises INVALID_QUERY when they do not compare."""
+    return _comparison(exp.EQ(this=left, expression=right), types)
 
 
 def _comparison(node: exp.Expr, types: Types) -> exp.Expr:
@@ -104,15 +111,43 @@ def _between(node: exp.Expr, types: Types) -> exp.Expr:
 def _in(node: exp.Expr, types: Types) -> exp.Expr:
     """`x IN (a, b)`, `x IN (SELECT ...)`, and `x IN UNNEST(array)` with SQL's answer for NULLs."""
     value = node.args["this"]
+    if types.kind(value) == "RECORD" and not node.expressions:
+        return _in_rows(value, node, types)
     if unnest := node.args.get("unnest"):
         elements = exp.Select(expressions=[call("UNNEST", unnest.expressions[0].copy())])
-        return exp.In(this=value.copy(), query=exp.Subquery(this=elements))
+        found = exp.In(this=value.copy(), query=exp.Subquery(this=elements))
+        return _of_numbers(found, types.kind(value))
     if query := node.args.get("query"):
-        require_comparable([value, query], types, node, ordered=False)
-        return node
-    if require_comparable([value, *node.expressions], types, node, ordered=False) == "RECORD":
+        return _of_numbers(node, require_comparable([value, query], types, node, ordered=False))
+    kind = require_comparable([value, *node.expressions], types, node, ordered=False)
+    if kind == "RECORD":
         return exp.Paren(this=exp.or_(*(_same_fields(value, other, types) for other in node.expressions)))
-    return node
+    return _of_numbers(node, kind)
+
+
+def _of_numbers(node: exp.Expr, kind: str) -> exp.Expr:
+    """NaN is in nothing."""
+    value = node.args["this"]
+    if kind != "FLOAT64" or _is_number(value):
+        return node
+    is_nan = call("ISNAN", cast(value.copy(), _DOUBLE))
+    return exp.Paren(this=exp.And(this=node.copy(), expression=exp.Not(this=is_nan)))
+
+
+def _in_rows(value: exp.Expr, node: exp.Expr, types: Types) -> exp.Expr:
+    """A STRUCT among an array's or a subquery's, each compared field by field."""
+    query, unnest = node.args.get("query"), node.args.get("unnest")
+    array = unnest.expressions[0] if unnest else exp.Array(expressions=[query.this if query else exp.Null()])
+    element = call("LIST_EXTRACT", array.copy(), literal(1))
+    if types.kind(element) != "RECORD":
+        raise invalid(f"cannot compare STRUCT with {types.kind(element)}", node)
+    held = {element: exp.column("e"), value: exp.column("v", table="p")}
+    same = _same_fields(value.copy(), element, types).transform(
+        lambda part: held[part].copy() if part in held else part
+    )
+    found = f"LIST_TRANSFORM(p.a, LAMBDA e : {same.sql('duckdb')})"
+    template = "CASE WHEN LIST_CONTAINS({0}, TRUE) THEN TRUE WHEN LIST_COUNT({0}) < LEN({0}) THEN NULL ELSE FALSE END"
+    return once(template.format(found), v=value, a=array)
 
 
 def _logical(node: exp.Expr, types: Types) -> exp.Expr:
@@ -127,7 +162,9 @@ def _if(node: exp.Expr, types: Types) -> exp.Expr:
         return node
     require_condition(node.args["this"], types, "IF")
     other = node.args.get("false")
-    supertype([node.args["true"], *([other] if other else [])], types, "IF cannot give", node)
+    values = [node.args["true"], *([other] if other else [])]
+    supertype(values, types, "IF cannot give", node)
+    agree(values, types, node)
     return node
 
 
@@ -141,11 +178,14 @@ def _case(node: exp.Expr, types: Types) -> exp.Expr:
         require_comparable([value, *(branch.this for branch in branches)], types, node, ordered=False)
     results = [branch.args["true"] for branch in branches] + ([default] if default is not None else [])
     supertype(results, types, "CASE cannot give", node)
+    agree(results, types, node)
     return node
 
 
 def _coalesce(node: exp.Expr, types: Types) -> exp.Expr:
-    supertype([node.args["this"], *node.expressions], types, "COALESCE and IFNULL cannot choose from", node)
+    values = [node.args["this"], *node.expressions]
+    supertype(values, types, "COALESCE and IFNULL cannot choose from", node)
+    agree(values, types, node)
     return node
 
 
@@ -158,7 +198,7 @@ def _nullif(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _tuple(node: exp.Expr, _types: Types) -> exp.Expr:
     """`(a, b)` is a STRUCT without names; what surrounds it may give it some."""
-    if isinstance(node.parent, exp.Array | exp.Cast | exp.Any | exp.All):
+    if isinstance(node.parent, exp.Any | exp.All):
         return node
     fields = [
         exp.PropertyEQ(this=exp.to_identifier(f"_field_{place}", quoted=True), expression=value.copy())

@@ -3,18 +3,34 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
 from server.domain.schema import TableField
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import rule_of
 from server.warehouse.translate.coercion import require_condition
+from server.warehouse.translate.common_tables import in_order_of_use, names_read, require_distinct
 from server.warehouse.translate.names import Column, Scope, read_path
 from server.warehouse.translate.pivot import pivoted, unpivoted
 from server.warehouse.translate.rules import invalid, unsupported
-from server.warehouse.translate.select_list import Resolved, expand, name_fields, name_outputs, spell_out_windows
-from server.warehouse.translate.set_operations import common
-from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, implied_alias, merge
+from server.warehouse.translate.select_list import (
+    Resolved,
+    expand,
+    give_types,
+    name_fields,
+    name_outputs,
+    spell_out_windows,
+)
+from server.warehouse.translate.set_operations import (
+    arranged,
+    by_name,
+    common,
+    filled,
+    in_common_form,
+    require_written_out,
+)
+from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, merge
 from server.warehouse.translate.windows import nan_first
 from server.warehouse.types import bigquery_field, is_untyped, scalar_type
 
@@ -45,9 +61,14 @@ class QueryTranslator:
         """The whole type of a translated expression, for the rules."""
         return bigquery_field("value", self._sources.types([node])[0])
 
+    def whole(self, nodes: Sequence[exp.Expr]) -> list[DuckDBPyType]:
+        """The whole types of translated expressions, for the rules."""
+        return self._sources.types(nodes)
+
     def query(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> list[Output]:
         """Translate a query; answers with its result's columns."""
         relations = self._define(node, parent, relations)
+        _require_numbers(node)
         if isinstance(node, exp.Subquery):
             outputs = self.query(node.this, parent, relations)
             self._order_by_outputs(node, outputs)
@@ -62,9 +83,14 @@ class QueryTranslator:
         """The common table expressions of WITH; each sees those before it, none sees itself."""
         known = dict(relations)
         with_ = node.args.get("with_") or exp.With()
-        for cte in with_.expressions:
+        ctes = list(with_.expressions)
+        require_distinct(ctes)
+        if with_.args.get("recursive"):
+            ctes = in_order_of_use(ctes)
+            with_.set("expressions", ctes)
+        for cte in ctes:
             name = cte.alias.lower()
-            if with_.args.get("recursive") and isinstance(cte.this, exp.Union):
+            if with_.args.get("recursive") and name in names_read(cte):
                 known[name] = self._recursive(cte, parent, known)
             else:
                 known[name] = Relation(self._sources.new_name("c"), self.query(cte.this, parent, known))
@@ -73,15 +99,27 @@ class QueryTranslator:
 
     def _recursive(self, cte: exp.CTE, parent: Scope | None, relations: Relations) -> Relation:
         """`WITH RECURSIVE x AS (start UNION ALL step)`: the start gives the columns that the step reads."""
+        if not isinstance(cte.this, exp.Union) or cte.this.args.get("distinct"):
+            raise invalid(f"{cte.alias} reads itself: it has to be a start UNION ALL a step", cte)
         outputs = self.query(cte.this.this, parent, relations)
         relation = Relation(self._sources.new_name("c"), outputs)
         step = self.query(cte.this.expression, parent, {**relations, cte.alias.lower(): relation})
-        self._require_alike(cte.this, outputs, step)
+        for start, made in zip(outputs, self._require_alike(cte.this, outputs, step), strict=True):
+            if bigquery_field("x", start.kind) != bigquery_field("x", made.kind):
+                raise invalid(
+                    f"the step of {cte.alias} gives column {start.name} another type than its start; CAST it", cte
+                )
+        cte.this.set("expression", in_common_form(cte.this.expression, step, outputs))
         return relation
 
     def _set_operation(self, node: exp.SetOperation, parent: Scope | None, relations: Relations) -> list[Output]:
+        require_written_out(node)
         left, right = (self.query(node.args[side], parent, relations) for side in ("this", "expression"))
+        if node.args.get("by_name"):
+            left, right = _by_name(node, left, right)
         outputs = self._require_alike(node, left, right)
+        node.set("this", in_common_form(node.this, left, outputs))
+        node.set("expression", in_common_form(node.expression, right, outputs))
         self._order_by_outputs(node, outputs)
         return outputs
 
@@ -108,8 +146,8 @@ class QueryTranslator:
         """Translate everything but the FROM clause, which made the scope."""
         value = self._value_translator(scope, relations)
         spell_out_windows(node)
-        node.set("expressions", expand(node, scope))
-        named = name_outputs(node.expressions)
+        node.set("expressions", expand(node, scope, lambda item: self._typed(value(item))))
+        named = name_outputs(node.expressions, as_fields=node.args.get("kind") == "STRUCT")
         values = [value(_unaliased(item)) for item in node.expressions]
         outputs = [
             Output(name, physical, kind)
@@ -120,6 +158,9 @@ class QueryTranslator:
         kind = node.args.get("kind")
         node.set("kind", None)
         return outputs if kind is None else self._as_struct(node, outputs) if kind == "STRUCT" else _as_value(outputs)
+
+    def _typed(self, value: exp.Expr) -> Column:
+        return Column(self.field(value), value)
 
     def _value_translator(self, scope: Scope, relations: Relations) -> Callable[[exp.Expr], exp.Expr]:
         return lambda item: self._value(item, scope, relations)
@@ -192,18 +233,24 @@ class QueryTranslator:
             raise invalid(f"two items of FROM are named {', '.join(twice)}; give one of them another alias", from_)
 
     def _join(self, join: exp.Join, scope: Scope, relations: Relations) -> None:
-        before = len(scope.sources)
-        is_array = isinstance(join.this, exp.Unnest)
+        before, merged = len(scope.sources), dict(scope.merged)
+        if join.kind == "CROSS" and (join.args.get("on") or join.args.get("using")):
+            raise invalid("a CROSS JOIN takes neither ON nor USING", join.this)
+        is_array = isinstance(join.this, exp.Unnest) or _is_path_of(join.this, scope)
+        written = join.this
         join.set("this", self._source(join.this, scope, relations))
         if join.args.get("using"):
-            added = scope.sources[before:]
-            left = Scope(None, scope.sources[:before], scope.merged)
-            merge(join, left, added[0], self)
+            # What parentheses have merged on the right is the right side's.
+            added = {name: column for name, column in scope.merged.items() if merged.get(name) is not column}
+            sides = Scope(None, scope.sources[:before], merged), Scope(None, scope.sources[before:], added)
+            scope.merged.update(merge(join, *sides, self))
         elif on := join.args.get("on"):
             join.set("on", self._value(on, scope, relations))
             require_condition(join.args["on"], self, "ON")
         elif is_array and join.kind != "CROSS":
             join.set("on", exp.true())
+        elif join.kind != "CROSS" and (join.side or join.kind or join.meta.get(WITH_WORD)):
+            raise invalid(" ".join(word for word in (join.side, "JOIN needs ON or USING") if word), written)
 
     def _source(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
         if pivots := node.args.get("pivots"):
@@ -217,7 +264,7 @@ class QueryTranslator:
         if isinstance(node, exp.Unnest):
             alias = node.args.get("alias")
             names = [*alias.columns, alias.this] if alias else []
-            named = next((name.name for name in names if name), "") or implied_alias(node)
+            named = next((name.name for name in names if name), "")
             offset = node.args.get("offset")
             return self._unnest(array_of(node), named, offset.name if offset else "", scope, relations)
         if isinstance(node, exp.Subquery):
@@ -274,8 +321,11 @@ class QueryTranslator:
 
     def _table(self, node: exp.Table, scope: Scope, relations: Relations) -> exp.Expr:
         path = [part.name for part in node.parts]
-        if len(path) > 1 and scope.sees_source(path[0]):
-            return self._unnest(_column_of(path), node.alias or path[-1], "", scope, relations)
+        offset = node.text("offset")
+        if _is_path_of(node, scope):
+            return self._unnest(_column_of(path), node.alias or path[-1], offset, scope, relations)
+        if offset:
+            raise invalid(f"WITH OFFSET needs an array, and {'.'.join(path)} is a table", node)
         relation = relations.get(path[0].lower()) if len(path) == 1 else None
         if relation:
             physical, source = self._sources.relation(relation, node.alias or path[0])
@@ -302,6 +352,8 @@ class QueryTranslator:
             return node
         if isinstance(node, exp.Struct):
             name_fields(node)
+        if isinstance(node, exp.Cast):
+            give_types(node)
         if isinstance(node, exp.DataType | exp.Identifier):
             return node
         _replace_children(node, self._value_translator(scope, relations))
@@ -318,6 +370,8 @@ class QueryTranslator:
         return _placed(read_path(column, rest), node.parts[0])
 
 
+WITH_WORD = "join"
+"""Marks a join that was written as JOIN and not with a comma; sqlglot reads both alike."""
 _TRUTHS = (exp.Connector, exp.Not, exp.Predicate, exp.Is, exp.Like, exp.Escape, exp.In, exp.Between, exp.Exists)
 _CAST_KINDS = {"BIGINT": "INT64", "DOUBLE": "FLOAT64", "VARCHAR": "STRING", "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
 
@@ -354,6 +408,20 @@ def _detached(node: Resolved) -> exp.Expr:
     return value.copy()
 
 
+def _by_name(
+    node: exp.SetOperation, left: Sequence[Output], right: Sequence[Output]
+) -> tuple[list[Output], list[Output]]:
+    """Write a set operation BY NAME as one by places; answers with the columns of its sides."""
+    names = by_name(node, left, right)
+    ours, own = arranged(node.this, left, names)
+    theirs, others = arranged(node.expression, right, names)
+    node.set("this", ours)
+    node.set("expression", theirs)
+    for key in ("by_name", "side", "kind", "on"):
+        node.set(key, None)
+    return filled(own, others), filled(others, own)
+
+
 def _is_query(node: exp.Subquery) -> bool:
     """Whether parentheses hold a query; they may also hold the items of a FROM clause."""
     inner = node.this
@@ -386,6 +454,19 @@ def _as_value(outputs: list[Output]) -> list[Output]:
     if len(outputs) != 1:
         raise WarehouseError("INVALID_QUERY", f"SELECT AS VALUE has one column, not {len(outputs)}")
     return [replace(outputs[0], is_row=True)]
+
+
+def _require_numbers(node: exp.Expr) -> None:
+    """LIMIT and OFFSET take literal numbers only. Raises INVALID_QUERY."""
+    for clause in ("limit", "offset"):
+        found = node.args.get(clause)
+        if found is not None and not (_is_ordinal(found.expression) and found.expression.name.isdigit()):
+            raise invalid(f"{clause.upper()} takes a whole number and not an expression", found)
+
+
+def _is_path_of(node: exp.Expr, scope: Scope) -> bool:
+    """Whether what looks like a table is an array of a row that is visible: `FROM t, t.items`."""
+    return isinstance(node, exp.Table) and len(node.parts) > 1 and scope.seen_source(node.parts[0].name) is not None
 
 
 def _is_bare(node: exp.Expr) -> bool:

@@ -1,9 +1,10 @@
 """What a rule of the translation is, and the few things that every rule is written with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
 from server.domain.schema import TableField
@@ -23,6 +24,10 @@ class Types(Protocol):
 
     def field(self, node: exp.Expr) -> TableField:
         """The whole type, as that of a column without a name of its own."""
+        ...
+
+    def whole(self, nodes: Sequence[exp.Expr]) -> list[DuckDBPyType]:
+        """The whole types, as DuckDB has them."""
         ...
 
 

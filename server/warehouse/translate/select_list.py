@@ -1,23 +1,28 @@
 """SELECT lists: `*` becomes its columns, and every column gets its name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.names import Column, Scope, read_path
-from server.warehouse.translate.rules import unsupported
+from server.warehouse.translate.rules import invalid
 
 
-def expand(select: exp.Select, scope: Scope) -> list[exp.Expr]:
-    """The SELECT list with every `*`, `t.*` and `struct.*` replaced by columns."""
-    items = [item for listed in select.expressions for item in _expanded(listed, scope)]
+def expand(select: exp.Select, scope: Scope, translated: Callable[[exp.Expr], Column]) -> list[exp.Expr]:
+    """The SELECT list with every `*`, `t.*` and `struct.*` replaced by columns.
+
+    `translated` gives what an expression is that a `.*` stands behind.
+    """
+    items = [item for listed in select.expressions for item in _expanded(listed, scope, translated)]
     if not items:
         raise WarehouseError("INVALID_QUERY", "SELECT * EXCEPT leaves no column")
     return items
 
 
-def _expanded(item: exp.Expr, scope: Scope) -> list[exp.Expr]:
+def _expanded(item: exp.Expr, scope: Scope, translated: Callable[[exp.Expr], Column]) -> list[exp.Expr]:
+    if isinstance(item, exp.Dot) and isinstance(item.expression, exp.Star):
+        return _adjusted(item.expression, _fields_of(translated(item.this), "an expression"))
     star = item.this if isinstance(item, exp.Column) and isinstance(item.this, exp.Star) else item
     if not isinstance(star, exp.Star):
         return [item]
@@ -37,15 +42,19 @@ def _all_columns(scope: Scope) -> list[Column]:
 
 def _columns_of(path: Sequence[str], scope: Scope) -> list[Column]:
     """`t.*` lists a FROM item, `a.b.*` the fields of a STRUCT."""
-    source = scope.source(path[0]) if len(path) == 1 else None
+    source = scope.seen_source(path[0]) if len(path) == 1 else None
     if source:
         return list(source.star)
     column, rest = scope.resolve(path)
+    return _fields_of(column, ".".join(path), rest)
+
+
+def _fields_of(column: Column, written: str, rest: Sequence[str] = ()) -> list[Column]:
     field = column.field
     for name in rest:
         field = next((part for part in field.fields if part.name.lower() == name.lower()), field)
     if field.type != "RECORD" or field.mode == "REPEATED":
-        raise WarehouseError("INVALID_QUERY", f"{'.'.join(path)}.* needs a table or a STRUCT")
+        raise WarehouseError("INVALID_QUERY", f"{written}.* needs a table or a STRUCT")
     return [Column(part, read_path(column, [*rest, part.name])) for part in field.fields]
 
 
@@ -75,12 +84,14 @@ class Resolved(exp.Expression):
     arg_types = {"this": True}  # noqa: RUF012 - the class attribute that sqlglot reads
 
 
-def name_outputs(items: Sequence[exp.Expr]) -> list[tuple[str, str]]:
-    """For each item its name (`f0_`, `f1_` ... where it has none), and that name made unique."""
+def name_outputs(items: Sequence[exp.Expr], *, as_fields: bool) -> list[tuple[str, str]]:
+    """For each item its name, and that name made unique; without one `f0_`, `f1_` ..., or as a field `_field_1` ..."""
     names: list[tuple[str, str]] = []
     unnamed = 0
-    for item in items:
+    for place, item in enumerate(items, 1):
         name = _name(item)
+        if not name and as_fields:
+            name = f"_field_{place}"
         if not name:
             name, unnamed = f"f{unnamed}_", unnamed + 1
         taken = sum(1 for other, _ in names if other.lower() == name.lower())
@@ -95,30 +106,47 @@ def _name(item: exp.Expr) -> str:
 
 
 def name_fields(struct: exp.Struct) -> None:
-    """Give each field of STRUCT(...) its name before names are resolved.
-
-    STRUCT(a.b) has a field `b`; STRUCT<x INT64>(1), which sqlglot reads as a CAST, has a field `x`; a further
-    STRUCT of an array has the names of the first.
-    """
-    given = _given_names(struct)
+    """Give each field of STRUCT(...) its name before names are resolved: STRUCT(a.b) has a field `b`."""
     fields: list[exp.Expr] = []
-    for place, item in enumerate(struct.expressions):
-        value = item.expression if isinstance(item, exp.PropertyEQ) else item
-        wanted, own = given[place] if place < len(given) else "", _field_name(item)
-        if isinstance(struct.parent, exp.Array) and wanted and own and wanted.lower() != own.lower():
-            raise unsupported(f"an array of STRUCTs whose fields are named differently: {wanted} and {own}")
-        name = exp.to_identifier(wanted or own or f"_field_{place + 1}", quoted=True)
+    for place, item in enumerate(struct.expressions, 1):
+        value = _part(item)
+        name = exp.to_identifier(_field_name(item) or f"_field_{place}", quoted=True)
         fields.append(exp.PropertyEQ(this=name, expression=value))
     struct.set("expressions", fields)
 
 
-def _given_names(struct: exp.Struct) -> list[str]:
-    """Names that a STRUCT's surroundings give to its fields, by place."""
-    parent = struct.parent
-    if isinstance(parent, exp.Cast):
-        return [part.name if isinstance(part, exp.ColumnDef) else "" for part in parent.args["to"].expressions]
-    first = parent.expressions[0] if isinstance(parent, exp.Array) else None
-    return [_field_name(item) for item in first.expressions] if isinstance(first, exp.Struct) else []
+def give_types(node: exp.Cast) -> None:
+    """Let each element of ARRAY<T>[a, b], and each field of STRUCT<x T>(a), have its type before it is translated.
+
+    sqlglot reads both as a CAST of the whole, whose parts may not go together without it.
+    """
+    value, to = node.this, node.to
+    if isinstance(node, exp.TryCast) or any(isinstance(item, exp.Query) for item in value.expressions):
+        return
+    if isinstance(value, exp.Array) and to.is_type("array") and len(to.expressions) == 1:
+        value.set("expressions", [_of_type(item, to.expressions[0]) for item in value.expressions])
+    elif isinstance(value, exp.Struct | exp.Tuple) and len(to.expressions) == len(value.expressions):
+        parts = [
+            exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=_of_type(_part(item), kind))
+            for item, (name, kind) in zip(value.expressions, _types_of_fields(to), strict=True)
+        ]
+        node.set("this", exp.Struct(expressions=parts))
+
+
+def _of_type(item: exp.Expr, kind: exp.Expr) -> exp.Expr:
+    return exp.Cast(this=item.copy(), to=kind.copy())
+
+
+def _part(item: exp.Expr) -> exp.Expr:
+    value: exp.Expr = item.expression if isinstance(item, exp.PropertyEQ) else item
+    return value
+
+
+def _types_of_fields(struct: exp.Expr) -> list[tuple[str, exp.Expr]]:
+    return [
+        (part.name, part.args["kind"]) if isinstance(part, exp.ColumnDef) else (f"_field_{place}", part)
+        for place, part in enumerate(struct.expressions, 1)
+    ]
 
 
 def _field_name(item: exp.Expr) -> str:
@@ -129,7 +157,11 @@ def spell_out_windows(select: exp.Select) -> None:
     """Put the definitions of WINDOW into the OVER clauses that name them."""
     named = {window.name.lower(): window for window in select.args.get("windows") or ()}
     for window in list(select.find_all(exp.Window)):
-        known = named.get(window.text("alias").lower()) if window.parent_select is select else None
+        if window.parent_select is not select:
+            continue
+        known = named.get(window.text("alias").lower())
+        if window.text("alias") and known is None:
+            raise invalid(f"WINDOW {window.text('alias')} is not defined", window)
         if known and window is not known:
             window.set("alias", None)
             for key in ("partition_by", "order", "spec"):

@@ -13,8 +13,8 @@ from sqlglot import exp
 from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
 from server.warehouse.partitions import INGESTION_DAY, INGESTION_TIME
 from server.warehouse.port import WarehouseError
-from server.warehouse.translate.coercion import require_comparable
 from server.warehouse.translate.names import Column, Scope, Source, read_field
+from server.warehouse.translate.operators import equal
 from server.warehouse.translate.rules import Types, call, cast, invalid, literal, unsupported
 from server.warehouse.types import bigquery_field, duckdb_type
 
@@ -31,6 +31,8 @@ class View:
     """A JSON list with an object for each row."""
     beside_star: frozenset[str]
     """Columns that `*` leaves out."""
+    absent: frozenset[str] = frozenset()
+    """Columns that it has on BigQuery and not here."""
 
 
 class Tables(Protocol):
@@ -169,7 +171,7 @@ class Sources:
         selected = exp.Select(expressions=values).from_(exp.Subquery(this=rows))
         source = self._source(name, alias, [(field, field.name) for field in view.fields])
         star = tuple(column for column in source.star if column.field.name not in view.beside_star)
-        return _named(exp.Subquery(this=selected), name), replace(source, star=star)
+        return _named(exp.Subquery(this=selected), name), replace(source, star=star, absent=view.absent)
 
     def _reference(self, path: Sequence[str]) -> TableRef | None:
         if len(path) > 3:
@@ -250,13 +252,21 @@ def _shard(ref: TableRef, spec: TableSpec, fields: Sequence[TableField], suffix:
 
 @lru_cache(maxsize=1_000)
 def _blank(field: TableField) -> exp.Expr:
-    """A value of the column's type. STRUCTs and arrays are not NULL: DuckDB forgets the type of a NULL's fields."""
+    """A value of the column's type.
+
+    STRUCTs and arrays are not NULL: DuckDB forgets the type of a NULL's fields. Dates and times neither: it takes a
+    part of a NULL for a DOUBLE.
+    """
     if field.mode == "REPEATED":
         return exp.Array(expressions=[_blank(field.model_copy(update={"mode": "NULLABLE"})).copy()])
     if field.type == "RECORD":
         parts = [(exp.to_identifier(part.name, quoted=True), _blank(part).copy()) for part in field.fields]
         return exp.Struct(expressions=[exp.PropertyEQ(this=name, expression=value) for name, value in parts])
-    return exp.cast(exp.Null(), duckdb_type(field), dialect="duckdb")
+    value = exp.Literal.string(_TIMES[field.type]) if field.type in _TIMES else exp.Null()
+    return exp.cast(value, duckdb_type(field), dialect="duckdb")
+
+
+_TIMES = {"DATE": "2000-01-01", "DATETIME": "2000-01-01", "TIMESTAMP": "2000-01-01 00:00:00+00", "TIME": "00:00:00"}
 
 
 def _named(node: exp.Expr, name: str) -> exp.Expr:
@@ -264,19 +274,17 @@ def _named(node: exp.Expr, name: str) -> exp.Expr:
     return node
 
 
-def merge(join: exp.Join, left: Scope, right: Source, types: Types) -> None:
-    """Turn `USING (a, b)` into ON, and let the names stand for both sides once."""
+def merge(join: exp.Join, left: Scope, right: Scope, types: Types) -> dict[str, Column]:
+    """Turn `USING (a, b)` into ON; answers with the columns that stand for both sides once."""
     conditions: list[exp.Expr] = []
+    merged = dict[str, Column]()
     for name in (identifier.name for identifier in join.args["using"]):
-        (ours, rest), theirs = left.resolve([name]), right.column(name)
-        if theirs is None or rest:
-            raise WarehouseError("INVALID_QUERY", f"Column {name} of USING is not on both sides of the JOIN")
-        condition = exp.EQ(this=ours.read(), expression=theirs.read())
-        require_comparable([condition.left, condition.right], types, condition, ordered=False)
-        conditions.append(condition)
-        left.merged[name.lower()] = _merged(join.side, ours, theirs)
+        (ours, _), (theirs, _) = left.resolve([name]), right.resolve([name])
+        conditions.append(equal(ours.read(), theirs.read(), types))
+        merged[name.lower()] = _merged(join.side, ours, theirs)
     join.set("using", None)
     join.set("on", exp.and_(*conditions))
+    return merged
 
 
 def _merged(side: str, ours: Column, theirs: Column) -> Column:
@@ -291,11 +299,3 @@ def array_of(node: exp.Unnest) -> exp.Expr:
         raise unsupported("UNNEST of several arrays at once")
     array: exp.Expr = node.expressions[0]
     return array
-
-
-def implied_alias(node: exp.Unnest) -> str:
-    """`FROM t, t.items` calls its element `items`, `FROM t, UNNEST(t.items)` does not.
-
-    sqlglot reads the first as the second; only the one that was written as UNNEST knows whether it had WITH OFFSET.
-    """
-    return "" if "offset" in node.args else array_of(node).name

@@ -115,8 +115,30 @@ def _window(node: exp.Expr, types: Types) -> exp.Expr:
         order is not None or node.args.get("spec") is not None
     ):
         raise invalid("an aggregate with DISTINCT takes neither ORDER BY nor a frame in its OVER clause", node)
+    _require_frame(node)
     _require_range(node, types)
     return over(node)
+
+
+def _require_frame(node: exp.Expr) -> None:
+    """A frame ends where it begins or later."""
+    spec = node.args.get("spec")
+    if spec is None:
+        return
+    start, end = (_bound(spec, side) for side in ("start", "end"))
+    if start > end or start == _BOUNDS.index("UNBOUNDED FOLLOWING") or end == _BOUNDS.index("UNBOUNDED PRECEDING"):
+        raise invalid("the frame of the OVER clause ends before it begins", node)
+
+
+_BOUNDS = ("UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW", "FOLLOWING", "UNBOUNDED FOLLOWING")
+
+
+def _bound(spec: exp.Expr, side: str) -> int:
+    """Where a side of a frame lies, as a place in _BOUNDS; the end may be left out."""
+    bound, towards = spec.args.get(side), str(spec.args.get(f"{side}_side") or "").upper()
+    if bound is None or bound == "CURRENT ROW":
+        return _BOUNDS.index("CURRENT ROW")
+    return _BOUNDS.index(f"UNBOUNDED {towards}" if bound == "UNBOUNDED" else towards)
 
 
 def _require_range(node: exp.Expr, types: Types) -> None:

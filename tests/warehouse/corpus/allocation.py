@@ -170,13 +170,13 @@ ALLOCATION: list[Case] = [
     Case(
         "against budgets, with services on one side only",
         f"""
-        WITH spent AS (
+        WITH spending AS (
           SELECT service.description AS service_name, SUM(CAST(cost AS NUMERIC)) AS spent FROM {EXPORT} GROUP BY 1
         )
         SELECT service_name, spent, monthly,
           CASE WHEN monthly IS NULL THEN 'no budget' WHEN spent IS NULL THEN 'no cost'
             WHEN spent > monthly * 3 THEN 'over' ELSE 'within' END AS state
-        FROM spent FULL OUTER JOIN budgets USING (service_name)
+        FROM spending FULL OUTER JOIN budgets USING (service_name)
         ORDER BY service_name
         """,
         _budgets,

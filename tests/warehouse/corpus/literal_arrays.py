@@ -13,6 +13,9 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ("elements by place", "SELECT a[0], a[OFFSET(1)], a[ORDINAL(3)], a[SAFE_OFFSET(3)], a[SAFE_ORDINAL(0)], a[SAFE_OFFSET(-1)] FROM (SELECT [10, 20, 30] AS a)", [(10, 20, 30, None, None, None)]),
     ("elements of NULL, at NULL", f"SELECT {NULL_ARRAY}[OFFSET(0)], [1][OFFSET(NULL)], [1][SAFE_OFFSET(NULL)]", [(None, None, None)]),
     ("elements by a column", "SELECT i, ['a', 'b'][SAFE_OFFSET(i)], ['a', 'b'][SAFE_ORDINAL(i)] FROM UNNEST([0, 1, 2]) AS i ORDER BY i", [(0, "a", None), (1, "b", "a"), (2, None, "b")]),
+    ("places of the elements of a path", "SELECT id, x, o FROM (SELECT 1 AS id, [7, 8] AS xs UNION ALL SELECT 2, []) AS t LEFT JOIN t.xs AS x WITH OFFSET AS o ORDER BY id, o", [(1, 7, 0), (1, 8, 1), (2, None, None)]),
+    ("places of the elements of a path, unnamed", "SELECT xs, offset FROM (SELECT STRUCT([7, 8] AS xs) AS s) AS t, t.s.xs WITH OFFSET WHERE offset = 1", [(8, 1)]),
+    ("an array of an outer row by its path", "SELECT (SELECT STRING_AGG(x.a ORDER BY x.a) FROM t.xs AS x) AS s FROM (SELECT [STRUCT('q' AS a), STRUCT('p')] AS xs) AS t", [("p,q",)]),
     ("a field of an element", "SELECT a[OFFSET(1)].n FROM (SELECT [STRUCT('x' AS n), STRUCT('y')] AS a)", [("y",)]),
     ("an expression as place", "SELECT [1, 2, 3][OFFSET(ARRAY_LENGTH([1, 2, 3]) - 1)]", [(3,)]),
     ("ARRAY_CONCAT", f"SELECT ARRAY_CONCAT([1, 2], [3, 4], [5, 6]), ARRAY_CONCAT(['a'], ['b']), ARRAY_CONCAT([1], {NULL_ARRAY}) IS NULL, ARRAY_CONCAT([1], [])", [([1, 2, 3, 4, 5, 6], ["a", "b"], True, [1])]),
@@ -35,6 +38,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
 ]  # fmt: skip
 
 ERRORS: list[tuple[str, str]] = [
+    ("WITH OFFSET behind rows", "WITH t AS (SELECT 1 AS x) SELECT x FROM t WITH OFFSET AS o"),
     ("an offset beyond the array", "SELECT a[OFFSET(3)] FROM (SELECT [1, 2, 3] AS a)"),
     ("an ordinal beyond the array", "SELECT [1][ORDINAL(2)]"),
     ("a text as place", "SELECT [1][OFFSET('0')]"),

@@ -10,6 +10,8 @@ from tests.warehouse.corpus import (
     literal_arrays,
     literal_names,
     literal_numbers,
+    literal_queries,
+    literal_structs,
     literal_texts,
     literal_times,
     literal_traps,
@@ -27,6 +29,8 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     *literal_numbers.LITERALS,
     *literal_arrays.LITERALS,
     *literal_aggregates.LITERALS,
+    *literal_queries.LITERALS,
+    *literal_structs.LITERALS,
 ]
 ERRORS: list[tuple[str, str]] = [
     *literal_names.ERRORS,
@@ -37,4 +41,6 @@ ERRORS: list[tuple[str, str]] = [
     *literal_numbers.ERRORS,
     *literal_arrays.ERRORS,
     *literal_aggregates.ERRORS,
+    *literal_queries.ERRORS,
+    *literal_structs.ERRORS,
 ]
