@@ -69,10 +69,14 @@ class Service:
     def client(self, key: str | None = None) -> ConvergenceClient:
         return ConvergenceClient(self.target, api_key=key or self.admin_key)
 
-    def worker_pid(self) -> int | None:
-        """The worker is the server's only child."""
+    def worker_pids(self) -> list[int]:
+        """The workers are the server's only children."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[0]) if children else None
+        return [int(child) for child in children]
+
+    def worker_pid(self) -> int | None:
+        """The one worker, if it runs."""
+        return next(iter(self.worker_pids()), None)
 
     async def kill_worker(self) -> int:
         """kill -9, and wait until the server has started another one."""
@@ -92,10 +96,10 @@ class Service:
             await self.process.wait()
 
     async def kill(self) -> None:
-        """kill -9 of server and worker."""
-        for pid in (self.process.pid, self.worker_pid()):
-            with suppress(ProcessLookupError, TypeError):
-                os.kill(pid, signal.SIGKILL)  # type: ignore[arg-type]
+        """kill -9 of server and workers."""
+        for pid in (self.process.pid, *self.worker_pids()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         await self.process.wait()
 
 

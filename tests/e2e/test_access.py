@@ -19,7 +19,8 @@ from tests.e2e.service import Service, finished, start
 FILES = (pipeline_service_pb2, tenant_service_pb2, schedule_service_pb2, system_service_pb2)
 IMPLEMENTED = {
     *("RunPipeline", "PlanPipeline", "GetRunStatus", "GetRun", "ListRuns", "CancelRun", "ListPipelines", "GetPipeline"),
-    *("OnboardTenant", "GetTenant", "ListTenants", "GetSystemInfo"),
+    *("RetryRun", "OnboardTenant", "GetTenant", "ListTenants", "GetUsage", "GetSystemInfo"),
+    *("CheckStore", "RebuildMirror", "RescueRun", "ApplyRetention"),
 }
 
 
