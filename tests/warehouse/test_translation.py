@@ -273,8 +273,7 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("syntax", "SELECT FROM WHERE", "INVALID_QUERY", "not BigQuery SQL"),
         refused("not a query", "DELETE FROM billing WHERE TRUE", "INVALID_QUERY", "exactly one SELECT"),
         refused("two statements", "SELECT 1; SELECT 2", "INVALID_QUERY", "exactly one SELECT"),
-        refused("functions without translation, all named", "SELECT FARM_FINGERPRINT('a'), LIST_SORT([1]), my_udf(1)", "UNSUPPORTED_SQL", "the function FARM_FINGERPRINT at line 1, column 8, the function LIST_SORT at line 1, column 31, the function MY_UDF at line 1"),
-        refused("SAFE. before what may fail itself", "SELECT SAFE.SUBSTR(currency, CAST(currency AS INT64)) FROM billing", "UNSUPPORTED_SQL", "SAFE. before an argument that may fail itself at line 1, column 13"),
+        refused("functions without translation, all named", "SELECT SEARCH('a', 'b'), LIST_SORT([1]), my_udf(1)", "UNSUPPORTED_SQL", "the function SEARCH at line 1, column 8, the function LIST_SORT at line 1, column 26, the function MY_UDF at line 1"),
         refused("a function of a dataset", "SELECT src.f(1)", "UNSUPPORTED_SQL", "the function F"),
         refused("structs of other names in an array", "SELECT [STRUCT(1 AS a), STRUCT(2 AS b)]", "UNSUPPORTED_SQL", "named differently: a and b"),
         refused("PIVOT of a value without a name", "SELECT * FROM billing PIVOT(SUM(cost) FOR currency IN (DATE '2026-01-01'))", "UNSUPPORTED_SQL", "of PIVOT without a name (... AS name) at line 1, column 61"),
@@ -285,7 +284,7 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("texts and numbers in one CASE", "SELECT CASE WHEN cost > 1 THEN cost ELSE 'x' END FROM billing", "INVALID_QUERY", "CASE cannot give FLOAT64 with STRING; use CAST at line 1, column 18"),
         refused("a parameter", "SELECT @day", "UNSUPPORTED_SQL", "PARAMETER"),
         refused("time travel", "SELECT 1 FROM billing FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()", "UNSUPPORTED_SQL", "VERSION"),
-        refused("a format element that is not there", "SELECT FORMAT_DATE('%J', DATE '2025-11-18')", "INVALID_QUERY", "the format element %J is not supported"),
+        refused("a format element that is not there", "SELECT FORMAT_DATE('%L', DATE '2025-11-18')", "INVALID_QUERY", "the format element %L is not supported"),
         refused("an unknown CTE", "SELECT * FROM Daily", "TABLE_NOT_FOUND", "table Daily was not found"),
     ],
 )  # fmt: skip

@@ -13,7 +13,10 @@ from sqlglot.errors import SqlglotError
 from server.domain.schema import DatasetRef, TableField, TableRef
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import require_allowed
+from server.warehouse.translate.encodings import keep_forms
+from server.warehouse.translate.failures import shield_arguments
 from server.warehouse.translate.once import failing, once
+from server.warehouse.translate.precedence import order_operators
 from server.warehouse.translate.query import QueryTranslator
 from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
@@ -47,6 +50,9 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
 
 def _translated(tree: exp.Expr, sources: Sources) -> Translated:
     require_allowed(tree)
+    order_operators(tree)
+    keep_forms(tree)
+    shield_arguments(tree)
     # Outermost, the fields of the one STRUCT are the columns of the result.
     if tree.args.get("kind") == "STRUCT":
         tree.set("kind", None)

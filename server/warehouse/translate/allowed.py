@@ -10,15 +10,22 @@ from server.warehouse.translate.arrays import ARRAYS
 from server.warehouse.translate.casts import CASTS
 from server.warehouse.translate.collecting import COLLECTING
 from server.warehouse.translate.dates import DATES
+from server.warehouse.translate.encodings import ENCODINGS
+from server.warehouse.translate.failures import FAILURES
+from server.warehouse.translate.intervals import INTERVALS
 from server.warehouse.translate.json_values import JSON
 from server.warehouse.translate.mathematics import MATHEMATICS
 from server.warehouse.translate.numbers import ARITHMETIC
 from server.warehouse.translate.operators import OPERATORS
+from server.warehouse.translate.regular import REGULAR
 from server.warehouse.translate.rules import Rule, place
-from server.warehouse.translate.texts import TEXTS, may_fail
+from server.warehouse.translate.texts import TEXTS
 from server.warehouse.translate.windows import WINDOWS
 
-_PARTS = (OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, DATES, JSON, ARRAYS, AGGREGATES, COLLECTING, WINDOWS)
+_PARTS = (
+    OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, REGULAR, ENCODINGS, DATES, INTERVALS, JSON, ARRAYS, AGGREGATES,
+    COLLECTING, WINDOWS, FAILURES,
+)  # fmt: skip
 # What the translation of queries knows itself.
 _STRUCTURE: tuple[type[exp.Expr], ...] = (
     exp.Select, exp.Subquery, exp.Union, exp.Except, exp.Intersect, exp.With, exp.CTE, exp.TableAlias,
@@ -72,10 +79,7 @@ def _details(node: exp.Expr) -> list[str]:
     )  # fmt: skip
     found = {
         "this kind of JOIN": isinstance(node, exp.Join) and (bool(node.args.get("method")) or not join_is_known),
-        "SAFE. before an argument that may fail itself": isinstance(node, exp.SafeFunc)
-        and any(may_fail(part) for part in node.this.iter_expressions()),
         "DISTINCT ON": isinstance(node, exp.Distinct) and bool(node.args.get("on")),
-        "CAST ... FORMAT": isinstance(node, exp.Cast) and bool(node.args.get("format")),
         "matching by name in set operations": isinstance(node, exp.SetOperation) and bool(node.args.get("by_name")),
         "a table function": isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier),
         "names for a CTE's columns": isinstance(node, exp.CTE) and bool(node.alias_column_names),
