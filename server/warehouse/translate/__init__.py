@@ -18,6 +18,7 @@ from server.warehouse.translate.failures import shield_arguments
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.precedence import order_operators
 from server.warehouse.translate.query import QueryTranslator
+from server.warehouse.translate.sketches import name_sketches
 from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
 
@@ -49,6 +50,7 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
 
 
 def _translated(tree: exp.Expr, sources: Sources) -> Translated:
+    name_sketches(tree)
     require_allowed(tree)
     order_operators(tree)
     keep_forms(tree)

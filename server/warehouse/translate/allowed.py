@@ -19,12 +19,13 @@ from server.warehouse.translate.numbers import ARITHMETIC
 from server.warehouse.translate.operators import OPERATORS
 from server.warehouse.translate.regular import REGULAR
 from server.warehouse.translate.rules import Rule, place
+from server.warehouse.translate.sketches import SKETCHES
 from server.warehouse.translate.texts import TEXTS
 from server.warehouse.translate.windows import WINDOWS
 
 _PARTS = (
     OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, REGULAR, ENCODINGS, DATES, INTERVALS, JSON, ARRAYS, AGGREGATES,
-    COLLECTING, WINDOWS, FAILURES,
+    COLLECTING, WINDOWS, FAILURES, SKETCHES,
 )  # fmt: skip
 # What the translation of queries knows itself.
 _STRUCTURE: tuple[type[exp.Expr], ...] = (

@@ -95,7 +95,8 @@ def _precise(node: exp.Expr) -> exp.Expr | None:
 
 # As many digits as it takes to read the same number back, 15 or else 17; 0 has no sign.
 _FLOAT_TEXT = """
-CASE WHEN p.a = 0 THEN '0' WHEN CAST(PRINTF('%.15g', p.a) AS DOUBLE) = p.a THEN PRINTF('%.15g', p.a)
+CASE WHEN p.a = 0 THEN '0' WHEN ISNAN(p.a) THEN 'nan'
+WHEN CAST(PRINTF('%.15g', p.a) AS DOUBLE) = p.a THEN PRINTF('%.15g', p.a)
 ELSE PRINTF('%.17g', p.a) END
 """
 

@@ -389,6 +389,9 @@ def _last_day(node: exp.Expr, types: Types) -> exp.Expr:
     return cast(exp.Sub(this=start, expression=_days(1)), "DATE")
 
 
+_CLOCK = ("hour", "min", "sec")
+
+
 def _from_parts(name: str, *keys: str) -> Rule:
     """TIME(h, m, s) and DATETIME(y, m, d, h, m, s)."""
 
@@ -396,8 +399,13 @@ def _from_parts(name: str, *keys: str) -> Rule:
         parts = [node.args[key] for key in keys]
         if wrong := [kind for part in parts if (kind := types.kind(part)) not in ("INT64", "NULL")]:
             raise invalid(f"{written(node)} needs whole numbers and was given {wrong[0]}", node)
-        *others, seconds = (cast(part.copy(), "BIGINT") for part in parts)
-        return call(name, *others, cast(seconds, "DOUBLE"))
+        values = {f"v{place}": cast(part.copy(), "BIGINT") for place, part in enumerate(parts)}
+        *others, seconds = (f"p.{key}" for key in values)
+        made = f"{name}({', '.join(others)}, CAST({seconds} AS DOUBLE))"
+        failure = failing(
+            f"{written(node)} needs an hour below 24", "TIME" if len(parts) == len(_CLOCK) else "TIMESTAMP"
+        )
+        return once(f"CASE WHEN {others[-2]} = 24 THEN {failure} ELSE {made} END", **values)
 
     return rule
 
@@ -502,8 +510,8 @@ DATES = Rules(
         exp.TimeDiff: _time_difference,
         exp.TimeTrunc: _time_trunc,
         exp.String: _string,
-        exp.TimeFromParts: _from_parts("MAKE_TIME", "hour", "min", "sec"),
-        exp.TimestampFromParts: _from_parts("MAKE_TIMESTAMP", "year", "month", "day", "hour", "min", "sec"),
+        exp.TimeFromParts: _from_parts("MAKE_TIME", *_CLOCK),
+        exp.TimestampFromParts: _from_parts("MAKE_TIMESTAMP", "year", "month", "day", *_CLOCK),
         exp.UnixSeconds: _since_1970(1_000_000),
         exp.UnixMillis: _since_1970(1_000),
         exp.UnixMicros: _since_1970(1),

@@ -2,11 +2,15 @@
 
 # ruff: noqa: E501 - one case a line reads better than four
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 D = Decimal
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
 
 
 LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
@@ -29,6 +33,16 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ('PARSE_NUMERIC', "SELECT PARSE_NUMERIC('123.45'), PARSE_NUMERIC('12.34E27'), PARSE_NUMERIC('1.0123456789'), PARSE_NUMERIC('  -  12.34 '), PARSE_NUMERIC('12.34-'), PARSE_NUMERIC('1,2,,3,.45 + '), PARSE_NUMERIC('1.2345e-1 '), PARSE_BIGNUMERIC('123.45')", [(D("123.45"), D("12340000000000000000000000000"), D("1.012345679"), D("-12.34"), D("-12.34"), D("123.45"), D("0.12345"), D("123.45"))]),
     ('TIME and others as text', "SELECT CAST(DATE '2024-01-02' AS STRING), CAST(TIME '03:04:05.5' AS STRING), CAST(DATETIME '2024-01-02 03:04:05.123456' AS STRING), CAST(TIMESTAMP '2024-01-02 03:04:05.1+00' AS STRING), CAST(b'abc' AS STRING), CAST('abc' AS BYTES), CAST(DATETIME '2024-01-02 00:00:00' AS STRING)", [('2024-01-02', '03:04:05.500', '2024-01-02 03:04:05.123456', '2024-01-02 03:04:05.100+00', 'abc', b'abc', '2024-01-02 00:00:00')]),
     ('STRUCTs of types without names', "SELECT STRUCT<INT64>(1), STRUCT<INT64, STRING>(1, 'a'), CAST((1, 2) AS STRUCT<FLOAT64, NUMERIC>), ARRAY<STRUCT<INT64, STRING>>[(1, 'x')]", [({'_field_1': 1}, {'_field_1': 1, '_field_2': 'a'}, {'_field_1': 1.0, '_field_2': D("2")}, [{'_field_1': 1, '_field_2': 'x'}])]),
+    ('NaN has no sign', "SELECT CAST(IEEE_DIVIDE(0, 0) AS STRING), FORMAT('%t', IEEE_DIVIDE(0, 0)), TO_JSON_STRING(IEEE_DIVIDE(0, 0)), FORMAT('%f', IEEE_DIVIDE(0, 0)), TO_JSON_STRING([IEEE_DIVIDE(-1, 0)])", [('nan', 'nan', '"NaN"', 'nan', '["-Infinity"]')]),
+    ('SAFE. of many functions', "SELECT SAFE.SUBSTR(b'abc', 2), SAFE.LEFT('abc', -1), SAFE.REPEAT('a', -1), SAFE.CHR(-1), SAFE.FROM_HEX('zz'), SAFE.POW(-1.0, 0.5), SAFE.EXP(1000), SAFE.BOOL(JSON '1'), SAFE.REGEXP_CONTAINS('a', '('), SAFE.DATE_SUB(DATE '2024-01-31', INTERVAL 1 MONTH), SAFE.MOD(5, 0), SAFE.ROUND(2.5), SAFE.PARSE_TIME('%H', '25'), SAFE.PARSE_DATETIME('%F', 'z'), SAFE.STRING(JSON '1'), SAFE.FORMAT('%d', 1), SAFE.DATETIME(2024, 13, 1, 0, 0, 0), SAFE.TIME(25, 0, 0)", [(b'bc', None, None, None, None, None, None, None, None, date(2023, 12, 31), None, 3.0, None, None, None, '1', None, None)]),
+    ('IFERROR and SAFE_CAST in aggregates', "SELECT SUM(IFERROR(CAST(x AS INT64), 0)), COUNT(SAFE_CAST(x AS INT64)), SUM(SAFE.PARSE_NUMERIC(x)) FROM UNNEST(['1', 'x', '2']) AS x", [(3, 2, D("3"))]),
+    ('SAFE. of a computed text, row by row', "SELECT SAFE.PARSE_DATE('%Y%m%d', CONCAT(y, m, '01')) FROM UNNEST([STRUCT('2024' AS y, '05' AS m), ('20', 'x')]) ORDER BY 1", [(None,), (date(2024, 5, 1),)]),
+    ('the last hour of a day; logarithms', 'SELECT TIME(23, 59, 59), DATETIME(2024, 1, 1, 23, 0, 0), LOG(8, 2), LOG(1, 5)', [(time(23, 59, 59), datetime(2024, 1, 1, 23), 3.0, 0.0)]),
+    ('sketches count', 'SELECT HLL_COUNT.EXTRACT(HLL_COUNT.INIT(x)), HLL_COUNT.EXTRACT(HLL_COUNT.INIT(x, 10)), HLL_COUNT.EXTRACT(NULL) FROM UNNEST([1, 2, 2, NULL]) AS x', [(2, 2, 0)]),
+    ('sketches merge', "SELECT HLL_COUNT.MERGE(s), HLL_COUNT.EXTRACT(HLL_COUNT.MERGE_PARTIAL(s)) FROM (SELECT HLL_COUNT.INIT(x) AS s FROM UNNEST(['a', 'b', 'b']) AS x UNION ALL SELECT HLL_COUNT.INIT(x) FROM UNNEST(['b', 'c']) AS x)", [(3, 3)]),
+    ('sketches merge by group', "SELECT k, HLL_COUNT.MERGE(s) AS n FROM (SELECT k, d, HLL_COUNT.INIT(u) AS s FROM UNNEST([STRUCT('p' AS k, 1 AS d, 'x' AS u), ('p', 1, 'y'), ('p', 2, 'x'), ('q', 1, 'z')]) GROUP BY k, d) GROUP BY k ORDER BY k", [('p', 2), ('q', 1)]),
+    ('sketches of nothing', 'SELECT HLL_COUNT.MERGE(CAST(NULL AS BYTES)), HLL_COUNT.INIT(CAST(NULL AS STRING)) FROM UNNEST([1])', [(0, None)]),
+    ('times written by billing exports are parsed', "SELECT PARSE_TIMESTAMP('%Y-%m-%dT%H:%M:%SZ', '2024-01-01T10:00:00Z'), PARSE_TIMESTAMP('%Y-%m-%d %H:%M:%E6S', '2024-01-01 10:00:00.123456'), PARSE_DATE('%d/%m/%Y', '31/12/2024'), PARSE_DATE('%b %d, %Y', 'Jan 5, 2024'), PARSE_DATETIME('%Y%m%d%H%M%S', '20240101101112'), PARSE_TIMESTAMP('%Y-%m-%d %H:%M:%S%Ez', '2024-01-01 10:00:00+02:00')", [(utc(2024, 1, 1, 10), utc(2024, 1, 1, 10, 0, 0, 123456), date(2024, 12, 31), date(2024, 1, 5), datetime(2024, 1, 1, 10, 11, 12), utc(2024, 1, 1, 8))]),
     ('aggregates of the rows with the greatest value', 'SELECT MAX(x HAVING MIN y), SUM(x HAVING MAX y), AVG(x HAVING MAX y), COUNT(x HAVING MAX y), AVG(CAST(x AS NUMERIC) HAVING MAX y) FROM UNNEST([STRUCT(1 AS x, 5 AS y), (2, 5), (9, 1)])', [(9, 3, 1.5, 2, D("1.5"))]),
 ]  # fmt: skip
 
@@ -51,4 +65,10 @@ ERRORS: list[tuple[str, str]] = [
     ('PARSE_NUMERIC of two numbers', "SELECT PARSE_NUMERIC('1 2')"),
     ('a literal beyond FLOAT64', 'SELECT 1e400'),
     ('a text longer than its type', "SELECT CAST('abcdef' AS STRING(3))"),
+    ('TO_JSON_STRING of nothing', 'SELECT TO_JSON_STRING()'),
+    ('24 hours of a TIME', 'SELECT TIME(24, 0, 0)'),
+    ('a logarithm to the base 0', 'SELECT LOG(2, 0)'),
+    ('24 hours of a DATETIME', 'SELECT DATETIME(2024, 1, 1, 24, 0, 0)'),
+    ('BYTES that are no sketch', "SELECT HLL_COUNT.EXTRACT(b'x')"),
+    ('a sketch of FLOAT64', 'SELECT HLL_COUNT.INIT(1.5)'),
 ]  # fmt: skip

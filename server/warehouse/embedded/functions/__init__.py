@@ -20,12 +20,13 @@ from server.warehouse.embedded.functions.json_changes import JSON_CHANGES
 from server.warehouse.embedded.functions.json_reading import JSON_READING
 from server.warehouse.embedded.functions.json_texts import JSON_TEXTS
 from server.warehouse.embedded.functions.numbers import NUMBERS
+from server.warehouse.embedded.functions.sketches import SKETCHES
 from server.warehouse.embedded.functions.texts import TEXTS
 from server.warehouse.embedded.functions.times import TIMES
 
 _FUNCTIONS: tuple[Function, ...] = (
     *CAST_FORMATS, *ENCODINGS, *FAILURES, *FINGERPRINT, *FORMATS, *JSON_CHANGES, *JSON_READING, *JSON_TEXTS, *NUMBERS,
-    *TEXTS, *TIMES,
+    *SKETCHES, *TEXTS, *TIMES,
 )  # fmt: skip
 
 
