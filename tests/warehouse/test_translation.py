@@ -274,7 +274,7 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("not a query", "DELETE FROM billing WHERE TRUE", "INVALID_QUERY", "exactly one SELECT"),
         refused("two statements", "SELECT 1; SELECT 2", "INVALID_QUERY", "exactly one SELECT"),
         refused("functions without translation, all named", "SELECT SEARCH('a', 'b'), LIST_SORT([1]), my_udf(1)", "UNSUPPORTED_SQL", "the function SEARCH at line 1, column 8, the function LIST_SORT at line 1, column 26, the function MY_UDF at line 1"),
-        refused("a function of a dataset", "SELECT src.f(1)", "UNSUPPORTED_SQL", "the function F"),
+        refused("a function of a dataset", "SELECT src.f(1)", "UNSUPPORTED_SQL", "the function SRC.F"),
         refused("structs of other names in an array", "SELECT [STRUCT(1 AS a), STRUCT(2 AS b)]", "UNSUPPORTED_SQL", "named differently: a and b"),
         refused("PIVOT of a value without a name", "SELECT * FROM billing PIVOT(SUM(cost) FOR currency IN (DATE '2026-01-01'))", "UNSUPPORTED_SQL", "of PIVOT without a name (... AS name) at line 1, column 61"),
         refused("PIVOT without an aggregate", "SELECT * FROM billing PIVOT(ROUND(cost) FOR currency IN ('USD'))", "INVALID_QUERY", "PIVOT needs an aggregate"),

@@ -52,9 +52,14 @@ def require_allowed(tree: exp.Expr) -> None:
     Raises:
         WarehouseError: UNSUPPORTED_SQL naming each function or construct as the query wrote it, and where.
     """
-    refused = dict.fromkeys(f"{name}{place(node)}" for node in tree.walk() for name in _unknown(node))
+    refused = dict.fromkeys(f"{name}{_place(node)}" for node in tree.walk() for name in _unknown(node))
     if refused:
         raise WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {', '.join(refused)}")
+
+
+def _place(node: exp.Expr) -> str:
+    """Where the node stands, or else the function around it."""
+    return place(node) or place(node.find_ancestor(exp.Func))
 
 
 def _unknown(node: exp.Expr) -> Iterator[str]:
@@ -70,7 +75,7 @@ def _name(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
         written = node.meta.get("bigquery_name") or node.sql("bigquery").split("(")[0]
         return f"the function {written[:80].upper()}"
-    return type(node).key.upper()
+    return "wildcards and filters in a JSON path" if isinstance(node, exp.JSONPathPart) else type(node).key.upper()
 
 
 def _details(node: exp.Expr) -> list[str]:

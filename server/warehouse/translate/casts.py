@@ -26,7 +26,10 @@ _CASTS: dict[str, frozenset[str]] = {
     "ARRAY": frozenset({"ARRAY"}),
     "RECORD": frozenset({"RECORD"}),
 }
+# Other names of INT64.
+_INTEGERS = (exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT)
 _TARGETS = {
+    **dict.fromkeys(_INTEGERS, "INT64"),
     exp.DType.BIGINT: "INT64", exp.DType.DOUBLE: "FLOAT64", exp.DType.DECIMAL: "NUMERIC", exp.DType.BOOLEAN: "BOOLEAN",
     exp.DType.BIGDECIMAL: "BIGNUMERIC", exp.DType.TEXT: "STRING", exp.DType.VARCHAR: "STRING", exp.DType.DATE: "DATE",
     exp.DType.VARBINARY: "BYTES", exp.DType.BLOB: "BYTES", exp.DType.BINARY: "BYTES", exp.DType.TIME: "TIME",
@@ -125,9 +128,9 @@ _TEXTS: dict[str, Callable[[exp.Expr], exp.Expr]] = {
 
 def _data_type(target: exp.Expr) -> exp.Expr:
     """A type as sqlglot read it from BigQuery, as the warehouse stores it."""
-    exact = {exp.DType.DECIMAL: "NUMERIC", exp.DType.BIGDECIMAL: "BIGNUMERIC"}
-    if target.this in exact:
-        return exp.DataType.build(NUMBERS[exact[target.this]], dialect="duckdb")
+    numbers = {exp.DType.DECIMAL: "NUMERIC", exp.DType.BIGDECIMAL: "BIGNUMERIC", **dict.fromkeys(_INTEGERS, "INT64")}
+    if target.this in numbers:
+        return exp.DataType.build(NUMBERS[numbers[target.this]], dialect="duckdb")
     for place, inner in enumerate(list(target.expressions), 1):
         part = inner.args["kind"] if isinstance(inner, exp.ColumnDef) else inner
         if isinstance(part, exp.DataType):

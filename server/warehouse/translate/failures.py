@@ -20,8 +20,14 @@ _IMPLIED = (exp.TsOrDsToDate, exp.TsOrDsToDatetime, exp.TsOrDsToTimestamp, exp.T
 
 
 def shield_arguments(tree: exp.Expr) -> None:
-    """Mark what SAFE. does not hold for, while the query is BigQuery's still: `safe` puts it outside of TRY."""
+    """Mark what SAFE. does not hold for, while the query is BigQuery's still: `safe` puts it outside of TRY.
+
+    Raises:
+        WarehouseError: INVALID_QUERY for SAFE. before an aggregate.
+    """
     for node in reversed(list(tree.find_all(exp.SafeFunc))):
+        if isinstance(node.this, exp.AggFunc):
+            raise invalid("SAFE. does not stand before an aggregate", node)
         shielded = [part for part in _arguments(node.this) if _is_computed(part)]
         for place, part in enumerate(shielded):
             marked = exp.Paren(this=part.copy())

@@ -81,6 +81,8 @@ def _parse(node: exp.Expr, types: Types) -> exp.Expr:
     """PARSE_JSON(text[, wide_number_mode => mode]), JSON 'text'."""
     if (kind := types.kind(node.args["this"])) not in ("STRING", "NULL"):
         raise invalid(f"PARSE_JSON needs a text and was given {kind}", node)
+    if _positional([node.args.get("expression")]):
+        raise invalid("PARSE_JSON takes one text, and wide_number_mode => ...", node)
     mode = _named(node, [node.args.get("expression")], "wide_number_mode").get("wide_number_mode", literal("exact"))
     return cast(call("bq_json_parse", node.args["this"].copy(), mode.copy()), "JSON")
 

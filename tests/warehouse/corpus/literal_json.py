@@ -3,6 +3,7 @@
 # ruff: noqa: E501 - one case a line reads better than four
 
 import math
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ D = Decimal
 
 
 LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
+    ('times and numbers inside a STRUCT as JSON', "SELECT p, f FROM (SELECT PARSE_DATE('%F', d) AS p, FORMAT_DATE(f, PARSE_DATE('%F', d)) AS f FROM UNNEST([STRUCT('2024-01-02' AS d, '%m' AS f)]))", [(date(2024, 1, 2), '01')]),
     ('JSON_QUERY and null', 'SELECT JSON_QUERY(\'{"class": {"students": [{"name": "Jane"}]}}\', \'$\'), JSON_QUERY(\'{"class": {"students": [{"name": "Jane"}]}}\', \'$.class.students[0]\'), JSON_QUERY(\'{"class": {"students": []}}\', \'$.class.students[0]\'), JSON_QUERY(\'{"a": null}\', \'$.a\'), JSON_QUERY(\'{"a": null}\', \'$.b\'), JSON_QUERY(JSON \'{"a": null}\', \'$.a\')', [('{"class":{"students":[{"name":"Jane"}]}}', '{"name":"Jane"}', None, None, None, None)]),
     ('names with dots', 'SELECT JSON_VALUE(\'{"a.b": {"c": "world"}}\', \'$."a.b".c\'), JSON_VALUE("{\'a.b\': 1}", \'$\'), JSON_EXTRACT_SCALAR(\'{"a.b": {"c": "world"}}\', "$[\'a.b\'].c"), JSON_EXTRACT(\'{"a.b": {"c": "world"}}\', "$[\'a.b\']")', [('world', None, 'world', '{"c":"world"}')]),
     ('numbers as they are written', 'SELECT JSON_VALUE(\'{"a": 1.50}\', \'$.a\'), JSON_VALUE(\'{"a": 1e3}\', \'$.a\'), JSON_VALUE(\'{"a": 12345678901234567890}\', \'$.a\'), JSON_VALUE(JSON \'{"a": 1.50}\', \'$.a\'), JSON_VALUE(\'{"a": 10.0}\', \'$.a\'), JSON_VALUE(\'{"a": "x\\\\ny"}\', \'$.a\')', [('1.50', '1e3', '12345678901234567890', '1.5', '10.0', 'x\ny')]),
