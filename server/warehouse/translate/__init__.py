@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import SqlglotError
 
 from server.domain.schema import DatasetRef, TableField, TableRef
@@ -23,6 +24,15 @@ from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
 
 __all__ = ["Tables", "Translated", "View", "translate"]
+
+
+class _BigQuery(BigQuery):
+    """BigQuery, whose JSON paths begin with $: sqlglot would put it before those that do not."""
+
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        if isinstance(path, exp.Literal) and not path.name.startswith("$"):
+            return path
+        return super().to_json_path(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
 
 def _parse(sql: str) -> exp.Expr:
     try:
-        statements = [statement for statement in sqlglot.parse(sql, read="bigquery") if statement]
+        statements = [statement for statement in sqlglot.parse(sql, read=_BigQuery) if statement]
     except SqlglotError as error:
         first = str(error).split("\n", 1)[0]
         raise WarehouseError("INVALID_QUERY", f"the query is not BigQuery SQL: {first}") from None

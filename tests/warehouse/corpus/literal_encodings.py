@@ -9,6 +9,10 @@ D = Decimal
 
 
 LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
+    ('patterns with and without groups', "SELECT REGEXP_EXTRACT('key=value', r'=(?P<v>.*)'), REGEXP_EXTRACT_ALL('a=1&b=2', r'(?:\\w)=(\\d)'), REGEXP_CONTAINS('line1\\nline2', r'(?m)^line2$'), REGEXP_CONTAINS('a.b', r'a\\.b'), REGEXP_REPLACE('abc', '(.)', r'[\\1]'), REGEXP_EXTRACT('x', 'y'), REGEXP_CONTAINS(NULL, 'a')", [('value', ['1', '2'], True, True, '[a][b][c]', None, None)]),
+    ('places of matches', "SELECT REGEXP_INSTR('aXbX', 'X', 1, 2), REGEXP_INSTR('aXbX', 'X', 3), REGEXP_INSTR('abc', '$'), REGEXP_INSTR('abc', 'z'), REGEXP_SUBSTR('a1b2', '[0-9]', 3)", [(4, 4, 4, 0, '2')]),
+    ('TRIM of characters', "SELECT TRIM('  a  b  '), LTRIM('\\ta'), RTRIM('a\\n'), TRIM('abcba', 'ab'), TRIM(NULL), TRIM('aaa', 'a'), LTRIM('aab', 'a')", [('a  b', 'a', 'a', 'c', None, '', 'b')]),
+    ('FORMAT with widths and precisions', 'SELECT FORMAT(\'%.3s\', \'abcdef\'), FORMAT(\'%10.3f|\', 3.14159), FORMAT(\'%-10.1e|\', 12345.678), FORMAT("%\'d", -1234567), FORMAT("%\'d", 12), FORMAT(\'%i\', -5), FORMAT(\'%08.3f\', -3.14159), FORMAT(\'%x\', -255)', [('abc', '     3.142|', '1.2e+04   |', '-1,234,567', '12', '-5', '-003.142', '-ff')]),
     ('CHR', 'SELECT CHR(65), CHR(255), CHR(513), CHR(1024), CHR(97), CHR(0xF9B5), CHR(NULL), CHR(0)', [('A', 'ÿ', 'ȁ', 'Ѐ', 'a', '例', None, '')]),
     ('bytes of code points', 'SELECT CODE_POINTS_TO_BYTES([65, 98, 67, 100])', [(b'AbCd',)]),
     ('texts of code points', 'SELECT CODE_POINTS_TO_STRING([65, 255, 513, 1024]), CODE_POINTS_TO_STRING([97, 0, 0xF9B5]), CODE_POINTS_TO_STRING([65, 255, NULL, 1024])', [('AÿȁЀ', 'a例', None)]),

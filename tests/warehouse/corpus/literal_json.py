@@ -38,9 +38,12 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ('JSON has its names in order', 'SELECT JSON_QUERY(JSON \'{"a": {"b": 1}}\', \'$.a\'), TO_JSON_STRING(JSON_QUERY(JSON \'{"b": 1, "a": {"b": 1.0}}\', \'$\'))', [({'b': 1}, '{"a":{"b":1.0},"b":1}')]),
     ('arrays of JSON', 'SELECT INT64_ARRAY(JSON \'[1,2]\'), STRING_ARRAY(JSON \'["a"]\'), FLOAT64_ARRAY(JSON \'[1.5]\'), BOOL_ARRAY(JSON \'[true]\')', [([1, 2], ['a'], [1.5], [True])]),
     ('values of all types as JSON', 'SELECT TO_JSON_STRING(1), TO_JSON_STRING(\'a\'), TO_JSON_STRING(TRUE), TO_JSON_STRING(NULL), TO_JSON_STRING(1.0), TO_JSON_STRING(9007199254740993), TO_JSON_STRING(NUMERIC \'1.50\'), TO_JSON_STRING(DATE \'2017-03-06\'), TO_JSON_STRING(TIMESTAMP \'2017-03-06 12:34:56.789012+00\'), TO_JSON_STRING(DATETIME \'2017-03-06 12:34:56\'), TO_JSON_STRING(TIME \'12:30:00\'), TO_JSON_STRING(b\'Google\'), TO_JSON_STRING([1, NULL]), TO_JSON_STRING(CAST(\'nan\' AS FLOAT64)), TO_JSON_STRING(CAST([] AS ARRAY<INT64>)), TO_JSON_STRING(JSON \'{"a": 1}\')', [('1', '"a"', 'true', 'null', '1', '"9007199254740993"', '"1.5"', '"2017-03-06"', '"2017-03-06T12:34:56.789012Z"', '"2017-03-06T12:34:56"', '"12:30:00"', '"R29vZ2xl"', '[1,null]', '"NaN"', '[]', '{"a":1}')]),
+    ('paths that begin with $, or with their mode', 'SELECT JSON_VALUE(\'{"a": 1}\', \'$.a\'), JSON_QUERY(JSON \'{"a": [{"b": 2}]}\', \'lax $.a.b\'), JSON_EXTRACT_SCALAR(\'{"a": "x"}\', "$[\'a\']")', [('1', [2], 'x')]),
 ]  # fmt: skip
 
 ERRORS: list[tuple[str, str]] = [
+    ('a path without its $', 'SELECT JSON_VALUE(\'{"a": 1}\', \'a\')'),
+    ('a path that is none', 'SELECT JSON_EXTRACT_ARRAY(\'["foo", "bar", "baz"]\', \'INVALID_JSONPath\')'),
     ('a JSON number that is too wide', "SELECT PARSE_JSON('922337203685477580701')"),
     ('NaN is not JSON', "SELECT PARSE_JSON('NaN')"),
     ('JSON_OBJECT with NULL as a name', 'SELECT JSON_OBJECT(NULL, 1)'),
