@@ -143,4 +143,11 @@ def _scalar_value(field: TableField) -> Callable[[Any], Any]:
     if field.type == "RECORD":
         parts = {part.name: python_value(part) for part in field.fields}
         return lambda value: None if value is None else {name: read(value[name]) for name, read in parts.items()}
-    return lambda value: value
+    return _within_calendar if field.type in ("DATE", "DATETIME", "TIMESTAMP") else lambda value: value
+
+
+def _within_calendar(value: Any) -> Any:
+    """DuckDB gives a text for a time that Python, and BigQuery, have not."""
+    if isinstance(value, str):
+        raise WarehouseError("INVALID_QUERY", f"the time {value} lies outside of the years 1 to 9999")
+    return value

@@ -235,6 +235,6 @@ def explain(error: duckdb.Error) -> WarehouseError:
 def _sentence(error: duckdb.Error) -> str:
     """The first line, without DuckDB's prefix, its advice on settings, and the names the translation gave."""
     line = str(error).split("\n", 1)[0]
-    line = re.sub(r"^[A-Za-z ]+ Error: (?:Python exception occurred while executing the UDF: ValueError: )?", "", line)
+    line = re.sub(r"^[A-Za-z ]+ Error: (?:Python exception occurred while executing the UDF: [A-Za-z]+: )?", "", line)
     line = re.split(r" (?:Use TRY|You might need|Use SET|Did you mean)", line)[0]
     return re.sub(r'"?\b[sc]\d+"?\."?(\w+)"?', r"\1", line)

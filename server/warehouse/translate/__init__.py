@@ -16,14 +16,27 @@ from server.domain.schema import DatasetRef, TableField, TableRef
 from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import require_allowed
+from server.warehouse.translate.encodings import keep_forms
+from server.warehouse.translate.failures import shield_arguments
 from server.warehouse.translate.names import read_field
 from server.warehouse.translate.once import failing, once
+from server.warehouse.translate.precedence import order_operators
 from server.warehouse.translate.query import WITH_WORD, QueryTranslator
 from server.warehouse.translate.set_operations import with_order_outside
+from server.warehouse.translate.sketches import name_sketches
 from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
 
 __all__ = ["Tables", "Translated", "View", "translate"]
+
+
+class _BigQuery(BigQueryAsWritten):
+    """BigQuery, whose JSON paths begin with $: sqlglot would put it before those that do not."""
+
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        if isinstance(path, exp.Literal) and not path.name.startswith("$"):
+            return path
+        return super().to_json_path(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,11 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
 
 
 def _translated(tree: exp.Expr, sources: Sources) -> Translated:
+    name_sketches(tree)
     require_allowed(tree)
+    order_operators(tree)
+    keep_forms(tree)
+    shield_arguments(tree)
     tree = with_order_outside(tree)
     tree, outputs = _without_row(tree, QueryTranslator(sources).query(tree, None, {}))
     _require_distinct(outputs)
@@ -98,7 +115,7 @@ def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
 
 def _parse(sql: str) -> exp.Expr:
     try:
-        statements = [statement for statement in sqlglot.parse(sql, read=BigQueryAsWritten) if statement]
+        statements = [statement for statement in sqlglot.parse(sql, read=_BigQuery) if statement]
     except SqlglotError as error:
         first = str(error).split("\n", 1)[0]
         raise WarehouseError("INVALID_QUERY", f"the query is not BigQuery SQL: {first}") from None

@@ -68,16 +68,21 @@ def marked(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def is_marked(node: exp.Expr) -> bool:
+    """Whether DuckDB aggregates with it."""
+    return _MARK in node.meta
+
+
 def over(window: exp.Expr) -> exp.Expr:
     """The window's function, with the OVER clause at each of its marked parts."""
     inner = window.args["this"]
-    if not any(_MARK in part.meta for part in inner.walk()):
+    if not any(is_marked(part) for part in inner.walk()):
         return window
     return _each_over(window, inner)
 
 
 def _each_over(window: exp.Expr, node: exp.Expr) -> exp.Expr:
-    if _MARK in node.meta:
+    if is_marked(node):
         placed = window.copy()
         placed.set("this", node.copy())
         return placed
@@ -130,7 +135,10 @@ def _average(node: exp.Expr, types: Types) -> exp.Expr:
         raise unsupported(f"{written(node)} of INTERVAL", node)
     kind = number_kind([what.value], types, written(node))
     if what.having:
-        raise unsupported("AVG with HAVING MAX or HAVING MIN", node)
+        chosen = _chosen(what)
+        if kind not in EXACT:
+            return cast(_of_list("avg", chosen), NUMBERS["FLOAT64"])
+        return exactly("divide", kind, _of_list("sum", chosen), call("LIST_COUNT", chosen.copy()))
     plain(node, what)
     value = as_kind(what.value, kind)
     if kind not in EXACT:

@@ -10,15 +10,23 @@ from server.warehouse.translate.arrays import ARRAYS
 from server.warehouse.translate.casts import CASTS
 from server.warehouse.translate.collecting import COLLECTING
 from server.warehouse.translate.dates import DATES
+from server.warehouse.translate.encodings import ENCODINGS
+from server.warehouse.translate.failures import FAILURES
+from server.warehouse.translate.intervals import INTERVALS
 from server.warehouse.translate.json_values import JSON
 from server.warehouse.translate.mathematics import MATHEMATICS
 from server.warehouse.translate.numbers import ARITHMETIC
 from server.warehouse.translate.operators import OPERATORS
+from server.warehouse.translate.regular import REGULAR
 from server.warehouse.translate.rules import Rule, place
-from server.warehouse.translate.texts import TEXTS, may_fail
+from server.warehouse.translate.sketches import SKETCHES
+from server.warehouse.translate.texts import TEXTS
 from server.warehouse.translate.windows import WINDOWS
 
-_PARTS = (OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, DATES, JSON, ARRAYS, AGGREGATES, COLLECTING, WINDOWS)
+_PARTS = (
+    OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, REGULAR, ENCODINGS, DATES, INTERVALS, JSON, ARRAYS, AGGREGATES,
+    COLLECTING, WINDOWS, FAILURES, SKETCHES,
+)  # fmt: skip
 # What the translation of queries knows itself.
 _STRUCTURE: tuple[type[exp.Expr], ...] = (
     exp.Select, exp.Subquery, exp.Union, exp.Except, exp.Intersect, exp.With, exp.CTE, exp.TableAlias,
@@ -44,9 +52,14 @@ def require_allowed(tree: exp.Expr) -> None:
     Raises:
         WarehouseError: UNSUPPORTED_SQL naming each function or construct as the query wrote it, and where.
     """
-    refused = dict.fromkeys(f"{name}{place(node)}" for node in tree.walk() for name in _unknown(node))
+    refused = dict.fromkeys(f"{name}{_place(node)}" for node in tree.walk() for name in _unknown(node))
     if refused:
         raise WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {', '.join(refused)}")
+
+
+def _place(node: exp.Expr) -> str:
+    """Where the node stands, or else the function around it."""
+    return place(node) or place(node.find_ancestor(exp.Func))
 
 
 def _unknown(node: exp.Expr) -> Iterator[str]:
@@ -62,7 +75,9 @@ def _name(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
         written = node.meta.get("bigquery_name") or node.sql("bigquery").split("(")[0]
         return f"the function {written[:80].upper()}"
-    return _WORDS.get(type(node), type(node).key.upper())
+    return _WORDS.get(type(node)) or (
+        "wildcards and filters in a JSON path" if isinstance(node, exp.JSONPathPart) else type(node).key.upper()
+    )
 
 
 def _join_name(node: exp.Expr) -> str:
@@ -81,10 +96,7 @@ def _details(node: exp.Expr) -> list[str]:
     )  # fmt: skip
     found = {
         _join_name(node): isinstance(node, exp.Join) and (bool(node.args.get("method")) or not join_is_known),
-        "SAFE. before an argument that may fail itself": isinstance(node, exp.SafeFunc)
-        and any(may_fail(part) for part in node.this.iter_expressions()),
         "DISTINCT ON": isinstance(node, exp.Distinct) and bool(node.args.get("on")),
-        "CAST ... FORMAT": isinstance(node, exp.Cast) and bool(node.args.get("format")),
         "a table function": isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier | exp.Dot),
         "names for a CTE's columns": isinstance(node, exp.CTE) and bool(node.alias_column_names),
     }

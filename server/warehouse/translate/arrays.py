@@ -105,7 +105,7 @@ def _to_string(node: exp.Expr, types: Types) -> exp.Expr:
     _require_array(node, array, types)
     kind = _element_kind(array, types)
     if kind == "BYTES":
-        raise unsupported("ARRAY_TO_STRING of BYTES", node)
+        return _to_bytes(node, types)
     for value in (kind, types.kind(separator), *([types.kind(missing)] if missing is not None else [])):
         if value not in ("STRING", "NULL"):
             raise invalid(f"ARRAY_TO_STRING needs an array of STRING and texts, and was given {value}; use CAST", node)
@@ -115,6 +115,18 @@ def _to_string(node: exp.Expr, types: Types) -> exp.Expr:
     joined = f"LIST_REDUCE({texts}, LAMBDA x, y : CONCAT(x, p.s, y))"
     template = f"CASE WHEN p.s IS NULL THEN NULL WHEN LIST_COUNT(p.a) = 0 THEN '' ELSE {joined} END"
     return once(template, a=cast(array.copy(), "TEXT[]"), s=separator)
+
+
+def _to_bytes(node: exp.Expr, types: Types) -> exp.Expr:
+    """The same of bytes, as texts of two letters for each."""
+    parts = [node.args["expression"], *([node.args["null"]] if node.args.get("null") is not None else [])]
+    if wrong := [kind for part in parts if (kind := types.kind(part)) not in ("BYTES", "NULL")]:
+        raise invalid(f"ARRAY_TO_STRING of an array of BYTES needs bytes and was given {wrong[0]}", node)
+    node.set("this", once("LIST_TRANSFORM(p.a, LAMBDA x : HEX(x))", a=node.this))
+    for key in ("expression", "null"):
+        if node.args.get(key) is not None:
+            node.set(key, call("HEX", node.args[key].copy()))
+    return call("UNHEX", _to_string(node, types))
 
 
 def _series(node: exp.Expr, types: Types) -> exp.Expr:

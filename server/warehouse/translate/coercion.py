@@ -12,6 +12,22 @@ from server.warehouse.translate.rules import Types, invalid
 
 _NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
 _EXACT = {"BIGNUMERIC": "DECIMAL(38, 18)", "NUMERIC": "DECIMAL(38, 9)"}
+DUCKDB = {
+    "INT64": "BIGINT",
+    "FLOAT64": "DOUBLE",
+    "BOOLEAN": "BOOLEAN",
+    "STRING": "VARCHAR",
+    "BYTES": "BLOB",
+    "DATE": "DATE",
+    "DATETIME": "TIMESTAMP",
+    "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
+    "TIME": "TIME",
+    "JSON": "JSON",
+    **_EXACT,
+}
+"""The types that are not made of others."""
+ERROR = "error"
+"""Marks the translation of ERROR(...), a CAST."""
 _CALENDAR = ("DATE", "DATETIME")
 _TIMES = frozenset({"DATE", "DATETIME", "TIMESTAMP", "TIME"})
 _WITHOUT_ORDER = ("ARRAY", "JSON", "RECORD")
@@ -24,7 +40,20 @@ def supertype(values: Sequence[exp.Expr], types: Types, where: str, node: exp.Ex
         WarehouseError: INVALID_QUERY when there is none, with `where` and the types.
     """
     settle_literals(values, types)
-    kinds = [types.kind(value) for value in values]
+    kinds = ["NULL" if _is_error(value) else types.kind(value) for value in values]
+    kind = _common(values, kinds, where, node)
+    for value in values:
+        if _is_error(value) and kind in DUCKDB:
+            value.set("to", exp.DataType.build(DUCKDB[kind], dialect="duckdb"))
+    return kind
+
+
+def _is_error(value: exp.Expr) -> bool:
+    """ERROR(...), which is of the type that is needed where it stands."""
+    return bool(value.meta.get(ERROR))
+
+
+def _common(values: Sequence[exp.Expr], kinds: Sequence[str], where: str, node: exp.Expr) -> str:
     texts = any(is_text(value) for value in values)
     found = {kind for value, kind in zip(values, kinds, strict=True) if kind != "NULL" and not is_text(value)}
     if texts and not (found and found <= _TIMES):

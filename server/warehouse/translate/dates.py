@@ -7,8 +7,11 @@ from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.coercion import is_text
+from server.warehouse.translate.intervals import difference, has_months
 from server.warehouse.translate.numbers import ARITHMETIC, written
+from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.text_forms import timestamp_of
 
 _TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
 _UNITS = ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "QUARTER", "YEAR", "ISOYEAR")
@@ -16,6 +19,8 @@ _WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY",
 _CLOCK_UNITS = ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR")
 _CALENDAR_UNITS = ("MONTH", "QUARTER", "YEAR")
 _OFFSET = re.compile(r"[+-](\d{1,2})(?::?(\d{2}))?")
+_GMT = re.compile(r"GMT[+-]\d{2}:\d{2}")
+"""What an offset is to DuckDB."""
 # The format elements that DuckDB writes and reads as BigQuery does.
 _FORMAT = re.compile(r"(?:[^%]|%[YmdHMSyjbBaAIpuwUWGV%])*")
 
@@ -39,7 +44,7 @@ def _known_zone(zone: exp.Expr) -> exp.Expr:
         return zone.copy()
     if offset := _OFFSET.fullmatch(zone.name):
         return literal(f"GMT{zone.name[0]}{int(offset[1]):02}:{offset[2] or '00'}")
-    if zone.name not in pytz.all_timezones_set:
+    if zone.name not in pytz.all_timezones_set and not _GMT.fullmatch(zone.name):
         raise invalid(f"{zone.name!r} is no time zone; write one like 'America/Los_Angeles' or '+05:30'", zone)
     return zone.copy()
 
@@ -52,7 +57,7 @@ def _require(value: exp.Expr, types: Types, what: str, *kinds: str) -> None:
 
 
 def _moment(node: exp.Expr) -> exp.Expr:
-    return cast(node.copy(), _TIMESTAMP)
+    return timestamp_of(node) if is_text(node) else cast(node.copy(), _TIMESTAMP)
 
 
 def _date(node: exp.Expr, _types: Types) -> exp.Expr:
@@ -88,9 +93,11 @@ def _time(node: exp.Expr, types: Types) -> exp.Expr:
     return cast(local, "TIME")
 
 
-def _timestamp(node: exp.Expr, _types: Types) -> exp.Expr:
+def _timestamp(node: exp.Expr, types: Types) -> exp.Expr:
     """TIMESTAMP(x), TIMESTAMP(x, zone)."""
     value, zone = node.args["this"], _zone(node)
+    if types.kind(value) == "STRING" and not zone:
+        return timestamp_of(value)
     return call("TIMEZONE", zone, cast(value.copy(), "TIMESTAMP")) if zone else _moment(value)
 
 
@@ -249,16 +256,18 @@ def _sum(node: exp.Expr, types: Types) -> exp.Expr:
         return exp.Paren(this=node.copy())
     if not {"DATE", "DATETIME", "TIMESTAMP", "TIME", "INTERVAL"} & set(kinds):
         return ARITHMETIC.by_type[type(node)](node, types)
-    if isinstance(node, exp.Sub) and kinds[0] == kinds[1]:
-        raise unsupported(f"the INTERVAL between two {kinds[0]}s; use {kinds[0]}_DIFF", node)
+    if isinstance(node, exp.Sub) and kinds[0] == kinds[1] != "INTERVAL":
+        return difference(node, kinds[0])
+    if kinds == ("INTERVAL", "INTERVAL"):
+        return exp.Paren(this=node.copy())
     raise invalid(f"cannot calculate with {kinds[0]} and {kinds[1]}", node)
 
 
 def _moved(node: exp.Expr, kinds: tuple[str, str]) -> exp.Expr:
     interval = next((part for part in node.find_all(exp.Interval)), None)
     unit = interval.text("unit").upper() if interval is not None else ""
-    if "TIMESTAMP" in kinds and unit in _CALENDAR_UNITS:
-        _require_elapsed(unit, node)
+    if "TIMESTAMP" in kinds and (unit in _CALENDAR_UNITS or has_months(node)):
+        _require_elapsed(unit or "MONTH", node)
     if not {"DATE", "DATETIME", "TIMESTAMP", "TIME"} & set(kinds):
         raise invalid(f"cannot calculate with {kinds[0]} and {kinds[1]}", node)
     return exp.Paren(this=node.copy())
@@ -305,17 +314,21 @@ def _elapsed(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _formatted(node: exp.Expr, types: Types) -> exp.Expr:
     """FORMAT_DATE, FORMAT_DATETIME, FORMAT_TIME, FORMAT_TIMESTAMP (in UTC or in a zone)."""
-    pattern, value, zone = node.args["format"], node.args["this"], _zone(node) or literal("UTC")
-    kind = types.kind(value)
-    if kind == "TIMESTAMP":
-        value = call("TIMEZONE", zone.copy(), value.copy())
-    elif kind == "TIME":
-        value = exp.Paren(this=exp.Add(this=_first_day(), expression=value.copy()))
-    local = cast(value.copy(), "TIMESTAMP")
+    pattern, zone = node.args["format"], _zone(node) or literal("UTC")
+    local, offset = local_time(node.args["this"], types.kind(node.args["this"]), zone)
     if isinstance(pattern, exp.Literal | exp.RawString) and _FORMAT.fullmatch(pattern.name):
         return call("STRFTIME", local, literal(pattern.name))
-    offset = _seconds_before_utc(node.args["this"], local) if kind == "TIMESTAMP" else literal(0)
     return call("bq_format_time", pattern.copy(), local, zone, offset)
+
+
+def local_time(value: exp.Expr, kind: str, zone: exp.Expr | None) -> tuple[exp.Expr, exp.Expr]:
+    """A value of that type as the time on the clocks of a zone, and how many seconds these are before UTC's."""
+    if kind == "TIMESTAMP":
+        local = cast(call("TIMEZONE", _known_zone(zone) if zone else literal("UTC"), value.copy()), "TIMESTAMP")
+        return local, _seconds_before_utc(value, local)
+    if kind == "TIME":
+        value = exp.Paren(this=exp.Add(this=_first_day(), expression=value.copy()))
+    return cast(value.copy(), "TIMESTAMP"), literal(0)
 
 
 def _seconds_before_utc(moment: exp.Expr, local: exp.Expr) -> exp.Expr:
@@ -336,7 +349,9 @@ def _string(node: exp.Expr, types: Types) -> exp.Expr:
     _require(value, types, "STRING", "TIMESTAMP", "DATE", "DATETIME", "TIME", "JSON")
     if kind == "TIMESTAMP":
         return timestamp_text(value, _zone(node))
-    return call("bq_datetime_text", value.copy()) if kind == "DATETIME" else cast(value.copy(), "VARCHAR")
+    if kind in ("DATETIME", "TIME"):
+        return call(f"bq_{kind.lower()}_text", value.copy())
+    return cast(value.copy(), "VARCHAR")
 
 
 def _to_timestamp(node: exp.Expr, types: Types) -> exp.Expr:
@@ -374,6 +389,9 @@ def _last_day(node: exp.Expr, types: Types) -> exp.Expr:
     return cast(exp.Sub(this=start, expression=_days(1)), "DATE")
 
 
+_CLOCK = ("hour", "min", "sec")
+
+
 def _from_parts(name: str, *keys: str) -> Rule:
     """TIME(h, m, s) and DATETIME(y, m, d, h, m, s)."""
 
@@ -381,8 +399,13 @@ def _from_parts(name: str, *keys: str) -> Rule:
         parts = [node.args[key] for key in keys]
         if wrong := [kind for part in parts if (kind := types.kind(part)) not in ("INT64", "NULL")]:
             raise invalid(f"{written(node)} needs whole numbers and was given {wrong[0]}", node)
-        *others, seconds = (cast(part.copy(), "BIGINT") for part in parts)
-        return call(name, *others, cast(seconds, "DOUBLE"))
+        values = {f"v{place}": cast(part.copy(), "BIGINT") for place, part in enumerate(parts)}
+        *others, seconds = (f"p.{key}" for key in values)
+        made = f"{name}({', '.join(others)}, CAST({seconds} AS DOUBLE))"
+        failure = failing(
+            f"{written(node)} needs an hour below 24", "TIME" if len(parts) == len(_CLOCK) else "TIMESTAMP"
+        )
+        return once(f"CASE WHEN {others[-2]} = 24 THEN {failure} ELSE {made} END", **values)
 
     return rule
 
@@ -442,8 +465,10 @@ def _days_between(node: exp.Expr, _types: Types) -> exp.Expr:
     step = node.args.get("step")
     unit = step.args["unit"].name.upper() if step else "DAY"
     count = step.args["this"].copy() if step else literal(1)
-    ends = [cast(node.args[key].copy(), "DATE") for key in ("start", "end")]
-    return cast(call("GENERATE_SERIES", *ends, call(f"TO_{unit}S", cast(count, "BIGINT"))), "DATE[]")
+    ends = {name: cast(node.args[key].copy(), "DATE") for name, key in (("a", "start"), ("b", "end"))}
+    zero = failing("the step of GENERATE_DATE_ARRAY is zero", "DATE[]")
+    series = f"CAST(GENERATE_SERIES(p.a, p.b, TO_{unit}S(p.n)) AS DATE[])"
+    return once(f"CASE WHEN p.n = 0 THEN {zero} ELSE {series} END", n=cast(count, "BIGINT"), **ends)
 
 
 DATES = Rules(
@@ -485,8 +510,8 @@ DATES = Rules(
         exp.TimeDiff: _time_difference,
         exp.TimeTrunc: _time_trunc,
         exp.String: _string,
-        exp.TimeFromParts: _from_parts("MAKE_TIME", "hour", "min", "sec"),
-        exp.TimestampFromParts: _from_parts("MAKE_TIMESTAMP", "year", "month", "day", "hour", "min", "sec"),
+        exp.TimeFromParts: _from_parts("MAKE_TIME", *_CLOCK),
+        exp.TimestampFromParts: _from_parts("MAKE_TIMESTAMP", "year", "month", "day", *_CLOCK),
         exp.UnixSeconds: _since_1970(1_000_000),
         exp.UnixMillis: _since_1970(1_000),
         exp.UnixMicros: _since_1970(1),

@@ -33,7 +33,8 @@ _FORMULAS: dict[type[exp.Expr], str] = {
     exp.Ln: "LN(p.a)",
     exp.Atan2: "ATAN2(p.a, p.b)",
     exp.Pow: "POW(p.a, p.b)",
-    exp.Log: "LOG10(p.b) / LOG10(p.a)",
+    # A base of 0 is as wrong as one of 1, whose logarithm of 0 makes the quotient infinite.
+    exp.Log: "LOG10(p.b) / LOG10(CASE WHEN p.a = 0 THEN 1 ELSE p.a END)",
 }
 # NUMERIC stays NUMERIC in these, computed exactly.
 _KEEPS_EXACT: dict[type[exp.Expr], str] = {exp.Sqrt: "sqrt", exp.Exp: "exp", exp.Ln: "ln", exp.Pow: "pow"}

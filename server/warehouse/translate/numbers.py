@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from server.warehouse.translate.coercion import settle_literals, supertype
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid
 
 NUMBERS = {
     "INT64": "BIGINT",
@@ -256,11 +256,20 @@ _BIT_FUNCTIONS: dict[type[exp.Expr], str] = {
     exp.BitwiseRightShift: "bq_shift_right",
 }
 
+_BYTES_FUNCTIONS: dict[type[exp.Expr], tuple[str, str]] = {
+    exp.BitwiseAnd: ("and", "BYTES"),
+    exp.BitwiseOr: ("or", "BYTES"),
+    exp.BitwiseXor: ("xor", "BYTES"),
+    exp.BitwiseNot: ("not", ""),
+    exp.BitwiseLeftShift: ("shift", "INT64"),
+    exp.BitwiseRightShift: ("shift", "INT64"),
+}
+
 
 def _bits(node: exp.Expr, types: Types) -> exp.Expr:
     operands = [node.args[key] for key in ("this", "expression") if key in node.args]
-    if "BYTES" in {types.kind(operand) for operand in operands}:
-        raise unsupported("operators on the bits of BYTES", node)
+    if types.kind(operands[0]) == "BYTES":
+        return _bits_of_bytes(node, operands, types)
     number_kind(operands, types, "an operator on bits", only=("INT64",))
     values = [as_kind(operand, "INT64") for operand in operands]
     if name := _BIT_FUNCTIONS.get(type(node)):
@@ -268,9 +277,19 @@ def _bits(node: exp.Expr, types: Types) -> exp.Expr:
     return exp.Paren(this=type(node)(**dict(zip(("this", "expression"), values, strict=False))))
 
 
+def _bits_of_bytes(node: exp.Expr, operands: Sequence[exp.Expr], types: Types) -> exp.Expr:
+    name, second = _BYTES_FUNCTIONS[type(node)]
+    if len(operands) > 1 and (kind := types.kind(operands[1])) not in (second, "NULL"):
+        raise invalid(f"an operator on the bits of BYTES needs {second} beside it and was given {kind}", node)
+    values = [operand.copy() for operand in operands]
+    if isinstance(node, exp.BitwiseRightShift):
+        values[1] = exp.Neg(this=exp.Paren(this=values[1]))
+    return call(f"bq_bytes_{name}", *values)
+
+
 def _bit_count(node: exp.Expr, types: Types) -> exp.Expr:
     if types.kind(node.args["this"]) == "BYTES":
-        raise unsupported("BIT_COUNT of BYTES", node)
+        return call("bq_bytes_count", node.args["this"].copy())
     number_kind([node.args["this"]], types, "BIT_COUNT", only=("INT64",))
     return cast(call("BIT_COUNT", as_kind(node.args["this"], "INT64")), "BIGINT")
 

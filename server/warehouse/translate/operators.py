@@ -1,9 +1,12 @@
 """Operators: literals, comparisons, conditions, fields."""
 
+import math
+
 from sqlglot import exp
 
 from server.warehouse.translate.coercion import require_comparable, require_condition, supertype
 from server.warehouse.translate.names import read_field, read_json
+from server.warehouse.translate.octets import also_of_bytes
 from server.warehouse.translate.once import once
 from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
 from server.warehouse.translate.shapes import agree
@@ -16,6 +19,8 @@ def _literal(node: exp.Expr, _types: Types) -> exp.Expr:
     if node.args["is_string"]:
         return node
     if not node.name.isdigit():
+        if math.isinf(float(node.name)):
+            raise invalid(f"the number {node.name[:40]} is beyond the range of FLOAT64", node)
         return cast(node, _DOUBLE)
     return cast(node, "BIGINT") if isinstance(node.parent, exp.Binary | exp.Neg | exp.Alias | exp.Select) else node
 
@@ -30,6 +35,10 @@ def _like(node: exp.Expr, types: Types) -> exp.Expr:
     patterns = node.args["expression"]
     if isinstance(patterns, exp.Any | exp.All):
         return _like_several(node, patterns, types)
+    return also_of_bytes(_like_one, "this", "expression")(node, types)
+
+
+def _like_one(node: exp.Expr, types: Types) -> exp.Expr:
     for side in ("this", "expression"):
         if (kind := types.kind(node.args[side])) not in ("STRING", "NULL"):
             raise invalid(f"LIKE needs texts and was given {kind}", node)
@@ -39,11 +48,25 @@ def _like(node: exp.Expr, types: Types) -> exp.Expr:
 def _like_several(node: exp.Expr, patterns: exp.Any | exp.All, types: Types) -> exp.Expr:
     """x LIKE ANY (a, b), x LIKE ALL (a, b)."""
     listed = patterns.this
+    if isinstance(listed, exp.Unnest) and not node.args.get("negate"):
+        return _like_elements(node, patterns, types)
     if node.args.get("negate") or not isinstance(listed, exp.Tuple | exp.Paren):
-        raise unsupported("NOT LIKE ANY, and LIKE ANY or ALL of a query or an array", node)
+        raise unsupported("NOT LIKE ANY or ALL, and LIKE ANY or ALL of a query", node)
     each = [listed.this] if isinstance(listed, exp.Paren) else listed.expressions
     likes = [_like(exp.Like(this=node.args["this"].copy(), expression=each_one.copy()), types) for each_one in each]
     return exp.Paren(this=exp.or_(*likes) if isinstance(patterns, exp.Any) else exp.and_(*likes))
+
+
+def _like_elements(node: exp.Expr, patterns: exp.Any | exp.All, types: Types) -> exp.Expr:
+    """x LIKE ANY UNNEST(array): with SQL's answer for NULLs."""
+    (array,) = patterns.this.expressions
+    for text in (node.args["this"], call("LIST_EXTRACT", array.copy(), literal(1))):
+        if (kind := types.kind(text)) not in ("STRING", "NULL"):
+            raise invalid(f"LIKE needs texts and was given {kind}", node)
+    several, decided = ("BOOL_OR", "TRUE") if isinstance(patterns, exp.Any) else ("BOOL_AND", "FALSE")
+    found = once("LIST_TRANSFORM(p.a, LAMBDA e : p.t LIKE e ESCAPE '\\')", t=node.args["this"], a=array)
+    cases = f"WHEN LIST_{several}(p.m) = {decided} THEN {decided} WHEN LEN(p.m) > LIST_COUNT(p.m) THEN NULL"
+    return once(f"CASE {cases} ELSE NOT {decided} END", m=found)
 
 
 # On BigQuery NaN compares with nothing; on DuckDB it equals itself and is the greatest. The side that decides:
@@ -239,7 +262,7 @@ OPERATORS = Rules(
         exp.Dot: _dot,
     },
     unchanged=(
-        exp.Is, exp.Exists, exp.Interval, exp.AtTimeZone, exp.Greatest, exp.Least, exp.Paren, exp.Boolean, exp.Null,
+        exp.Is, exp.Exists, exp.AtTimeZone, exp.Greatest, exp.Least, exp.Paren, exp.Boolean, exp.Null,
         exp.RawString, exp.Any, exp.All,
     ),
 )  # fmt: skip

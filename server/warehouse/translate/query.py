@@ -12,8 +12,9 @@ from server.warehouse.translate.allowed import rule_of
 from server.warehouse.translate.coercion import require_condition
 from server.warehouse.translate.common_tables import in_order_of_use, names_read, require_distinct
 from server.warehouse.translate.names import Column, Scope, read_path
+from server.warehouse.translate.numbers import written
 from server.warehouse.translate.pivot import pivoted, unpivoted
-from server.warehouse.translate.rules import invalid, unsupported
+from server.warehouse.translate.rules import Rule, invalid, unsupported
 from server.warehouse.translate.select_list import (
     Resolved,
     expand,
@@ -358,7 +359,16 @@ class QueryTranslator:
             return node
         _replace_children(node, self._value_translator(scope, relations))
         rule = rule_of(node)
-        return _placed(rule(node, self), node) if rule else node
+        return _placed(self._translated(rule, node), node) if rule else node
+
+    def _translated(self, rule: Rule, node: exp.Expr) -> exp.Expr:
+        """What the rule makes of a node whose arguments are all there."""
+        try:
+            return rule(node, self)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            if not isinstance(node, exp.Func):
+                raise
+            raise invalid(f"{written(node)} was given too few arguments, or too many", node) from error
 
     def _column(self, node: exp.Column, scope: Scope) -> exp.Expr:
         if isinstance(node.this, exp.Star):

@@ -27,10 +27,10 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ("SAFE. lets what works through", "SELECT SAFE.PARSE_DATE('%F', s), SAFE.LEFT(s, 4) FROM (SELECT '2026-01-02' AS s)", [(date(2026, 1, 2), "2026")]),
     # JSON
     ("JSON paths", "SELECT JSON_VALUE(j, '$.a[1].b'), JSON_VALUE(j, \"$['c d']\"), JSON_QUERY(j, '$.a[0]'), JSON_VALUE(j, '$.x.y'), JSON_VALUE(j, '$.a[9]') FROM (SELECT '{\"a\": [{\"b\": 1}, {\"b\": \"z\"}], \"c d\": 2.5}' AS j)", [("z", "2.5", '{"b":1}', None, None)]),
-    ("JSON of NULL and of what is none", "SELECT JSON_VALUE(NULL, '$.a'), JSON_QUERY('{', '$'), JSON_VALUE_ARRAY('{}'), TO_JSON_STRING(NULL), JSON_QUERY('null', '$')", [(None, None, [], "null", "null")]),
+    ("JSON of NULL and of what is none", "SELECT JSON_VALUE(NULL, '$.a'), JSON_QUERY('{', '$'), JSON_VALUE_ARRAY('{}'), TO_JSON_STRING(NULL), JSON_QUERY('null', '$')", [(None, None, [], "null", None)]),
     ("members of JSON", "SELECT INT64(j.a.b), STRING(j['c'][0]), j.nope IS NULL, JSON_VALUE(j.c[1]) FROM (SELECT JSON '{\"a\": {\"b\": 7}, \"c\": [\"x\", \"y\"]}' AS j)", [(7, "x", True, "y")]),
     ("LAX conversions", "SELECT LAX_INT64(JSON '\"12\"'), LAX_INT64(JSON '1.5'), LAX_FLOAT64(JSON 'true'), LAX_BOOL(JSON '\"TRUE\"'), LAX_BOOL(JSON '0'), LAX_STRING(JSON '5'), LAX_INT64(JSON 'true')", [(12, 2, None, True, False, "5", 1)]),
-    ("values written as JSON", "SELECT TO_JSON_STRING(9007199254740993), TO_JSON_STRING(NUMERIC '1.50'), TO_JSON_STRING(1.0), TO_JSON_STRING(['a', 'é']), TO_JSON_STRING(STRUCT(DATE '2026-01-02' AS d, [1] AS n))", [('"9007199254740993"', "1.5", "1", '["a","é"]', '{"d":"2026-01-02","n":[1]}')]),
+    ("values written as JSON", "SELECT TO_JSON_STRING(9007199254740993), TO_JSON_STRING(NUMERIC '1.50'), TO_JSON_STRING(1.0), TO_JSON_STRING(['a', 'é']), TO_JSON_STRING(STRUCT(DATE '2026-01-02' AS d, [1] AS n))", [('"9007199254740993"', '"1.5"', "1", '["a","é"]', '{"d":"2026-01-02","n":[1]}')]),
     ("a label map", "SELECT TO_JSON_STRING(STRUCT('env' AS key, 'prod' AS value)), JSON_VALUE(TO_JSON(STRUCT('env' AS key)), '$.key')", [('{"key":"env","value":"prod"}', "env")]),
     # FORMAT
     ("FORMAT with flags", "SELECT FORMAT('%+d|% d|%x|%X|%o', 5, 5, 255, 255, 8), FORMAT('%*d|%-5d|%.3s', 4, 7, 7, 'abcdef'), FORMAT('%e', 1234.5), FORMAT('%08.3f', -3.14159)", [("+5| 5|ff|FF|10", "   7|7    |abc", "1.234500e+03", "-003.142")]),

@@ -8,6 +8,10 @@ from tests.warehouse.corpus import (
     documented,
     literal_aggregates,
     literal_arrays,
+    literal_encodings,
+    literal_failures,
+    literal_intervals,
+    literal_json,
     literal_names,
     literal_numbers,
     literal_queries,
@@ -31,6 +35,10 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     *literal_aggregates.LITERALS,
     *literal_queries.LITERALS,
     *literal_structs.LITERALS,
+    *literal_failures.LITERALS,
+    *literal_encodings.LITERALS,
+    *literal_json.LITERALS,
+    *literal_intervals.LITERALS,
 ]
 ERRORS: list[tuple[str, str]] = [
     *literal_names.ERRORS,
@@ -43,4 +51,8 @@ ERRORS: list[tuple[str, str]] = [
     *literal_aggregates.ERRORS,
     *literal_queries.ERRORS,
     *literal_structs.ERRORS,
+    *literal_failures.ERRORS,
+    *literal_encodings.ERRORS,
+    *literal_json.ERRORS,
+    *literal_intervals.ERRORS,
 ]

@@ -10,14 +10,24 @@ from typing import Any
 import duckdb
 from duckdb.func import FunctionNullHandling
 
+from server.warehouse.embedded.functions.cast_formats import CAST_FORMATS
+from server.warehouse.embedded.functions.encodings import ENCODINGS
 from server.warehouse.embedded.functions.failures import FAILURES
+from server.warehouse.embedded.functions.fingerprint import FINGERPRINT
+from server.warehouse.embedded.functions.formats import FORMATS
 from server.warehouse.embedded.functions.function import Function
+from server.warehouse.embedded.functions.json_changes import JSON_CHANGES
+from server.warehouse.embedded.functions.json_reading import JSON_READING
 from server.warehouse.embedded.functions.json_texts import JSON_TEXTS
 from server.warehouse.embedded.functions.numbers import NUMBERS
+from server.warehouse.embedded.functions.sketches import SKETCHES
 from server.warehouse.embedded.functions.texts import TEXTS
 from server.warehouse.embedded.functions.times import TIMES
 
-_FUNCTIONS: tuple[Function, ...] = (*FAILURES, *JSON_TEXTS, *NUMBERS, *TEXTS, *TIMES)
+_FUNCTIONS: tuple[Function, ...] = (
+    *CAST_FORMATS, *ENCODINGS, *FAILURES, *FINGERPRINT, *FORMATS, *JSON_CHANGES, *JSON_READING, *JSON_TEXTS, *NUMBERS,
+    *SKETCHES, *TEXTS, *TIMES,
+)  # fmt: skip
 
 
 def register(duck: duckdb.DuckDBPyConnection) -> None:
@@ -25,7 +35,7 @@ def register(duck: duckdb.DuckDBPyConnection) -> None:
     for function in _FUNCTIONS:
         run, handling = function.run, FunctionNullHandling.DEFAULT
         if function.gives_null:
-            run, handling = _without_nulls(run), FunctionNullHandling.SPECIAL
+            run, handling = run if function.takes_null else _without_nulls(run), FunctionNullHandling.SPECIAL
         duck.create_function(function.name, run, [*function.parameters], function.result, null_handling=handling)
 
 

@@ -19,4 +19,6 @@ class Function:
     """DuckDB's types."""
     result: str
     gives_null: bool = False
-    """Whether it may return None. It is never called with one: the result is NULL then."""
+    """Whether it may return None."""
+    takes_null: bool = False
+    """Whether it is called with None; else the result is NULL then. Only for one that may return None."""

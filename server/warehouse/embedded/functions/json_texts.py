@@ -1,106 +1,57 @@
-"""JSON: read by path, converted, and written as TO_JSON_STRING and FORMAT write values.
+"""JSON converted to values, and values written as TO_JSON_STRING and TO_JSON write them.
 
-Source: GoogleSQL's "JSON functions", "JSON encodings" and "FORMAT clause" pages. JSON goes in and out as text.
+Source: GoogleSQL's "JSON functions" and "JSON encodings" pages. JSON goes in and out as text.
 """
 
+import base64
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from server.domain.schema import TableField
 from server.warehouse.embedded.functions.function import Function
+from server.warehouse.embedded.functions.json_reading import Number, Repeated, read, read_written, scalar, write
 
-_MISSING = object()
-_STEP = re.compile(r"""\.(?:"((?:[^"\\]|\\.)*)"|([^.\[\]"']+))|\[(?:(\d+)|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\]""")
 _SAFE_INTEGER = 2**53
+_INTEGERS = (-(2**63), 2**64)
+_NAMELESS = re.compile(r"_field_\d+")
+_OCTET = re.compile(r"\\x([0-9A-Fa-f]{2})")
+_FRACTION = re.compile(r"\.(\d{1,6})")
+_DIGITS = 17
 
 
-@lru_cache(maxsize=1_000)
-def _steps(path: str) -> tuple[str | int, ...]:
-    if not path.startswith("$"):
-        raise ValueError(f"the JSON path {path!r} does not begin with $")
-    steps: list[str | int] = []
-    at = 1
-    while at < len(path):
-        found = _STEP.match(path, at)
-        if found is None:
-            raise ValueError(f"the JSON path {path!r} is not supported from its character {at + 1} on")
-        quoted, name, index, single, double = found.groups()
-        steps.append(
-            int(index) if index is not None else next(t for t in (quoted, name, single, double) if t is not None)
-        )
-        at = found.end()
-    return tuple(steps)
-
-
-def _at(text: str, path: str) -> Any:
-    """What stands at the path, `_MISSING` when nothing does or the text is no JSON."""
-    steps = _steps(path)
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return _MISSING
-    for step in steps:
-        value = _member(value, step)
+def sorted_json(value: Any, *, exact: bool = False) -> Any:
+    """A value of JSON as the type keeps it: names in order, numbers of 64 bits. `exact` refuses to round a number."""
+    if isinstance(value, Number):
+        return _number_of_json(value, exact=exact)
+    if isinstance(value, dict):
+        return {name: sorted_json(part, exact=exact) for name, part in sorted(value.items())}
+    if isinstance(value, list):
+        return [sorted_json(part, exact=exact) for part in value]
     return value
 
 
-def _member(value: Any, step: str | int) -> Any:
-    if isinstance(step, int):
-        return value[step] if isinstance(value, list) and step < len(value) else _MISSING
-    return value.get(step, _MISSING) if isinstance(value, dict) else _MISSING
+def _number_of_json(text: Number, *, exact: bool) -> Number:
+    if text.lstrip("-").isdigit() and _INTEGERS[0] <= int(text) < _INTEGERS[1]:
+        return Number(int(text))
+    number = float(text)
+    if math.isinf(number) or (exact and Decimal(repr(number)) != Decimal(text) and len(text) > _DIGITS):
+        raise ValueError(f"the JSON number {text} cannot be kept exactly; use wide_number_mode => 'round'")
+    return Number(repr(number))
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _scalar(value: Any) -> str | None:
-    """A text as it is, a number or a truth as JSON writes it; nothing of the rest."""
-    if value is _MISSING or value is None or isinstance(value, dict | list):
-        return None
-    return value if isinstance(value, str) else _text(value)
-
-
-def _value(text: str, path: str) -> str | None:
-    return _scalar(_at(text, path))
-
-
-def _query(text: str, path: str) -> str | None:
-    value = _at(text, path)
-    return None if value is _MISSING else _text(value)
-
-
-def _value_array(text: str, path: str) -> list[str | None] | None:
-    values = _at(text, path)
-    if not isinstance(values, list) or any(isinstance(value, dict | list) for value in values):
-        return None
-    return [_scalar(value) for value in values]
-
-
-def _query_array(text: str, path: str) -> list[str] | None:
-    values = _at(text, path)
-    return [_text(value) for value in values] if isinstance(values, list) else None
-
-
-def _field(text: str, name: str) -> str | None:
-    value = _member(json.loads(text), name)
-    return None if value is _MISSING else _text(value)
-
-
-def _element(text: str, place: int) -> str | None:
-    value = _member(json.loads(text), place) if place >= 0 else _MISSING
-    return None if value is _MISSING else _text(value)
-
-
-def _parsed(text: str) -> str:
+def _parsed(text: str, mode: str) -> str:
+    if mode not in ("exact", "round"):
+        raise ValueError("PARSE_JSON: wide_number_mode is 'exact' or 'round'")
     try:
-        return _text(json.loads(text))
+        value = read(text)
     except ValueError as error:
         raise ValueError(f"the text is not JSON: {error}") from None
+    return write(sorted_json(value, exact=mode == "exact"))
 
 
 def _kind(text: str) -> str:
@@ -109,7 +60,7 @@ def _kind(text: str) -> str:
     return names.get(type(value), "number")
 
 
-def _strictly(wanted: str, *kinds: type) -> Any:
+def _strictly(wanted: str, *kinds: type) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         value = json.loads(text)
         if type(value) is float and int in kinds and float not in kinds and value.is_integer():
@@ -142,6 +93,12 @@ def _lax_number(text: str) -> float | None:
         return None
 
 
+def _lax_number_text(text: str) -> str | None:
+    """As text: DuckDB takes NaN from Python for NULL."""
+    number = _lax_number(text)
+    return None if number is None else repr(number)
+
+
 def _lax_boolean(text: str) -> bool | None:
     value = json.loads(text)
     if isinstance(value, str):
@@ -149,172 +106,175 @@ def _lax_boolean(text: str) -> bool | None:
     return bool(value) if isinstance(value, bool | int | float) else None
 
 
+def _each(convert: Callable[[str], Any], *, lax: bool) -> Callable[[str], Any]:
+    """The conversion for every element of an array; of what is no array NULL, or an error."""
+
+    def converted(text: str) -> list[Any] | None:
+        value = json.loads(text)
+        if isinstance(value, list):
+            return [convert(json.dumps(item)) for item in value]
+        if lax:
+            return None
+        raise ValueError(f"the JSON value {text[:60]} is not an array")
+
+    return converted
+
+
 @lru_cache(maxsize=1_000)
-def _described(fields: str) -> tuple[TableField, ...]:
+def described(fields: str) -> tuple[TableField, ...]:
+    """The types of values, as the translation describes them."""
     return tuple(TableField.model_validate(field) for field in json.loads(fields))
 
 
-def _decoded(text: str) -> Any:
-    return json.loads(text, parse_float=Decimal)
-
-
-def _written(text: str, fields: str, pretty: bool) -> str:
+def _written(text: str | None, fields: str, pretty: bool | None) -> str | None:
     """TO_JSON_STRING of a value that DuckDB's to_json has written."""
-    (field,) = _described(fields)
-    compact = _encoded(_decoded(text), field)
-    return json.dumps(json.loads(compact), ensure_ascii=False, indent=2) if pretty else compact
+    if pretty is None:
+        return None
+    (field,) = described(fields)
+    value = encoded(None if text is None else read_written(text), field)
+    return _pretty(value, "\n") if pretty else write(value)
 
 
-def _encoded(value: Any, field: TableField) -> str:
+def _made(text: str | None, fields: str, stringify: bool | None) -> str | None:
+    """TO_JSON of such a value; `stringify` writes numbers that FLOAT64 does not hold as texts."""
+    if stringify is None:
+        return None
+    (field,) = described(fields)
+    wide = _as_text_when_wide if stringify else lambda number: number
+    return write(sorted_json(encoded(None if text is None else read_written(text), field, wide=wide)))
+
+
+def _pretty(value: Any, line: str) -> str:
+    inner = f"{line}  "
+    if isinstance(value, dict) and value:
+        parts = [f"{write(name)}: {_pretty(part, inner)}" for name, part in value.items()]
+        return f"{{{inner}{f',{inner}'.join(parts)}{line}}}"
+    if isinstance(value, list) and value:
+        return f"[{inner}{f',{inner}'.join(_pretty(part, inner) for part in value)}{line}]"
+    return write(value)
+
+
+def pretty_json(value: Any) -> str:
+    """A value of JSON in lines."""
+    return _pretty(value, "\n")
+
+
+def encoded(value: Any, field: TableField, wide: Callable[[Number], Any] | None = None) -> Any:
+    """A value that DuckDB's to_json has written, as JSON encodes it; `wide` decides about exact numbers for TO_JSON."""
     if value is None:
-        return "null"
+        return None
     if field.mode == "REPEATED":
         one = field.model_copy(update={"mode": "NULLABLE"})
-        return f"[{','.join(_encoded(item, one) for item in value)}]"
+        return [encoded(item, one, wide) for item in value]
     if field.type == "RECORD":
-        return f"{{{','.join(f'{_text(p.name)}:{_encoded(value[p.name], p)}' for p in field.fields)}}}"
-    return _ENCODED.get(field.type, _text)(value)
+        names = ["" if _NAMELESS.fullmatch(part.name) else part.name for part in field.fields]
+        parts = [encoded(value[part.name], part, wide) for part in field.fields]
+        pairs = list(zip(names, parts, strict=True))
+        return dict(pairs) if len(set(names)) == len(names) else _repeated(pairs)
+    if field.type in _EXACT:
+        number = Number(number_text(value))
+        return wide(number) if wide else _as_text_when_inexact(number)
+    return _ENCODED.get(field.type, str)(value)
 
 
-def _encoded_float(value: Any) -> str:
+def _repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = Repeated()
+    for name, part in pairs:
+        found.setdefault(name, part)
+    found.pairs = pairs
+    return found
+
+
+def _as_text_when_inexact(number: Number) -> Any:
+    """TO_JSON_STRING writes whole numbers up to 2^53 as numbers and all others as texts."""
+    return number if "." not in number and abs(int(number)) <= _SAFE_INTEGER else str(number)
+
+
+def _as_text_when_wide(number: Number) -> Any:
+    return number if abs(Decimal(number)) <= _SAFE_INTEGER else str(number)
+
+
+def _encoded_float(value: Any) -> Any:
     """NaN and the infinities are texts."""
-    return _text(value) if isinstance(value, str) else _number(value, "FLOAT64")
+    number = float(value)
+    if math.isfinite(number):
+        return Number(float_text(number))
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
-_ENCODED: Mapping[str, Callable[[Any], str]] = {
-    "INT64": lambda value: str(value) if abs(value) <= _SAFE_INTEGER else f'"{value}"',
+_EXACT = ("INT64", "NUMERIC", "BIGNUMERIC")
+
+
+def octets(text: str) -> bytes:
+    """The bytes that DuckDB has written as a text, with escapes."""
+    return _OCTET.sub(lambda found: chr(int(found[1], 16)), text).encode("latin-1")
+
+
+def clock_text(text: str) -> str:
+    """A time as CAST writes it: three or six digits behind the point, or none."""
+    return _FRACTION.sub(lambda found: "." + found[1].ljust(3 if len(found[1]) <= 3 else 6, "0"), text)
+
+
+_ENCODED: Mapping[str, Callable[[Any], Any]] = {
+    "BOOLEAN": bool,
+    "JSON": sorted_json,
     "FLOAT64": _encoded_float,
-    "NUMERIC": lambda value: _number(value, "NUMERIC"),
-    "BIGNUMERIC": lambda value: _number(value, "BIGNUMERIC"),
-    "TIMESTAMP": lambda value: _text(value.replace(" ", "T").replace("+00", "Z")),
-    "DATETIME": lambda value: _text(value.replace(" ", "T")),
+    "BYTES": lambda value: base64.b64encode(octets(value)).decode(),
+    "TIMESTAMP": lambda value: clock_text(value).replace(" ", "T").replace("+00", "Z"),
+    "DATETIME": lambda value: clock_text(value).replace(" ", "T"),
+    "TIME": clock_text,
 }
 
 
-def _number(value: Any, kind: str) -> str:
-    """Numbers as CAST writes them: no zeros at the end of a fraction, floats as short as they read back."""
-    if kind == "FLOAT64":
-        return repr(float(value)).removesuffix(".0")
+def number_text(value: Any) -> str:
+    """An exact number as CAST writes it: no zeros at the end of a fraction."""
     text = f"{Decimal(value):f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
-_SPECIFIER = re.compile(r"%([-+ #0']*)(\d+|\*)?(?:\.(\d+|\*))?([dioxXfFeEgGstTpP%])")
+def float_text(number: float) -> str:
+    """A FLOAT64 as CAST writes it: 15 digits, or 17 where it takes as many to read the same number back."""
+    if number == 0:
+        return "0"
+    short = f"{number:.15g}"
+    return short if float(short) == number else f"{number:.17g}"
 
 
-def _format(pattern: str, values: list[str | None], fields: str) -> str | None:
-    """FORMAT(pattern, ...); `values` are JSON texts. NULL as soon as another specifier than %t or %T meets a NULL."""
-    arguments = iter(zip(values, _described(fields), strict=True))
-    parts, at = [], 0
-    for found in _SPECIFIER.finditer(pattern):
-        if "%" in pattern[at : found.start()]:
-            break
-        parts.append(pattern[at : found.start()])
-        at = found.end()
-        if found[4] == "%":
-            parts.append("%")
-            continue
-        shown = _specified(found, arguments)
-        if shown is None:
-            return None
-        parts.append(shown)
-    if "%" in pattern[at:]:
-        raise ValueError(f"FORMAT does not know the specifier at {pattern[pattern.index('%', at) :][:10]!r}")
-    if next(arguments, None) is not None:
-        raise ValueError("FORMAT has more values than its format uses")
-    return "".join([*parts, pattern[at:]])
+def texts_in(text: str | None, fields: str) -> Iterator[str | None]:
+    """The texts of all the values in a value, for a search in them."""
+    (field,) = described(fields)
+    yield from _texts(None if text is None else encoded(read(text), field, wide=lambda number: number))
 
 
-def _specified(found: re.Match[str], arguments: Any) -> str | None:
-    flags, width, precision, letter = found.groups()
-    try:
-        width, precision = (str(_decoded(next(arguments)[0])) if part == "*" else part for part in (width, precision))
-        text, field = next(arguments)
-    except StopIteration:
-        raise ValueError("FORMAT has fewer values than its format uses") from None
-    value = None if text is None else _decoded(text)
-    if letter in "tT":
-        shown = _printed(value, field, literal=letter == "T")
-    elif value is None:
-        return None
-    elif letter in "sPp":
-        shown = _shown_text(value, field, letter)
+def _texts(value: Any) -> Iterator[str | None]:
+    if isinstance(value, Repeated):
+        value = [part for _, part in value.pairs]
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
     else:
-        return _shown_number(value, field, found, int(width or 0), precision)
-    shown = shown[: int(precision)] if precision is not None else shown
-    return shown.ljust(int(width or 0)) if "-" in flags else shown.rjust(int(width or 0))
-
-
-def _shown_text(value: Any, field: TableField, letter: str) -> str:
-    if letter in "pP":
-        return json.dumps(value, ensure_ascii=False, indent=2) if letter == "P" else _text(value)
-    if field.type not in ("STRING", "JSON") or not isinstance(value, str):
-        raise ValueError(f"FORMAT: %s needs a STRING and was given {field.type}; use %t")
-    return value
-
-
-def _shown_number(value: Any, field: TableField, found: re.Match[str], width: int, precision: str | None) -> str:
-    flags, letter, is_whole = found[1], {"i": "d"}.get(found[4], found[4]), field.type == "INT64"
-    if is_whole != (letter in "doxX") or field.mode == "REPEATED" or isinstance(value, str | bool | dict):
-        raise ValueError(f"FORMAT: %{letter} cannot show a value of type {field.type}")
-    number = float(value) if field.type == "FLOAT64" else value
-    if isinstance(number, Decimal) and letter in "fF":
-        number = number.quantize(Decimal(1).scaleb(-int(precision or 6)), "ROUND_HALF_UP")
-    sign = "+" if "+" in flags else " " if " " in flags else ""
-    alternate, grouped = "#" if "#" in flags else "", "," if "'" in flags else ""
-    exact = "" if is_whole else f".{precision or 6}"
-    text = format(number, f"{sign}{alternate}{grouped}{exact}{letter}")
-    if "-" in flags:
-        return text.ljust(width)
-    if "0" not in flags:
-        return text.rjust(width)
-    lead = text[0] if text[0] in "+- " else ""
-    return lead + text[len(lead) :].rjust(width - len(lead), "0")
-
-
-def _printed(value: Any, field: TableField, *, literal: bool) -> str:
-    """%t, and %T, which writes a literal."""
-    if value is None:
-        return "NULL"
-    if field.mode == "REPEATED":
-        one = field.model_copy(update={"mode": "NULLABLE"})
-        return f"[{', '.join(_printed(item, one, literal=literal) for item in value)}]"
-    if field.type == "RECORD":
-        inner = ", ".join(_printed(value[part.name], part, literal=literal) for part in field.fields)
-        return f"{'STRUCT' if literal and len(field.fields) == 1 else ''}({inner})"
-    text = _PRINTED.get(field.type, str)(value)
-    return _LITERALS.get(field.type, f'{field.type} "{{}}"').format(text) if literal else text
-
-
-_PRINTED: Mapping[str, Callable[[Any], str]] = {
-    "INT64": _text,
-    "BOOLEAN": _text,
-    "JSON": _text,
-    "FLOAT64": lambda value: value if isinstance(value, str) else repr(float(value)),
-    "NUMERIC": lambda value: _number(value, "NUMERIC"),
-    "BIGNUMERIC": lambda value: _number(value, "BIGNUMERIC"),
-}
-_LITERALS = {"INT64": "{}", "BOOLEAN": "{}", "FLOAT64": "{}", "JSON": "JSON '{}'", "STRING": '"{}"'}
+        yield scalar(value)
 
 
 _V = "VARCHAR"
+_CONVERTED: tuple[tuple[str, Callable[[str], Any], str], ...] = (
+    ("string", _strictly("STRING", str), _V),
+    ("int64", _strictly("INT64", int), "BIGINT"),
+    ("float64", lambda text: float(_strictly("FLOAT64", int, float)(text)), "DOUBLE"),
+    ("bool", _strictly("BOOL", bool), "BOOLEAN"),
+    ("lax_string", lambda text: scalar(read(text)), _V),
+    ("lax_int64", _lax_integer, "BIGINT"),
+    ("lax_float64", _lax_number_text, _V),
+    ("lax_bool", _lax_boolean, "BOOLEAN"),
+)
 JSON_TEXTS = (
-    Function("bq_json_value", _value, (_V, _V), _V, gives_null=True),
-    Function("bq_json_query", _query, (_V, _V), _V, gives_null=True),
-    Function("bq_json_value_array", _value_array, (_V, _V), "VARCHAR[]", gives_null=True),
-    Function("bq_json_query_array", _query_array, (_V, _V), "VARCHAR[]", gives_null=True),
-    Function("bq_json_field", _field, (_V, _V), _V, gives_null=True),
-    Function("bq_json_element", _element, (_V, "BIGINT"), _V, gives_null=True),
-    Function("bq_json_parse", _parsed, (_V,), _V),
+    Function("bq_json_parse", _parsed, (_V, _V), _V),
     Function("bq_json_type", _kind, (_V,), _V),
-    Function("bq_json_string", _strictly("STRING", str), (_V,), _V),
-    Function("bq_json_int64", _strictly("INT64", int), (_V,), "BIGINT"),
-    Function("bq_json_float64", _strictly("FLOAT64", int, float), (_V,), "DOUBLE"),
-    Function("bq_json_bool", _strictly("BOOL", bool), (_V,), "BOOLEAN"),
-    Function("bq_json_lax_string", lambda text: _scalar(json.loads(text)), (_V,), _V, gives_null=True),
-    Function("bq_json_lax_int64", _lax_integer, (_V,), "BIGINT", gives_null=True),
-    Function("bq_json_lax_float64", _lax_number, (_V,), "DOUBLE", gives_null=True),
-    Function("bq_json_lax_bool", _lax_boolean, (_V,), "BOOLEAN", gives_null=True),
-    Function("bq_json_write", _written, (_V, _V, "BOOLEAN"), _V),
-    Function("bq_format", _format, (_V, "VARCHAR[]", _V), _V, gives_null=True),
+    *(Function(f"bq_json_{word}", run, (_V,), kind, gives_null=True) for word, run, kind in _CONVERTED),
+    *(
+        Function(f"bq_json_{word}_array", _each(run, lax=word.startswith("lax")), (_V,), f"{kind}[]", gives_null=True)
+        for word, run, kind in _CONVERTED
+    ),
+    Function("bq_json_write", _written, (_V, _V, "BOOLEAN"), _V, gives_null=True, takes_null=True),
+    Function("bq_json_make", _made, (_V, _V, "BOOLEAN"), _V, gives_null=True, takes_null=True),
 )

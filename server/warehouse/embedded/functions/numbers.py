@@ -1,5 +1,6 @@
 """Exact arithmetic on NUMERIC and BIGNUMERIC, which DuckDB would do in DOUBLE, and shifts of 64 bits."""
 
+import re
 from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, DecimalException
 
@@ -105,6 +106,36 @@ def _bits(bits: int) -> int:
     return min(bits, 64)
 
 
+def _hexadecimal(text: str) -> int:
+    """`0x1F`, `-0x1F`: CAST of such a text."""
+    number = int(text.strip(), 16)
+    if not -(_WORD >> 1) <= number < _WORD >> 1:
+        raise ValueError(f"bad INT64 value: {text}")
+    return number
+
+
+# A sign before or behind, commas before the point, blanks around each of the three.
+_NUMBER = re.compile(r"\s*([+-]?)\s*([0-9,]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*([+-]?)\s*")
+
+
+def _parsed(digits: int) -> Callable[[str], Decimal]:
+    """PARSE_NUMERIC, whose texts may have more in them than those of CAST."""
+
+    def parsed(text: str) -> Decimal:
+        found = _NUMBER.fullmatch(text)
+        if found is None or (found[1] and found[5]) or not re.search("[0-9]", f"{found[2]}{found[3] or ''}"):
+            raise ValueError(f"bad NUMERIC value: {text}")
+        number = Decimal(f"{found[2].replace(',', '')}{found[3] or ''}{found[4] or ''}")
+        if "-" in (found[1], found[5]):
+            number = -number
+        try:
+            return _within(number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _EXACT), digits)
+        except DecimalException:
+            raise ValueError(f"bad NUMERIC value: {text}") from None
+
+    return parsed
+
+
 def _exact() -> tuple[Function, ...]:
     found: list[Function] = []
     for name, kind, digits in _TYPES:
@@ -112,6 +143,7 @@ def _exact() -> tuple[Function, ...]:
             found.append(Function(f"bq_{word}_{name}", _fitted_of_one(one, digits), (kind,), kind))
         for word, two in _BINARY.items():
             found.append(Function(f"bq_{word}_{name}", _fitted(two, digits), (kind, kind), kind))
+        found.append(Function(f"bq_parse_{name}", _parsed(digits), ("VARCHAR",), kind))
         found.append(Function(f"bq_round_{name}", _rounded(digits), (kind, "BIGINT", "BOOLEAN"), kind))
         found.append(Function(f"bq_trunc_{name}", _truncated(digits), (kind, "BIGINT"), kind))
     return tuple(found)
@@ -119,6 +151,7 @@ def _exact() -> tuple[Function, ...]:
 
 NUMBERS = (
     *_exact(),
+    Function("bq_hexadecimal", _hexadecimal, ("VARCHAR",), "BIGINT"),
     Function("bq_shift_left", _shifted_left, ("BIGINT", "BIGINT"), "BIGINT"),
     Function("bq_shift_right", _shifted_right, ("BIGINT", "BIGINT"), "BIGINT"),
 )

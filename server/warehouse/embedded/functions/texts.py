@@ -1,8 +1,10 @@
 """Texts: positions counted from either end, capitals, hashes that DuckDB does not have."""
 
 import hashlib
+import unicodedata
 
 from server.warehouse.embedded.functions.function import Function
+from server.warehouse.embedded.functions.json_texts import texts_in
 
 # Source: GoogleSQL's INITCAP, the characters that part words beside white space.
 _PARTING = frozenset('[](){}/|<>!?@"^#$&~_,.:;*%+-')
@@ -33,7 +35,21 @@ def _capitals(text: str, parting: str) -> str:
     return "".join(letters)
 
 
+def _contains(text: str | None, fields: str, part: str | None) -> bool | None:
+    """CONTAINS_SUBSTR without regard to capitals; of STRUCTs, arrays and JSON in any of their values."""
+    if part is None:
+        return None
+    wanted = _folded(part)
+    found = [None if value is None else wanted in _folded(value) for value in texts_in(text, fields)]
+    return True if True in found else None if None in found else False
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
 TEXTS = (
+    Function("bq_contains", _contains, ("VARCHAR", "VARCHAR", "VARCHAR"), "BOOLEAN", gives_null=True, takes_null=True),
     Function("bq_instr", _position, ("VARCHAR", "VARCHAR", "BIGINT", "BIGINT"), "BIGINT"),
     Function("bq_initcap", _capitals, ("VARCHAR", "VARCHAR"), "VARCHAR"),
     Function("bq_sha512", lambda value: hashlib.sha512(value).digest(), ("BLOB",), "BLOB"),

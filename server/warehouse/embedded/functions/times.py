@@ -5,17 +5,17 @@ Source: GoogleSQL's "Format elements for date and time parts". Names are English
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import pytz
 
 from server.warehouse.embedded.functions.function import Function
 
-_MONTHS = [
+MONTHS = [
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 ]  # fmt: skip
-_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _EPOCH = datetime(1970, 1, 1)
 # Elements that stand for others. `%-d` is what the parser of SQL makes of `%e`.
 _COMPOSED = {
@@ -42,7 +42,13 @@ def _offset(seconds: int, separator: str) -> str:
     return f"{'-' if seconds < 0 else '+'}{minutes // 60:02}{separator}{minutes % 60:02}"
 
 
-def _fraction(moment: datetime, digits: int) -> str:
+def _short_offset(seconds: int) -> str:
+    """`-7`, `+5:30`, nothing for UTC itself."""
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"{'-' if seconds < 0 else '+'}{hours}{f':{minutes:02}' if minutes else ''}" if seconds else ""
+
+
+def _fraction(moment: datetime | time, digits: int) -> str:
     return f"{moment.microsecond:06}".ljust(digits, "0")[:digits]
 
 
@@ -50,11 +56,12 @@ _WRITTEN: Mapping[str, Callable[[datetime], str]] = {
     "%Y": lambda m: str(m.year), "%y": lambda m: f"{m.year % 100:02}", "%C": lambda m: f"{m.year // 100:02}",
     "%m": lambda m: f"{m.month:02}", "%d": lambda m: f"{m.day:02}", "%e": lambda m: f"{m.day:2}",
     "%j": lambda m: f"{m.timetuple().tm_yday:03}", "%Q": lambda m: str((m.month + 2) // 3),
-    "%B": lambda m: _MONTHS[m.month - 1], "%b": lambda m: _MONTHS[m.month - 1][:3],
-    "%A": lambda m: _DAYS[m.weekday()], "%a": lambda m: _DAYS[m.weekday()][:3],
+    "%B": lambda m: MONTHS[m.month - 1], "%b": lambda m: MONTHS[m.month - 1][:3],
+    "%A": lambda m: DAYS[m.weekday()], "%a": lambda m: DAYS[m.weekday()][:3],
     "%u": lambda m: str(m.isoweekday()), "%w": lambda m: str(m.isoweekday() % 7),
     "%G": lambda m: str(m.isocalendar().year), "%g": lambda m: f"{m.isocalendar().year % 100:02}",
     "%V": lambda m: f"{m.isocalendar().week:02}",
+    "%J": lambda m: f"{m.isocalendar().week * 7 - 7 + m.isoweekday():03}",
     "%U": lambda m: f"{_week(m, 6):02}", "%W": lambda m: f"{_week(m, 0):02}",
     "%H": lambda m: f"{m.hour:02}", "%k": lambda m: f"{m.hour:2}", "%I": lambda m: f"{(m.hour - 1) % 12 + 1:02}",
     "%l": lambda m: f"{(m.hour - 1) % 12 + 1:2}", "%M": lambda m: f"{m.minute:02}", "%S": lambda m: f"{m.second:02}",
@@ -74,8 +81,8 @@ def _format(pattern: str, local: datetime, zone: str, offset: int) -> str:
             return str((local - _EPOCH - timedelta(seconds=offset)) // timedelta(seconds=1))
         if name in ("%z", "%Ez"):
             return _offset(offset, ":" if name == "%Ez" else "")
-        if name == "%Z" and zone == "UTC":
-            return "UTC"
+        if name == "%Z":
+            return f"UTC{_short_offset(offset)}"
         if name == "%E*S":
             return f"{local.second:02}.{_fraction(local, 6)}".rstrip("0").rstrip(".")
         if name.startswith("%E"):
@@ -94,8 +101,8 @@ _NUMBERS = {
 }  # fmt: skip
 _SAME = {"%k": "%H", "%l": "%I", "%e": "%d", "%P": "%p"}
 _WORDS = {
-    "%B": "|".join(f"{name}|{name[:3]}" for name in _MONTHS), "%b": "|".join(f"{name}|{name[:3]}" for name in _MONTHS),
-    "%A": "|".join(f"{name}|{name[:3]}" for name in _DAYS), "%a": "|".join(f"{name}|{name[:3]}" for name in _DAYS),
+    "%B": "|".join(f"{name}|{name[:3]}" for name in MONTHS), "%b": "|".join(f"{name}|{name[:3]}" for name in MONTHS),
+    "%A": "|".join(f"{name}|{name[:3]}" for name in DAYS), "%a": "|".join(f"{name}|{name[:3]}" for name in DAYS),
     "%p": "AM|PM", "%P": "AM|PM", "%z": r"[+-]\d{2}:?\d{2}|Z", "%Ez": r"[+-]\d{2}:?\d{2}|Z", "%Z": r"[A-Za-z_/]+",
 }  # fmt: skip
 
@@ -140,7 +147,7 @@ def _local(parts: Mapping[str, str]) -> datetime:
         year = short + (1900 if short > 68 else 2000)
     month = int(parts.get("%m", (int(parts["%Q"]) - 1) * 3 + 1 if "%Q" in parts else 1))
     if name := parts.get("%B") or parts.get("%b"):
-        month = next(place for place, known in enumerate(_MONTHS, 1) if known[:3].lower() == name[:3].lower())
+        month = next(place for place, known in enumerate(MONTHS, 1) if known[:3].lower() == name[:3].lower())
     seconds, _, fraction = parts.get("%E*S", parts.get("%S", "0")).partition(".")
     micros = int((parts.get("%f") or fraction or "0").ljust(6, "0")[:6])
     day = datetime(year, month, int(parts.get("%d", 1)))
@@ -188,14 +195,48 @@ def _timestamp_text(local: datetime, offset: int) -> str:
 
 
 def _datetime_text(moment: datetime) -> str:
-    digits = 0 if not moment.microsecond else 6 if moment.microsecond % 1_000 else 3
-    text = f"{moment.year:04}-{moment:%m-%d %H:%M:%S}"
-    return f"{text}.{_fraction(moment, digits)}" if digits else text
+    return f"{moment.year:04}-{moment:%m-%d} {_time_text(moment.time())}"
+
+
+def _time_text(clock: time) -> str:
+    digits = 0 if not clock.microsecond else 6 if clock.microsecond % 1_000 else 3
+    return f"{clock:%H:%M:%S}" + (f".{_fraction(clock, digits)}" if digits else "")
+
+
+# The texts of a TIMESTAMP: the date, the time with or without a fraction, an offset or a zone's name.
+_MOMENT = re.compile(
+    r"(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[ Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{0,9}))?)?"
+    r"(?:[Zz]| ?([+-])(\d{1,2})(?::?(\d{2}))?| ([A-Za-z][A-Za-z0-9_+/-]*))?"
+)
+
+
+def _timestamp(text: str) -> datetime:
+    """The instant in UTC."""
+    found = _MOMENT.fullmatch(text)
+    try:
+        year, month, day, hour, minute, second, fraction, sign, hours, minutes, name = found.groups() if found else ()
+        clock = time(int(hour or 0), int(minute or 0), int(second or 0), int((fraction or "").ljust(6, "0")[:6]))
+        local = datetime.combine(date(int(year), int(month), int(day)), clock)
+        return _instant(local, f"{sign}{int(hours):02}{minutes or '00'}" if sign else None, name or "UTC")
+    except (ValueError, OverflowError, pytz.UnknownTimeZoneError):
+        raise ValueError(f"bad TIMESTAMP value: {text}") from None
+
+
+def _interval_text(months: int, days: int, micros: int) -> str:
+    """`1-2 3 4:5:6.789`: each of the three has a sign of its own."""
+    years, rest = divmod(abs(months), 12)
+    seconds, fraction = divmod(abs(micros), 1_000_000)
+    behind = f".{fraction:06}" if fraction % 1_000 else f".{fraction // 1_000:03}" if fraction else ""
+    clock = f"{seconds // 3_600}:{seconds // 60 % 60}:{seconds % 60}{behind}"
+    return f"{'-' * (months < 0)}{years}-{rest} {days} {'-' * (micros < 0)}{clock}"
 
 
 TIMES = (
+    Function("bq_interval_text", _interval_text, ("BIGINT", "BIGINT", "BIGINT"), "VARCHAR"),
     Function("bq_format_time", _format, ("VARCHAR", "TIMESTAMP", "VARCHAR", "BIGINT"), "VARCHAR"),
     Function("bq_parse_time", _parse, ("VARCHAR", "VARCHAR", "VARCHAR"), "TIMESTAMP"),
     Function("bq_timestamp_text", _timestamp_text, ("TIMESTAMP", "BIGINT"), "VARCHAR"),
     Function("bq_datetime_text", _datetime_text, ("TIMESTAMP",), "VARCHAR"),
+    Function("bq_time_text", _time_text, ("TIME",), "VARCHAR"),
+    Function("bq_timestamp", _timestamp, ("VARCHAR",), "TIMESTAMP"),
 )
