@@ -129,6 +129,7 @@ class Exhausted(ServiceError):
     """A limit is used up."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = "QUOTA_EXCEEDED"
 
     def __init__(
         self, message: str = "", *, violations: Iterable[tuple[str, str]] = (), retry_after: float | None = None
@@ -142,8 +143,6 @@ class Exhausted(ServiceError):
 
 class QuotaExhausted(Exhausted):
     """The tenant has used up a quota."""
-
-    reason = "QUOTA_EXCEEDED"
 
     def __init__(self, exceeded: QuotaExceeded) -> None:
         violations = [(use.quota.value, _told(use)) for use in exceeded.uses]

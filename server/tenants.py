@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import QuotaUse
-from server.domain.run import Run
+from server.domain.run import Run, RunTrigger
 from server.domain.tenant import ApiKey, NewTenant, Scope, Tenant, TenantState, tenant_faults
 from server.errors import InvalidRequest, RequestIdReused, TenantExists, TenantNotFound
 from server.plans import PlansFile, unknown_plan
@@ -50,7 +50,7 @@ class Tenants:
             # First, so that a repetition gets its answer whatever has become of the pipeline's file or of the rules.
             if key is not None and (earlier := await self._store.find_request(key)):
                 return await self._answer(earlier, "")
-            return await self._onboard(new, Caller(new.tenant_id, created_by), key)
+            return await self._onboard(new, Caller(new.tenant_id, created_by, RunTrigger.SYSTEM), key)
         except TenantConflict:
             raise TenantExists from None
         except RequestConflict:

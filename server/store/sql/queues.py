@@ -31,16 +31,17 @@ def admit(tx: Transaction, new: NewRun, plans: Plans) -> None:
     """Count a new run, unless that is more than the tenant may. Raises QuotaExceeded."""
     # First, so that what is counted below is counted by one transaction at a time.
     move(tx, new.tenant_id, pending=1)
+    if new.tenant_id == SYSTEM_TENANT or new.trigger is RunTrigger.SYSTEM:
+        # What the product itself starts is free.
+        return
     counts = new.kind is RunKind.EXECUTE
     now = from_micros(tx.now)
     if counts:
         for period in (day_of(now), month_of(now)):
             _use(tx, new.tenant_id, period, runs=1)
-    # What the product itself starts must not fail for a limit that the tenant has used up.
-    if new.tenant_id != SYSTEM_TENANT and new.trigger is not RunTrigger.SYSTEM:
-        exceeded = [use for use in _uses(tx, new.tenant_id, plans, now) if _is_exceeded(use, counts=counts)]
-        if exceeded:
-            raise QuotaExceeded(exceeded, now)
+    exceeded = [use for use in _uses(tx, new.tenant_id, plans, now) if _is_exceeded(use, counts=counts)]
+    if exceeded:
+        raise QuotaExceeded(exceeded, now)
 
 
 def _is_exceeded(use: QuotaUse, *, counts: bool) -> bool:
