@@ -52,6 +52,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     state_dir = settings.make_state_dir()
+    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
     async with AsyncExitStack() as stack:
         if settings.workers and settings.bigquery_project is None:
             # Its worker has the embedded warehouse to itself.
@@ -63,7 +64,6 @@ async def serve(settings: Settings) -> None:
             _say(f"first operator key: {text}")
             _say(f"It is not shown again. Until you move it to a safe place it is also in {state_dir / FILE}.")
         catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-        plans = PlansFile(settings.plans_file, base=settings.base_quotas)
         preparation = Preparation(catalog, Registry(folder=settings.processors_dir), settings.project)
         following = Following(store, max_streams=settings.max_streams, max_streams_per_key=settings.max_streams_per_key)
         stack.push_async_callback(following.close)

@@ -41,7 +41,7 @@ class PlansFile:
         Raises:
             CannotStart: with every fault of the file.
         """
-        self._path = path
+        self._path = path.resolve()
         self._base = base
         self._lock = threading.Lock()
         self._seen = self._signature()
@@ -72,7 +72,7 @@ class PlansFile:
 
     def _read(self) -> Plans:
         file = f"{self._path.parent.name}/{self._path.name}"
-        document = load_yaml(read_text(self._path, root=self._path.resolve().parent, file=file), file=file)
+        document = load_yaml(read_text(self._path, root=self._path.parent, file=file), file=file)
         try:
             content = _File.model_validate(document.data)
         except ValidationError as error:

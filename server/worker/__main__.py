@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import AsyncExitStack, suppress
 
 from server import logs
@@ -37,7 +39,7 @@ logger = logging.getLogger("server.worker")
 
 async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None:
     # First of all: opening a large warehouse takes time, and a worker that says nothing is taken for dead.
-    pulse = [asyncio.create_task(_pulse())] if supervised else []
+    pulse = [asyncio.create_task(_pulse() if supervised else _watch_loop(settings.lease_seconds))]
     settings.make_state_dir()
     async with AsyncExitStack() as stack:
         store = await open_store(database_url=settings.postgres_url, path=settings.control_store_path)
@@ -111,6 +113,27 @@ async def _pulse() -> None:
         with suppress(OSError):
             os.write(pipe, _PULSE)
         await asyncio.sleep(_PULSE_SECONDS)
+
+
+async def _watch_loop(limit: float) -> None:
+    """End this process when its event loop has stood still for so many seconds: nobody else watches over it.
+
+    Its leases have ended by then, and its runs are another worker's.
+    """
+    loop = asyncio.get_running_loop()
+    turned = loop.time()
+
+    def watch() -> None:
+        while loop.time() - turned < limit:
+            time.sleep(_PULSE_SECONDS)
+        logger.critical("The event loop has stood still for %g s; this worker ends", limit)
+        logging.shutdown()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="loop-watch", daemon=True).start()
+    while True:
+        await asyncio.sleep(_PULSE_SECONDS)
+        turned = loop.time()
 
 
 async def _drain_with_parent(worker: Worker) -> None:

@@ -39,24 +39,17 @@ class Service:
     @classmethod
     async def start(cls, checkout: Path, **settings: str) -> "Service":
         """Start, and wait until it says that it is ready."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
-        environment |= {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
-        with (checkout / "server.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "server",
-                cwd=checkout,
-                env=environment,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
+        process = await _process(checkout, "server", settings)
         assert process.stdout is not None
         async with asyncio.timeout(60):
             async for line in process.stdout:
                 if line.startswith(b"ready grpc="):
                     return cls(checkout, process, line.decode().strip().removeprefix("ready grpc="))
         raise AssertionError(f"the server ended: {(checkout / 'server.log').read_text()[-3000:]}")
+
+    async def start_worker(self, **settings: str) -> asyncio.subprocess.Process:
+        """A worker of its own beside the server."""
+        return await _process(self.checkout, "server.worker", settings)
 
     @property
     def admin_key(self) -> str:
@@ -101,6 +94,15 @@ class Service:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         await self.process.wait()
+
+
+async def _process(checkout: Path, module: str, settings: Mapping[str, str]) -> asyncio.subprocess.Process:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
+    environment |= {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
+    with (checkout / "server.log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, cwd=checkout, env=environment, stdout=asyncio.subprocess.PIPE, stderr=log
+        )
 
 
 async def onboard(service: Service, tenant_id: str) -> str:

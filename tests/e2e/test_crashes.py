@@ -98,6 +98,26 @@ async def test_a_worker_whose_loop_stands_still_is_replaced(own_service: Service
     assert own_service.worker_pid() != stuck
 
 
+async def test_a_worker_of_its_own_whose_loop_stands_still_ends(own_service: Service) -> None:
+    """Nobody watches over it; the next one goes on with its run."""
+    key = await onboard(own_service, "acme_corp")
+    await own_service.stop()
+    server = await Service.start(own_service.checkout, workers="0")
+    try:
+        stuck = await server.start_worker(lease_seconds="3")
+        async with server.client(key) as client:
+            run = await start(client, "acme_corp", "trial/misbehave", variables={"how": "block the loop once"})
+            async with asyncio.timeout(60):
+                assert await stuck.wait() == 1
+            next_one = await server.start_worker(lease_seconds="3")
+            ended = await finished(client, run)
+            next_one.terminate()
+            await next_one.wait()
+        assert (ended.status, ended.steps[0].attempt) == (Run.SUCCESS, 2)
+    finally:
+        await server.stop()
+
+
 async def test_sigterm_hands_a_running_run_to_the_next_server(own_service: Service, tmp_path: Path) -> None:
     key = await onboard(own_service, "acme_corp")
     await own_service.stop()

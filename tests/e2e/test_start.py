@@ -32,14 +32,28 @@ def start(checkout: Path, module: str = "server", **settings: str) -> subprocess
         ({"grpc_port": "many"}, "CONVERGENCE_GRPC_PORT"),
         ({"grpc_host": "not an address"}, "cannot be bound"),
         ({"state_dir": "server/__init__.py"}, "state folder"),
+        ({"database_url": "mysql://convergence:hunter2@db/c"}, "should be postgresql://user:password@host/database"),
+        (
+            {"database_url": "postgresql://convergence:hunter2@127.0.0.1:1/c"},
+            "CONVERGENCE_DATABASE_URL does not answer",
+        ),
+        ({"workers": "2"}, "CONVERGENCE_WORKERS above 1 needs CONVERGENCE_BIGQUERY_PROJECT"),
+        ({"plans_file": "nowhere.yml"}, "the file cannot be read"),
+        (
+            {"plans_file": "plans.yml"},
+            "/plans.yml:3, plans.a.runs_per_dya: 'runs_per_dya' is not a known field; did you",
+        ),
     ],
-    ids=["unknown", "no number", "no address", "a file"],
+    ids=["unknown", "no number", "no address", "a file", "mysql", "no database", "workers", "no plans", "wrong plans"],
 )
 def test_a_wrong_setting(tmp_path: Path, settings: dict[str, str], says: str) -> None:
-    done = start(make_checkout(tmp_path), **settings)
+    checkout = make_checkout(tmp_path)
+    (checkout / "plans.yml").write_text("default: a\nplans:\n  a: {runs_per_dya: 5}\n")
+    done = start(checkout, **settings)
     assert done.returncode == 2
     assert "Cannot start: " in done.stderr
     assert says in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 

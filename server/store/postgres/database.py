@@ -107,6 +107,11 @@ class PostgresDatabase:
 
     async def start(self) -> None:
         """Connect. Raises StoreBusy when the database does not answer."""
+        try:
+            # A connection of its own says what is wrong; the pool says only that it has none.
+            await (await AsyncConnection.connect(self._url, **_connect_options())).close()
+        except psycopg.Error as error:
+            raise StoreBusy(str(error)) from None
         await _in_thread(self._threads, lambda: self._pool.open(wait=True, timeout=_POOL_SECONDS))
         await _in_thread(self._scan_threads, self._scan_pool.open)
         self._helpers = [asyncio.create_task(self._keep_listening()), asyncio.create_task(self._keep_telling())]
