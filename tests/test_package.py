@@ -46,6 +46,8 @@ def test_the_wheel_has_the_contract_and_the_servers_files(wheel: Path) -> None:
         "configs/gcp/cost/cost_billing.yml",
         "ps_templates/setup/tenants/onboarding/schemas/x_meta_pipeline_runs.json",
         "processors/gcp/bq_etl.py",
+        "configs/plans.yml",
+        "server/store/postgres/migrations/0001_initial.sql",
         "server/store/sqlite/migrations/0001_initial.sql",
     } <= names
     assert not {name for name in names if name.startswith(("tests/", "benchmarks/"))}

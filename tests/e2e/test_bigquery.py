@@ -11,7 +11,9 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as google
 
+from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Effect, Run
+from convergence.v1.tenant_service_pb2 import Tenant
 from server.domain.schema import DatasetRef
 from server.settings import Settings
 from server.warehouse.bigquery import BigQueryWarehouse
@@ -20,7 +22,7 @@ from server.warehouse.billing_export import SCHEMA, generate
 from tests.bigquery.proxy import Exchange, Fault, Proxy, pass_through
 from tests.bigquery.server import BigQueryServer
 from tests.e2e.service import Service, finished, make_checkout, onboard, start
-from tests.warehouse.tables import values
+from tests.warehouse.tables import column, spec, values
 
 # The project that the pipeline files of the repository name.
 PROJECT = Settings().project
@@ -90,6 +92,26 @@ async def test_a_days_costs_are_loaded(
     await service.stop()
     sql = "SELECT status, rows_processed FROM x_meta_pipeline_runs WHERE pipeline_logging_id = "
     assert await values(warehouse, OWN, f"{sql}'{run.pipeline_logging_id}'") == [("SUCCESS", 100)]
+
+
+async def test_an_onboarding_that_failed_is_gone_on_with(
+    service: Service, warehouse: BigQueryWarehouse, bigquery: BigQueryServer
+) -> None:
+    """The dataset was somebody's; once its table is gone, the retry makes the tenant active."""
+    await warehouse.ensure_dataset(OWN, location="US")
+    await warehouse.ensure_table(OWN.table("letters"), spec(column("n", "INT64")))
+    async with service.client() as operator:
+        made = await operator.onboard_tenant("acme_corp")
+        failed = await finished(operator, made.run)
+        assert failed.status == Run.FAILED
+        async with service.client(made.api_key_secret) as tenant:
+            with pytest.raises(ConvergenceError) as refused:
+                await tenant.retry_run("acme_corp", failed.pipeline_logging_id)
+            assert refused.value.reason == "PERMISSION_DENIED"
+        await asyncio.to_thread(bigquery.call, "DELETE", f"/projects/{PROJECT}/datasets/acme_corp/tables/letters")
+        ended = await finished(operator, await operator.retry_run("acme_corp", failed.pipeline_logging_id))
+        assert ended.status == Run.SUCCESS, ended.error_message
+        assert (await operator.get_tenant("acme_corp")).state == Tenant.ACTIVE
 
 
 def kill_worker_at(service: Service, table: str, *, forwarded: bool) -> Fault:

@@ -41,7 +41,7 @@ def start(checkout: Path, module: str = "server", **settings: str) -> subprocess
         ({"plans_file": "nowhere.yml"}, "the file cannot be read"),
         (
             {"plans_file": "plans.yml"},
-            "/plans.yml:3, plans.a.runs_per_dya: 'runs_per_dya' is not a known field; did you",
+            "plans.yml:3, plans.a.runs_per_dya: 'runs_per_dya' is not a known field",
         ),
     ],
     ids=["unknown", "no number", "no address", "a file", "mysql", "no database", "workers", "no plans", "wrong plans"],
