@@ -6,6 +6,7 @@ Source: GoogleSQL's "Format elements for date and time parts". Names are English
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 import pytz
 
@@ -25,6 +26,7 @@ _COMPOSED = {
 _ELEMENT = re.compile(r"%(?:E\*S|E\d+S|E4Y|Ez|-d|.)", re.DOTALL)
 
 
+@lru_cache(maxsize=1_000)
 def _composed(pattern: str) -> str:
     """The pattern in single elements."""
     while (simpler := _ELEMENT.sub(lambda found: _COMPOSED.get(found[0], found[0]), pattern)) != pattern:
@@ -107,9 +109,10 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _expression(pattern: str) -> tuple[re.Pattern[str], list[str]]:
+@lru_cache(maxsize=1_000)
+def _expression(pattern: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """What matches a text of that format, and the element of each group."""
-    parts, elements = [r"\s*"], []
+    parts, elements = [r"\s*"], list[str]()
     for part in re.findall(r"%(?:E\*S|E\d+S|Ez|.)|\s+|.", _composed(pattern), re.DOTALL):
         seconds = re.fullmatch(r"%E(\d+)S", part)
         known = rf"\d{{1,2}}(?:\.\d{{1,{seconds[1]}}})?" if seconds else _NUMBERS.get(part) or _WORDS.get(part)
@@ -122,7 +125,7 @@ def _expression(pattern: str) -> tuple[re.Pattern[str], list[str]]:
             raise ValueError(f"the format element {part} is not supported in parsing")
         else:
             parts.append(re.escape("%" if part == "%%" else part))
-    return re.compile("".join(parts) + r"\s*", re.IGNORECASE), elements
+    return re.compile("".join(parts) + r"\s*", re.IGNORECASE), tuple(elements)
 
 
 def _parse(pattern: str, text: str, zone: str) -> datetime:
