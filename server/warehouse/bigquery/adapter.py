@@ -2,11 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from google.auth.credentials import Credentials
 from google.cloud import bigquery
@@ -38,6 +39,26 @@ from server.warehouse.pruning import unpruned
 from server.warehouse.schema_contract import additions, require_creatable, require_mode, require_writable
 
 _CREATED = "table_created"
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _looks_anew(
+    method: Callable[Concatenate["BigQueryWarehouse", _P], Awaitable[_T]],
+) -> Callable[Concatenate["BigQueryWarehouse", _P], Coroutine[Any, Any, _T]]:
+    """After an answer that something is not where it was looked for, the next call asks again where datasets are."""
+
+    @wraps(method)
+    async def looking(self: "BigQueryWarehouse", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return await method(self, *args, **kwargs)
+        except WarehouseError as error:
+            if error.reason == "DATASET_NOT_FOUND" or "not found in location" in error.message:
+                self._tables.forget_locations()
+            raise
+
+    return looking
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +126,7 @@ class BigQueryWarehouse:
         """Create the table, or add the columns it lacks; see the port."""
         return await self._tables.ensure(table, spec)
 
+    @_looks_anew
     async def write(self, effect: WriteEffect) -> JobOutcome:
         """Write a query's rows to a table, once per job id; see the port."""
         location = await self._tables.location(effect.destination.in_dataset)
@@ -123,6 +145,7 @@ class BigQueryWarehouse:
         job, adopted = await self._effects.carry_out(effect, location, prepare)
         return _outcome(job, change.added_columns, adopted=adopted)
 
+    @_looks_anew
     async def plan_write(self, effect: WriteEffect) -> WritePlan:
         """Check everything that `write` checks before it runs the query, and change nothing."""
         location = await self._tables.location(effect.destination.in_dataset)
@@ -158,6 +181,7 @@ class BigQueryWarehouse:
         require_writable(effect.destination, spec, dry_run.fields, nulls)
         return _Checked(dry_run, nulls, spec, change)
 
+    @_looks_anew
     async def upsert(self, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, replacing those with the same key; one MERGE, whatever their number."""
         spec = await self._tables.spec(table)
@@ -172,6 +196,7 @@ class BigQueryWarehouse:
             )
             _require_success(await self._jobs.run(statement, _job_id()))
 
+    @_looks_anew
     async def query(
         self,
         sql: str,
