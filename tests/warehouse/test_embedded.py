@@ -313,3 +313,9 @@ async def test_an_error_is_a_sentence_without_internals(
     assert refused.value.reason == "INVALID_QUERY"
     for internal in ("LINE 1", "\n", "s1.", "SET ", "Candidate", ".duckdb"):
         assert internal not in refused.value.message
+
+
+async def test_a_column_without_a_name_is_found_within_the_query(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    sql = "WITH c AS (SELECT COUNT(*) FROM UNNEST([1])) SELECT 2 AS n, x.* FROM c AS x"
+    with pytest.raises(WarehouseError, match=r"columns without a name, COUNT\(\*\);"):
+        await warehouse.write(effect(dataset, sql))

@@ -13,7 +13,7 @@ from google.auth.credentials import Credentials
 from google.cloud import bigquery
 
 from server.domain.run import EffectState
-from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
+from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls
 from server.warehouse.bigquery.credentials import installation_credentials
 from server.warehouse.bigquery.effects import Effects
@@ -36,7 +36,7 @@ from server.warehouse.port import (
     anything,
 )
 from server.warehouse.pruning import unpruned
-from server.warehouse.schema_contract import additions, require_creatable, require_mode, require_writable
+from server.warehouse.schema_contract import fitted
 
 _CREATED = "table_created"
 
@@ -176,9 +176,7 @@ class BigQueryWarehouse:
         effect.may_read(dry_run.reads)
         nulls = bare_nulls(effect.sql)
         have = await self._tables.spec(effect.destination)
-        spec, change = _destination(effect, have, dry_run.fields)
-        require_mode(effect, spec, dry_run.fields)
-        require_writable(effect.destination, spec, dry_run.fields, nulls)
+        spec, change = fitted(effect, have, dry_run.fields, nulls)
         return _Checked(dry_run, nulls, spec, change)
 
     @_looks_anew
@@ -223,22 +221,6 @@ class BigQueryWarehouse:
 
 def _statement(effect: WriteEffect, sql: str, location: str) -> Statement:
     return Statement(sql, location, effect.default_dataset, dict(effect.labels), effect.maximum_bytes_billed)
-
-
-def _destination(
-    effect: WriteEffect, have: TableSpec | None, given: Sequence[TableField]
-) -> tuple[TableSpec, TableChange]:
-    """The destination as the write is to find it, and what has to be done for that."""
-    if have is None:
-        spec = effect.spec if effect.spec.fields else effect.spec.model_copy(update={"fields": tuple(given)})
-        require_creatable(effect.destination, spec)
-        return spec, TableChange(created=True)
-    if not effect.add_columns:
-        return have, TableChange(created=False)
-    new = tuple(field for field in given if have.column(field.name) is None)
-    added = additions(effect.destination, have, TableSpec(fields=new))
-    grown = have.model_copy(update={"fields": have.fields + added.fields})
-    return grown, TableChange(created=False, added_columns=tuple(field.name for field in added.fields))
 
 
 def _dry_run(job: Job) -> DryRun:
