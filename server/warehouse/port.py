@@ -104,7 +104,10 @@ class DryRun:
     """The columns of its result."""
     reads: frozenset[TableRef]
     bytes_processed: int
-    """An upper bound on BigQuery; on the embedded warehouse an estimate of the columns' sizes in BigQuery's terms."""
+    """An upper bound on BigQuery; on the embedded warehouse an estimate of the columns' sizes in BigQuery's terms.
+
+    In the plan of a write, those of the write.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +199,11 @@ class Warehouse(Protocol):
     async def plan_write(self, effect: WriteEffect) -> WritePlan:
         """Check everything that `write` checks before it runs the query, and change nothing.
 
+        The bytes are those of the whole write: the query, and what its mode reads of a destination that is there.
+
         Raises:
-            WarehouseError: as `write` before the query runs. Whatever `effect.may_read` raises.
+            WarehouseError: as `write` before the query runs, BYTES_BILLED_LIMIT included. Whatever `effect.may_read`
+                raises.
         """
         ...
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from server.domain.schema import DatasetRef
 from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.bigquery.credentials import installation_credentials, service_account_credentials
-from server.warehouse.port import WarehouseError
+from server.warehouse.port import WarehouseError, WriteMode
 from tests.bigquery.conftest import OWN
 from tests.bigquery.faults import Hold, answer, changed, statistics
 from tests.bigquery.messages import Reply
@@ -279,6 +279,98 @@ async def test_what_a_column_has_beyond_its_type_is_kept_when_others_are_added(
     await warehouse.ensure_table(OWN.table("costs"), spec(column("currency", "STRING")))
     (sent,) = proxy.sent("PATCH .*/tables/costs$")
     assert sent.body["schema"]["fields"] == [*rich, {"name": "currency", "type": "STRING", "mode": "NULLABLE"}]
+
+
+MODES: list[tuple[WriteMode, dict[str, Any]]] = [
+    ("append", {}),
+    ("overwrite", {}),
+    ("overwrite_partition", {"partition": date(2025, 11, 18)}),
+    ("merge", {"merge_keys": ("service",)}),
+]
+DAILY = spec(*(field.model_dump() for field in COSTS.fields), column("day", "DATE"), time_partitioning={"field": "day"})
+A_DAY = "SELECT 'Run' AS service, 2 AS cost, DATE '2025-11-18' AS day"
+
+
+@pytest.mark.parametrize(("mode", "options"), MODES)
+async def test_a_plan_tells_what_the_statement_itself_would_read(
+    warehouse: BigQueryWarehouse, proxy: Proxy, mode: WriteMode, options: dict[str, Any]
+) -> None:
+    again = replace(effect(OWN, A_DAY, mode=mode, into=DAILY), maximum_bytes_billed=7_000, **options)
+    proxy.fail(JOBS, statistics(totalBytesProcessed="500"))
+    assert (await warehouse.plan_write(again)).dry_run.bytes_processed == 500
+    await warehouse.ensure_table(OWN.table("costs"), DAILY)
+    proxy.requests.clear()
+    proxy.fail(JOBS, statistics(totalBytesProcessed="7000"), nth=2)
+    assert (await warehouse.plan_write(again)).dry_run.bytes_processed == 7_000
+    asked = [sent.body["configuration"] for sent in proxy.sent(JOBS)]
+    assert [job["dryRun"] for job in asked] == [True, True]
+    assert asked[1]["query"]["query"].startswith("INSERT INTO" if mode == "append" else "MERGE INTO")
+    proxy.fail(JOBS, statistics(totalBytesProcessed="7001"), nth=2)
+    with pytest.raises(WarehouseError, match="about 7,001 bytes, and may bill at most 7,000") as refused:
+        await warehouse.plan_write(again)
+    assert refused.value.reason == "BYTES_BILLED_LIMIT"
+
+
+async def test_a_plan_of_new_columns_looks_at_the_rest_of_the_statement(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    await warehouse.ensure_table(OWN.table("costs"), COSTS)
+    grown = effect(OWN, "SELECT 'Run' AS service, 'EUR' AS currency", mode="overwrite")
+    proxy.fail(JOBS, statistics(totalBytesProcessed="7000"), nth=2)
+    planned = await warehouse.plan_write(replace(grown, add_columns=True))
+    assert (planned.dry_run.bytes_processed, planned.table.added_columns) == (7_000, ("currency",))
+    keyed = replace(grown, mode="merge", merge_keys=("currency",), add_columns=True)
+    assert (await warehouse.plan_write(keyed)).table.added_columns == ("currency",)
+
+
+async def test_a_plan_finds_what_only_the_statement_is_refused_for(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    """A destination that is a view looks like a table until something is written to it."""
+    await warehouse.ensure_table(OWN.table("costs"), COSTS)
+    proxy.fail(JOBS, answer(400, "invalidQuery", "DML over view acme-project:acme_corp.costs is not allowed"), nth=2)
+    with pytest.raises(WarehouseError, match="DML over view"):
+        await warehouse.plan_write(effect(OWN, "SELECT 'Run' AS service"))
+
+
+async def test_a_plan_may_read_what_it_cannot_look_at(
+    warehouse: BigQueryWarehouse, proxy: Proxy, bigquery: BigQueryServer
+) -> None:
+    """Such as a table with a type that is not known here, and one behind an authorized view."""
+    for table, kind in (("places", "GEOGRAPHY"), ("hidden", "STRING")):
+        fields = [{"name": "day", "type": "DATE"}, {"name": "x", "type": kind}]
+        body = {
+            "tableReference": {"tableId": table},
+            "schema": {"fields": fields},
+            "timePartitioning": {"field": "day"},
+        }
+        bigquery.call("POST", f"/projects/{OWN.project}/datasets/acme_corp/tables", body)
+    proxy.fail("GET .*/tables/hidden$", answer(403, "accessDenied", "bigquery.tables.get"), times=2)
+    reading = effect(OWN, "SELECT p.day FROM places AS p JOIN hidden AS h ON h.day = p.day")
+    planned = await warehouse.plan_write(reading)
+    assert planned.dry_run.reads == {OWN.table("places"), OWN.table("hidden")}
+    (warning,) = planned.warnings
+    assert "every partition of acme-project.acme_corp.places: filter on day" in warning
+    assert (await warehouse.write(reading)).table_created
+
+
+@pytest.mark.parametrize(("count", "refused"), [(49, False), (50, True)])
+async def test_a_query_whose_tables_are_not_all_told_is_refused(
+    warehouse: BigQueryWarehouse, proxy: Proxy, count: int, refused: bool
+) -> None:
+    tables = [{"projectId": "p-1", "datasetId": "d", "tableId": f"t{number}"} for number in range(count)]
+    calls = [
+        lambda: warehouse.query("SELECT 1 AS n", default_dataset=OWN),
+        lambda: warehouse.plan_write(effect(OWN, "SELECT 1 AS n")),
+        lambda: warehouse.write(effect(OWN, "SELECT 1 AS n")),
+    ]
+    for call in calls:
+        proxy.fail(JOBS, statistics(referencedTables=tables))
+        if not refused:
+            await call()
+            continue
+        with pytest.raises(WarehouseError, match="reads 50 tables or more") as told:
+            await call()
+        assert told.value.reason == "UNSUPPORTED_SQL"
+    assert await warehouse.list_tables(OWN) == ([] if refused else ["costs"])
 
 
 async def test_what_a_job_cost_is_told(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:

@@ -23,7 +23,7 @@ from server.warehouse.bigquery.schemas import fields_of
 from server.warehouse.bigquery.statements import bare_nulls, write_statement
 from server.warehouse.bigquery.tables import Tables
 from server.warehouse.bigquery.upserts import rows_parameter, upsert_statement
-from server.warehouse.partitions import INGESTION_TIME
+from server.warehouse.limits import require_within
 from server.warehouse.port import (
     DryRun,
     JobOutcome,
@@ -39,6 +39,8 @@ from server.warehouse.pruning import unpruned
 from server.warehouse.schema_contract import fitted
 
 _CREATED = "table_created"
+_MOST_TABLES = 50
+"""Source: `referencedTables` in BigQuery's REST reference for `JobStatistics2`: of more tables it is not complete."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -150,16 +152,19 @@ class BigQueryWarehouse:
         """Check everything that `write` checks before it runs the query, and change nothing."""
         location = await self._tables.location(effect.destination.in_dataset)
         checked = await self._check(effect, location)
-        partitioned = {}
-        for table in sorted(checked.dry_run.reads):
-            spec = await self._tables.spec(table)
-            if spec and spec.time_partitioning:
-                partitioned[table] = spec.time_partitioning.field or INGESTION_TIME
+        dry_run = checked.dry_run
+        if sql := _planned_statement(effect, checked):
+            job = await self._jobs.dry_run(_statement(effect, sql, location))
+            dry_run = replace(dry_run, bytes_processed=int(job.total_bytes_processed or 0))
+        require_within(effect.maximum_bytes_billed, dry_run.bytes_processed)
+        reads = sorted(dry_run.reads)
+        columns = await asyncio.gather(*map(self._tables.partitioned_by, reads))
+        partitioned = {table: column for table, column in zip(reads, columns, strict=True) if column}
         everything = unpruned(effect.sql, effect.default_dataset, partitioned)
         warnings = tuple(
             f"the query reads every partition of {table}: filter on {partitioned[table]}" for table in everything
         )
-        return WritePlan(checked.dry_run, checked.change, warnings)
+        return WritePlan(dry_run, checked.change, warnings)
 
     async def settle(self, job_id: str, dataset: DatasetRef) -> EffectState:
         """Stop the effect of that id, and tell what became of it."""
@@ -223,8 +228,24 @@ def _statement(effect: WriteEffect, sql: str, location: str) -> Statement:
     return Statement(sql, location, effect.default_dataset, dict(effect.labels), effect.maximum_bytes_billed)
 
 
+def _planned_statement(effect: WriteEffect, checked: _Checked) -> str | None:
+    """The DML as far as the destination has its columns by now; None when there is nothing yet to try it on."""
+    new = {column.lower() for column in checked.change.added_columns}
+    given = [field for field in checked.dry_run.fields if field.name.lower() not in new]
+    if checked.change.created or not given or any(key.lower() in new for key in effect.merge_keys):
+        return None
+    return write_statement(effect, checked.spec, given, checked.nulls)
+
+
 def _dry_run(job: Job) -> DryRun:
+    """What a dry run found. Raises UNSUPPORTED_SQL when it does not tell all tables that the query reads."""
     reads = frozenset(TableRef(table.project, table.dataset_id, table.table_id) for table in job.referenced_tables)
+    if len(reads) >= _MOST_TABLES:
+        raise WarehouseError(
+            "UNSUPPORTED_SQL",
+            f"the query reads {_MOST_TABLES} tables or more, those behind views included; BigQuery does not name all "
+            "of so many, and it cannot be checked whether they may be read; read fewer in one query",
+        )
     return DryRun(fields_of(job.schema or ()), reads, int(job.total_bytes_processed or 0))
 
 

@@ -34,6 +34,11 @@ def estimated_bytes(session: Session, catalog: Catalog, sql: str, tables: Iterab
     return sum(_table_bytes(session, catalog, table, names) for table in tables)
 
 
+def stored_bytes(session: Session, catalog: Catalog, table: TableRef, where: str) -> int:
+    """The size of the table's rows for which the condition holds, which is DuckDB's SQL."""
+    return _table_bytes(session, catalog, table, None, where)
+
+
 def _names(sql: str) -> set[str] | None:
     """Every name in the query, in lower case; None when a `*` stands for all."""
     tree = sqlglot.parse_one(sql, read="bigquery")
@@ -42,7 +47,9 @@ def _names(sql: str) -> set[str] | None:
     return {identifier.name.lower() for identifier in tree.find_all(exp.Identifier)}
 
 
-def _table_bytes(session: Session, catalog: Catalog, table: TableRef, names: set[str] | None) -> int:
+def _table_bytes(
+    session: Session, catalog: Catalog, table: TableRef, names: set[str] | None, where: str = "TRUE"
+) -> int:
     spec = catalog.table(table)
     if spec is None:
         return 0
@@ -50,8 +57,9 @@ def _table_bytes(session: Session, catalog: Catalog, table: TableRef, names: set
     sizes = ", ".join(f"avg({_size(field, quoted(field.name))})" for field in used)
     if not sizes:
         return 0
-    rows = session.count(f"SELECT count(*) FROM {physical(table)}")  # noqa: S608
-    sample = session.row(f"SELECT {sizes} FROM (SELECT * FROM {physical(table)} LIMIT {_SAMPLE})") or ()  # noqa: S608
+    found = f"FROM {physical(table)} WHERE {where}"
+    rows = session.count(f"SELECT count(*) {found}")
+    sample = session.row(f"SELECT {sizes} FROM (SELECT * {found} LIMIT {_SAMPLE})") or ()  # noqa: S608
     return round(rows * sum(size or 0 for size in sample))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from server.domain.schema import TableSpec
 from server.warehouse.embedded.catalog import Catalog, is_by_ingestion
 from server.warehouse.embedded.contract import assignment, has_required_inside, null_counts
-from server.warehouse.embedded.estimate import estimated_bytes
+from server.warehouse.embedded.estimate import estimated_bytes, stored_bytes
 from server.warehouse.embedded.session import Session, physical
 from server.warehouse.limits import require_within
 from server.warehouse.partitions import INGESTION_TIME, boundary, partition_range, shown_range
@@ -78,6 +78,9 @@ def _check(session: Session, catalog: Catalog, effect: WriteEffect) -> _Checked:
         raise WarehouseError("DATASET_NOT_FOUND", f"dataset {effect.destination.in_dataset} was not found")
     spec, change = fitted(effect, catalog.table(effect.destination), query.fields, query.untyped)
     estimate = estimated_bytes(session, catalog, effect.sql, query.reads)
+    if effect.mode != "append" and not change.created:
+        replaced = _within(effect, spec) if effect.mode == "overwrite_partition" else "TRUE"
+        estimate += stored_bytes(session, catalog, effect.destination, replaced)
     require_within(effect.maximum_bytes_billed, estimate)
     return _Checked(query, spec, change, estimate)
 
