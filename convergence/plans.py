@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
+from google.protobuf.json_format import MessageToDict
 from rich.console import RenderableType
 from rich.text import Text
 
 from convergence.output import clean, clean_line, facts, fault_lines, status_text, table
 from convergence.v1.run_pb2 import PlanStep, ResolvedVariable, Run
 
+_SQL = ("query", "sql")
+"""Settings of these names are SQL, whatever the processor."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -32,6 +35,8 @@ def _step_parts(step: PlanStep) -> Iterator[RenderableType]:
             "would read": f"{size(step.estimated_bytes)}, about ${step.estimated_cost_usd:.2f}" if step.sql else "",
         }
     )
+    if settings := list(_settings(step)):
+        yield table("SETTING", "VALUE", rows=settings)
     if step.variables:
         origins = ResolvedVariable.Origin.Name
         rows = [(item.name, clean(item.value), origins(item.origin)) for item in step.variables]
@@ -41,6 +46,33 @@ def _step_parts(step: PlanStep) -> Iterator[RenderableType]:
     yield from _lines(list(map(clean, step.schema_changes)), "cyan")
     yield from _lines([f"warning: {clean(warning)}" for warning in step.warnings], "yellow")
     yield ""
+
+
+def _settings(step: PlanStep) -> Iterator[tuple[str, str]]:
+    """Each setting that says something, by its path; the query stands by itself."""
+    for path, value in _flat("", MessageToDict(step.settings)):
+        is_sql = path.rpartition(".")[2] in _SQL
+        if value and not (is_sql and step.sql):
+            yield clean(path), clean(value)
+
+
+def _flat(path: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        # A Struct has no order.
+        for name, part in sorted(value.items()):
+            yield from _flat(f"{path}.{name}" if path else name, part)
+    elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+        for number, part in enumerate(value):
+            yield from _flat(f"{path}[{number}]", part)
+    else:
+        yield path, ", ".join(map(_shown, value)) if isinstance(value, list) else _shown(value)
+
+
+def _shown(value: object) -> str:
+    """A plain value as YAML has it; numbers of a Struct are all fractions."""
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _lines(lines: list[str], style: str) -> list[RenderableType]:

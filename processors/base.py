@@ -56,8 +56,9 @@ class StepWarehouse(Protocol):
 
         `write_mode` is `append`, `overwrite` (all rows), `overwrite_partition` (those of the partition with
         `partition_date`, the run's date when it is None) or `merge` (by `merge_keys`). `schema` is a list of BigQuery
-        fields (`[]`: the query's own), `table_config` has `time_partitioning` and `clustering_fields`; both are used
-        when the table is created. `allow_field_addition` adds columns to the table that it lacks.
+        fields (`[]`: the query's own): a missing table is created from them, one that is there must not contradict
+        them. `table_config` has `time_partitioning` and `clustering_fields`, which are used when the table is created.
+        `allow_field_addition` adds columns of the query to the table that it lacks, as `schema` has them.
         `maximum_bytes_billed` lowers the limit that the server and the tenant have.
 
         Returns job_id, table, rows_written, table_created, added_columns, adopted (true when an earlier try had written

@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
-from server.domain.faults import Refused, refuse
+from server.domain.faults import Fault, Refused, refuse
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.effects import EffectJournal
@@ -107,11 +107,34 @@ class TenantWarehouse:
         try:
             plan = await self._warehouse.plan_write(write.effect)
         except WarehouseError as error:
-            awaited = [table for table in write.query.tables if table in self._access.to_come]
-            if error.reason != "TABLE_NOT_FOUND" or not awaited:
-                raise
+            if not (awaited := await self._awaited(write.query, error)):
+                raise _with_limit(error, write.limit_of) from None
             return {**_told_write(write), "warnings": [self._not_yet(table) for table in awaited]}
         return _told_plan(write, plan)
+
+    async def _awaited(self, query: CheckedQuery, error: WarehouseError) -> list[TableRef]:
+        """The missing tables that earlier steps would create, when the plan of a query failed of nothing else.
+
+        Raises:
+            Refused: TABLE_NOT_FOUND for each missing table that no step creates.
+        """
+        expected = self._access.to_come.keys() & set(query.tables)
+        if error.reason != "TABLE_NOT_FOUND" or not expected:
+            return []
+        missing = [table for table in query.tables if await self._is_missing(table)]
+        if missing and (others := [table for table in missing if table not in expected]):
+            raise Refused([Fault("TABLE_NOT_FOUND", f"table {table} was not found") for table in others])
+        return missing
+
+    async def _is_missing(self, table: TableRef) -> bool:
+        """Whether there is surely no such table: those that may not be looked at, and those by pattern, may exist."""
+        name = table.table.partition("$")[0]
+        if "*" in name or "." in name or name.startswith("__"):
+            return False
+        try:
+            return await self._warehouse.get_table(replace(table, table=name)) is None
+        except WarehouseError:
+            return False
 
     def _not_yet(self, table: TableRef) -> str:
         step_id = self._access.to_come[table]

@@ -105,7 +105,8 @@ class Destination(_Strict):
         partitioning = self.table_config.time_partitioning
         named = [*self.table_config.clustering_fields, *([partitioning.field] if partitioning else [])]
         missing = [name for name in [*named, *self.merge_keys] if name and name.lower() not in known]
-        if known and missing:
+        # Columns of the query that the schema lacks are known only to the warehouse.
+        if known and missing and not self.allow_field_addition:
             raise ValueError(
                 f"schema {self.schema_template} has no column {', '.join(missing)}, named in table_config or merge_keys"
             )

@@ -61,7 +61,10 @@ class WriteEffect:
     destination: TableRef
     mode: WriteMode
     spec: TableSpec
-    """Used to create the destination when it is missing; empty fields take the query's schema."""
+    """The template of the destination, see `Warehouse.write`; with empty fields there is none.
+
+    Description, partitioning and clustering are used when the destination is created.
+    """
     default_dataset: DatasetRef
     """Where unqualified table names in `sql` live."""
     partition: date | None = None
@@ -69,7 +72,7 @@ class WriteEffect:
     merge_keys: tuple[str, ...] = ()
     """Columns whose values tell rows apart, for `merge`."""
     add_columns: bool = False
-    """Columns of the query that the destination lacks are added to it, NULLABLE or REPEATED."""
+    """Columns of the query that the destination, or the template that it is created from, lacks are added to it."""
     labels: Mapping[str, str] = field(default_factory=dict)
     maximum_bytes_billed: int | None = None
     """Refuse to process more than this."""
@@ -113,7 +116,10 @@ class DryRun:
     """The columns of its result."""
     reads: frozenset[TableRef]
     bytes_processed: int
-    """An upper bound on BigQuery; on the embedded warehouse an estimate of the columns' sizes in BigQuery's terms."""
+    """An upper bound on BigQuery; on the embedded warehouse an estimate of the columns' sizes in BigQuery's terms.
+
+    In the plan of a write, those of the write.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +177,19 @@ class Warehouse(Protocol):
     async def write(self, effect: WriteEffect) -> JobOutcome:
         """Write a query's rows to a table, atomically, and once per job id.
 
-        The destination is created from `effect.spec` when missing. Columns are matched by name, without case; a column
-        that the query does not give becomes NULL, so it must not be REQUIRED. A column that the destination does not
-        have is refused, unless `add_columns` lets it be added. No mode changes the destination's schema otherwise, its
-        description, partitioning or clustering. Types must be equal or widen as BigQuery coerces them (INT64 to
-        NUMERIC, BIGNUMERIC, FLOAT64; NUMERIC to BIGNUMERIC, FLOAT64; BIGNUMERIC to FLOAT64).
+        Columns are matched by name, without case. Each column of the query needs a name of its own and a column of the
+        destination; a column that the query does not give becomes NULL, so it must not be REQUIRED. Types must be equal
+        or widen as BigQuery coerces them (INT64 to NUMERIC, BIGNUMERIC, FLOAT64; NUMERIC to BIGNUMERIC, FLOAT64;
+        BIGNUMERIC to FLOAT64). No mode changes the destination's schema otherwise, its description, partitioning or
+        clustering.
+
+        The fields of `effect.spec` are the template of the destination. A missing destination is created with all of
+        them, or with the query's columns when there are none. One that is there must not contradict it: a column that
+        both have has the same type and mode in both, also within RECORDs, and a REQUIRED column of the template is
+        there. It may have columns beyond the template, and lack others of it that the query does not give either.
+        Descriptions, partitioning and clustering are not compared. With `add_columns`, the columns of the query that
+        the destination lacks are added, whether it is created or there, and are what the template says when it has
+        them, otherwise what the query gives; a column added to a table is NULLABLE or REPEATED.
 
         `append` adds the rows; `overwrite` replaces all rows. `overwrite_partition` replaces those of the partition
         that holds `effect.partition` (of an HOUR-partitioned table: of that day), and refuses rows of the query that
@@ -198,8 +212,11 @@ class Warehouse(Protocol):
     async def plan_write(self, effect: WriteEffect) -> WritePlan:
         """Check everything that `write` checks before it runs the query, and change nothing.
 
+        The bytes are those of the whole write: the query, and what its mode reads of a destination that is there.
+
         Raises:
-            WarehouseError: as `write` before the query runs. Whatever `effect.may_read` raises.
+            WarehouseError: as `write` before the query runs, BYTES_BILLED_LIMIT included. Whatever `effect.may_read`
+                raises.
         """
         ...
 

@@ -1,7 +1,8 @@
 """Which partitioned tables a query reads as a whole, found in its text.
 
-Source of the rules: BigQuery's "Query partitioned tables": partitions are left out for a filter that compares the
-partitioning column with a constant expression, and not for one that compares it with another column.
+Source of the rules: BigQuery's "Query partitioned tables": partitions are left out for a filter that has the
+partitioning column by itself on one side and a constant expression on the other, and not for one that compares it with
+another column, computes with it, or compares it with the result of a query.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,8 @@ from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.partitions import INGESTION_TIME
 
 _PSEUDO_COLUMNS = {"_partitiontime", "_partitiondate"}
-_COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
+_COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+_PERIODS = (exp.Date, exp.DateTrunc, exp.DatetimeTrunc, exp.TimestampTrunc)
 
 
 def unpruned(sql: str, default_dataset: DatasetRef, partitioned: Mapping[TableRef, str]) -> list[TableRef]:
@@ -48,24 +50,57 @@ def _tables(scope: Scope, default: DatasetRef) -> Iterator[tuple[str, TableRef]]
 
 def _is_filtered(scope: Scope, alias: str, column: str) -> bool:
     names = _PSEUDO_COLUMNS if column == INGESTION_TIME.lower() else {column}
-    return any(_compares(condition, alias, names) for condition in _conditions(scope.expression))
+    return any(_prunes(condition, alias, names) for condition in _conditions(scope.expression))
 
 
 def _conditions(select: exp.Expr) -> Iterator[exp.Expr]:
-    """What has to hold for every row that is read: the parts of WHERE, and of the ON of its joins."""
-    where = select.args.get("where")
-    for condition in [where and where.this, *(join.args.get("on") for join in select.args.get("joins") or [])]:
-        if condition is not None:
-            yield from condition.flatten() if isinstance(condition, exp.And) else [condition]
+    """What has to hold for every row that is read: WHERE, and the ON of its inner joins."""
+    if where := select.args.get("where"):
+        yield where.this
+    for join in select.args.get("joins") or []:
+        # An outer join keeps rows for which its ON does not hold.
+        if not join.side and (condition := join.args.get("on")):
+            yield condition
 
 
-def _compares(condition: exp.Expr, alias: str, names: set[str]) -> bool:
-    """Whether the condition holds the column, however wrapped, against something that no row decides."""
+def _prunes(condition: exp.Expr, alias: str, names: set[str]) -> bool:
+    """Whether no row of some partitions can meet the condition, as far as BigQuery sees it."""
     condition = condition.unnest()
-    columns = list(condition.find_all(exp.Column))
-    return (
-        isinstance(condition, _COMPARISONS)
-        and bool(columns)
-        and not condition.args.get("unnest")
-        and all(column.name.lower() in names and column.table.lower() in ("", alias) for column in columns)
+    if isinstance(condition, exp.And):
+        return any(_prunes(part, alias, names) for part in condition.flatten())
+    if isinstance(condition, exp.Or):
+        return all(_prunes(part, alias, names) for part in condition.flatten())
+    return any(
+        _is_column(column, alias, names) and all(map(_is_constant, others)) for column, others in _sides(condition)
     )
+
+
+def _sides(condition: exp.Expr) -> Iterator[tuple[exp.Expr, list[exp.Expr]]]:
+    """Each side of a comparison that may be the column, and what it is compared with."""
+    if isinstance(condition, exp.Between):
+        yield condition.this, [condition.args["low"], condition.args["high"]]
+    elif isinstance(condition, exp.In):
+        # Without a list it looks into an array or a query.
+        if condition.expressions:
+            yield condition.this, condition.expressions
+    elif isinstance(condition, _COMPARISONS):
+        yield condition.this, [condition.expression]
+        yield condition.expression, [condition.this]
+
+
+def _is_column(side: exp.Expr, alias: str, names: set[str]) -> bool:
+    """Whether it is the column by itself, or the day or another period that its value lies in."""
+    side = side.unnest()
+    if isinstance(side, _PERIODS) or (type(side) is exp.Cast and side.to.this is exp.DType.DATE):
+        side = side.this
+    return (
+        isinstance(side, exp.Column)
+        and side.name.lower() in names
+        and not side.args.get("db")
+        and side.table.lower() in ("", alias)
+    )
+
+
+def _is_constant(side: exp.Expr) -> bool:
+    """Whether no row decides its value; that of a query is not known before the partitions are chosen."""
+    return side.find(exp.Column, exp.Query) is None

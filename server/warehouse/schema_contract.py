@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from server.domain.schema import TableField, TableRef, TableSpec, is_column_name
-from server.warehouse.port import WarehouseError, WriteEffect
+from server.warehouse.column_names import nameless
+from server.warehouse.port import TableChange, WarehouseError, WriteEffect
 
 _WIDENS = {
     "INT64": ("NUMERIC", "BIGNUMERIC", "FLOAT64"),
@@ -20,14 +21,13 @@ def mismatch(table: TableRef, differences: Sequence[str]) -> WarehouseError:
 
 def require_creatable(table: TableRef, spec: TableSpec) -> None:
     """Refuse a table that BigQuery would not create."""
-    faults = list(_setting_faults(spec))
-    if not spec.fields:
-        faults.append("a table needs at least one column")
-    if faults:
+    if faults := list(_creation_faults(spec)):
         raise mismatch(table, faults)
 
 
-def _setting_faults(spec: TableSpec) -> Iterator[str]:
+def _creation_faults(spec: TableSpec) -> Iterator[str]:
+    if not spec.fields:
+        yield "a table needs at least one column"
     partitioning = spec.time_partitioning
     if partitioning and partitioning.field:
         field = spec.column(partitioning.field)
@@ -71,7 +71,7 @@ def _same(have: TableField, want: TableField) -> bool:
     )
 
 
-def require_table_names(fields: Sequence[TableField]) -> None:
+def _require_table_names(fields: Sequence[TableField]) -> None:
     """Refuse names that a query may give its columns and a table may not. Raises INVALID_QUERY."""
     for field in fields:
         if not is_column_name(field.name):
@@ -80,24 +80,98 @@ def require_table_names(fields: Sequence[TableField]) -> None:
                 f"{field.name!r} cannot be a column's name: use letters, digits and _, "
                 "starting with a letter or _ (... AS name)",
             )
-        require_table_names(field.fields)
+        _require_table_names(field.fields)
 
 
-def require_writable(
-    table: TableRef, spec: TableSpec, given: Sequence[TableField], untyped: frozenset[str] = frozenset()
-) -> None:
-    """Refuse rows whose columns do not fit the table; columns in `untyped` are NULL and fit any type."""
+def fitted(
+    effect: WriteEffect,
+    have: TableSpec | None,
+    given: Sequence[TableField],
+    untyped: frozenset[str] = frozenset(),
+) -> tuple[TableSpec, TableChange]:
+    """The destination as a write is to find it, and what has to be done for that.
+
+    `have` is the destination as it is, None when it is missing; `given` are the query's columns, of which those in
+    `untyped` are NULL and fit any type. `Warehouse.write` has the rules.
+
+    Raises:
+        WarehouseError: SCHEMA_MISMATCH listing every difference; INVALID_QUERY for a name that no column can have.
+    """
+    _require_table_names(given)
+    if columns := nameless(effect.sql, (field.name for field in given)):
+        raise mismatch(
+            effect.destination, [f"the query gives columns without a name, {', '.join(columns)}; name them with AS"]
+        )
+    if have is None:
+        spec, change = _created(effect, given), TableChange(created=True)
+        template_faults = _creation_faults(spec)
+    else:
+        added = _added(effect, have, given)
+        spec = have.model_copy(update={"fields": have.fields + added})
+        change = TableChange(created=False, added_columns=tuple(field.name for field in added))
+        template_faults = _template_faults(effect, have)
+    faults = [*_mode_faults(effect, spec, given), *_column_faults(effect, spec, given, untyped), *template_faults]
+    if faults:
+        raise mismatch(effect.destination, faults)
+    return spec, change
+
+
+def _created(effect: WriteEffect, given: Sequence[TableField]) -> TableSpec:
+    template = effect.spec
+    wanted = given if effect.add_columns or not template.fields else ()
+    further = tuple(field for field in wanted if template.column(field.name) is None)
+    return template.model_copy(update={"fields": template.fields + further})
+
+
+def _added(effect: WriteEffect, have: TableSpec, given: Sequence[TableField]) -> tuple[TableField, ...]:
+    if not effect.add_columns:
+        return ()
+    return tuple(effect.spec.column(field.name) or field for field in given if have.column(field.name) is None)
+
+
+def _template_faults(effect: WriteEffect, have: TableSpec) -> Iterator[str]:
+    """How a table differs from the template; columns that it has beyond it are left alone."""
+    for wanted in effect.spec.fields:
+        column = have.column(wanted.name)
+        if column is None and wanted.mode == "REQUIRED":
+            yield (
+                f"column {wanted.name} of the schema template is REQUIRED and the table does not have it; "
+                "a column added to a table must be NULLABLE or REPEATED"
+            )
+        elif column and not _agrees(column, wanted):
+            yield (
+                f"column {column.name} is {shown(column, mode=True)} and "
+                f"{shown(wanted, mode=True)} in the schema template"
+            )
+
+
+def _agrees(have: TableField, wanted: TableField) -> bool:
+    inner = {field.name.lower(): field for field in have.fields}
+    return (have.type, have.mode) == (wanted.type, wanted.mode) and all(
+        field.name.lower() in inner and _agrees(inner[field.name.lower()], field) for field in wanted.fields
+    )
+
+
+def _column_faults(
+    effect: WriteEffect, spec: TableSpec, given: Sequence[TableField], untyped: frozenset[str]
+) -> Iterator[str]:
     names = {field.name.lower() for field in given}
-    faults = [f"the query gives column {field.name}, which the table does not have"
-              for field in given if spec.column(field.name) is None]  # fmt: skip
-    faults += [f"column {field.name} is REQUIRED and the query does not give it"
-               for field in spec.fields if field.mode == "REQUIRED" and field.name.lower() not in names]  # fmt: skip
+    for field in given:
+        if spec.column(field.name) is None:
+            yield f"the query gives column {field.name}, which the table does not have{_hint(effect, field)}"
+    for field in spec.fields:
+        if field.mode == "REQUIRED" and field.name.lower() not in names:
+            yield f"column {field.name} is REQUIRED and the query does not give it"
     for field in given:
         target = spec.column(field.name)
         if target and field.name.lower() not in untyped and not _fits(field, target):
-            faults.append(f"column {target.name} is {shown(target)} and the query gives {shown(field)}")
-    if faults:
-        raise mismatch(table, faults)
+            yield f"column {target.name} is {shown(target)} and the query gives {shown(field)}"
+
+
+def _hint(effect: WriteEffect, field: TableField) -> str:
+    wanted = effect.spec.column(field.name)
+    can_be_added = wanted is not None and wanted.mode != "REQUIRED"
+    return "; it is in the schema template, so that allow_field_addition would add it" if can_be_added else ""
 
 
 def _fits(given: TableField, target: TableField) -> bool:
@@ -124,21 +198,19 @@ def shown(field: TableField, *, mode: bool = False) -> str:
 _CANNOT_BE_KEY = ("RECORD", "FLOAT64", "JSON")
 
 
-def require_mode(effect: WriteEffect, spec: TableSpec, given: Sequence[TableField]) -> None:
-    """Refuse an effect whose mode the destination or the query does not allow.
+def _mode_faults(effect: WriteEffect, spec: TableSpec, given: Sequence[TableField]) -> Iterator[str]:
+    """What the mode needs of the destination or the query, and does not find.
 
     `overwrite_partition` needs a partitioned table and, unless that is by time of loading, its column in the query;
     `merge` needs keys that both have and that can be compared.
     """
-    faults: list[str] = []
     if effect.mode == "overwrite_partition":
-        faults += _partition_faults(spec, given)
+        yield from _partition_faults(spec, given)
     if effect.mode == "merge":
-        faults += [fault for key in effect.merge_keys for fault in _key_faults(key, spec, given)]
+        for key in effect.merge_keys:
+            yield from _key_faults(key, spec, given)
         if not effect.merge_keys:
-            faults.append("write_mode merge needs merge_keys")
-    if faults:
-        raise mismatch(effect.destination, faults)
+            yield "write_mode merge needs merge_keys"
 
 
 def _partition_faults(spec: TableSpec, given: Sequence[TableField]) -> Iterator[str]:

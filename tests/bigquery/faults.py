@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
 
 from tests.bigquery.messages import Reply
 from tests.bigquery.proxy import Exchange, Fault
@@ -37,6 +41,28 @@ async def drop_reply(exchange: Exchange) -> None:
 async def cut_reply(exchange: Exchange) -> None:
     """Close the connection in the middle of the reply's body."""
     await exchange.answer_in_part(await exchange.forward())
+
+
+def changed(change: Callable[[Any], None]) -> Fault:
+    """Forward, and answer with what `change` makes of the body of the server's reply; errors stay as they are."""
+
+    async def fault(exchange: Exchange) -> None:
+        reply = await exchange.forward()
+        if reply.status == HTTPStatus.OK:
+            body = reply.body
+            change(body)
+            reply = replace(reply, content=json.dumps(body).encode())
+        await exchange.answer(reply)
+
+    return fault
+
+
+def statistics(**values: Any) -> Fault:
+    """Forward, and let the query job that is answered with have these statistics: the server here counts no bytes.
+
+    The names are those of BigQuery's REST reference for `JobStatistics2`.
+    """
+    return changed(lambda job: job["statistics"].setdefault("query", {}).update(values))
 
 
 class Hold:

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from server.domain.schema import DatasetRef
 from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.bigquery.calls import CONNECTIONS
-from server.warehouse.bigquery.credentials import service_account_credentials
-from server.warehouse.port import WarehouseError
+from server.warehouse.bigquery.credentials import installation_credentials, service_account_credentials
+from server.warehouse.port import WarehouseError, WriteMode
 from tests.bigquery.conftest import OWN
-from tests.bigquery.faults import Hold
+from tests.bigquery.faults import Hold, answer, changed, statistics
 from tests.bigquery.messages import Reply
 from tests.bigquery.proxy import Exchange, Proxy
 from tests.bigquery.server import BigQueryServer
@@ -94,6 +94,94 @@ async def test_no_application_default_credentials(monkeypatch: pytest.MonkeyPatc
         await BigQueryWarehouse.open(project="p-1234567", location="US")
 
 
+async def test_application_default_credentials_are_who_asks(
+    monkeypatch: pytest.MonkeyPatch, proxy: Proxy, key: dict[str, str], tmp_path: Path
+) -> None:
+    proxy.fail("POST /token", give_token)
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    credentials = installation_credentials(endpoint=None, credentials_file=None)
+    opened = BigQueryWarehouse.seen_by(credentials, project=OWN.project, location="US", endpoint=proxy.endpoint)
+    await opened.list_tables(OWN)
+    await opened.close()
+    assert proxy.requests[-1].headers["authorization"] == "Bearer the-token"
+
+
+async def test_a_dataset_that_was_made_before_needs_no_right_to_make_one(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    proxy.fail("POST .*/datasets$", answer(403, "accessDenied", "no bigquery.datasets.create"))
+    assert await warehouse.ensure_dataset(OWN, location="US") is False
+
+
+async def test_a_dataset_that_another_makes_at_the_same_time_is_there(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    other, hold = DatasetRef(OWN.project, "other_corp"), Hold()
+    proxy.fail("POST .*/datasets$", hold)
+    mine = asyncio.create_task(warehouse.ensure_dataset(other, location="US"))
+    await hold.reached.wait()
+    assert await warehouse.ensure_dataset(other, location="EU") is True
+    hold.go_on.set()
+    assert await mine is False
+    await warehouse.write(effect(other, "SELECT 1 AS n"))
+    assert locations(proxy) == {"EU"}
+
+
+def locations(proxy: Proxy) -> set[str]:
+    return {sent.body["jobReference"]["location"] for sent in proxy.sent(JOBS)}
+
+
+@pytest.fixture
+async def moved(warehouse: BigQueryWarehouse, bigquery: BigQueryServer) -> None:
+    """The dataset is removed and made again elsewhere, behind the back of the warehouse."""
+    await warehouse.write(effect(OWN, "SELECT 1 AS n"))
+    datasets = f"/projects/{OWN.project}/datasets"
+    bigquery.call("DELETE", f"{datasets}/{OWN.dataset}?deleteContents=true")
+    reference = {"projectId": OWN.project, "datasetId": OWN.dataset}
+    bigquery.call("POST", datasets, {"datasetReference": reference, "location": "EU"})
+
+
+NOT_THERE = "Not found: {} was not found in location US"
+
+
+@pytest.mark.usefixtures("moved")
+@pytest.mark.parametrize("what", ["Dataset acme-project:acme_corp", "Table acme-project:acme_corp.costs"])
+async def test_a_dataset_that_is_not_found_where_it_was_is_looked_for_again(
+    warehouse: BigQueryWarehouse, proxy: Proxy, what: str
+) -> None:
+    proxy.requests.clear()
+    proxy.fail(JOBS, answer(404, "notFound", NOT_THERE.format(what)))
+    with pytest.raises(WarehouseError, match="in location US"):
+        await warehouse.write(effect(OWN, "SELECT 1 AS n", job_id="job-2"))
+    assert locations(proxy) == {"US"}
+    proxy.requests.clear()
+    await warehouse.write(effect(OWN, "SELECT 1 AS n", job_id="job-2"))
+    assert locations(proxy) == {"EU"}
+
+
+@pytest.mark.usefixtures("moved")
+async def test_a_job_that_does_not_find_its_dataset_makes_it_looked_for_again(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    error = {"reason": "notFound", "message": NOT_THERE.format("Dataset acme-project:acme_corp")}
+    proxy.fail(JOBS, changed(lambda job: job["status"].update(state="DONE", errorResult=error)), nth=2)
+    with pytest.raises(WarehouseError, match="in location US"):
+        await warehouse.query("SELECT 1 AS n", default_dataset=OWN)
+    proxy.requests.clear()
+    await warehouse.query("SELECT 1 AS n", default_dataset=OWN)
+    assert locations(proxy) == {"EU"}
+
+
+@pytest.mark.usefixtures("moved")
+async def test_whoever_ensures_a_dataset_knows_where_it_is(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    assert await warehouse.ensure_dataset(OWN, location="EU") is False
+    proxy.requests.clear()
+    await warehouse.write(effect(OWN, "SELECT 1 AS n", job_id="job-2"))
+    assert locations(proxy) == {"EU"}
+    assert proxy.sent("GET .*/datasets/acme_corp$") == []
+
+
 async def test_jobs_run_where_their_dataset_is(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
     europe = DatasetRef(OWN.project, "euro_corp")
     await warehouse.ensure_dataset(europe, location="EU", description="Euro's own")
@@ -157,6 +245,151 @@ async def test_columns_that_others_add_in_between_are_kept(warehouse: BigQueryWa
     table = await warehouse.get_table(OWN.table("costs"))
     assert table is not None
     assert [field.name for field in table.fields] == ["service", "cost", "theirs", "mine"]
+
+
+async def test_what_a_column_has_beyond_its_type_is_kept_when_others_are_added(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    await warehouse.ensure_table(OWN.table("costs"), COSTS)
+    rich = [
+        {
+            "name": "service",
+            "type": "STRING",
+            "mode": "NULLABLE",
+            "maxLength": "40",
+            "collation": "und:ci",
+            "defaultValueExpression": "'none'",
+            "policyTags": {"names": ["projects/p/locations/us/taxonomies/1/policyTags/2"]},
+        },
+        {
+            "name": "cost",
+            "type": "NUMERIC",
+            "mode": "NULLABLE",
+            "precision": "20",
+            "scale": "4",
+            "roundingMode": "ROUND_HALF_EVEN",
+        },
+        {
+            "name": "place",
+            "type": "RECORD",
+            "mode": "REPEATED",
+            "fields": [{"name": "city", "type": "STRING", "mode": "NULLABLE", "maxLength": "80"}],
+        },
+    ]
+    proxy.fail("GET .*/tables/costs$", changed(lambda table: table["schema"].update(fields=rich)))
+    await warehouse.ensure_table(OWN.table("costs"), spec(column("currency", "STRING")))
+    (sent,) = proxy.sent("PATCH .*/tables/costs$")
+    assert sent.body["schema"]["fields"] == [*rich, {"name": "currency", "type": "STRING", "mode": "NULLABLE"}]
+
+
+MODES: list[tuple[WriteMode, dict[str, Any]]] = [
+    ("append", {}),
+    ("overwrite", {}),
+    ("overwrite_partition", {"partition": date(2025, 11, 18)}),
+    ("merge", {"merge_keys": ("service",)}),
+]
+DAILY = spec(*(field.model_dump() for field in COSTS.fields), column("day", "DATE"), time_partitioning={"field": "day"})
+A_DAY = "SELECT 'Run' AS service, 2 AS cost, DATE '2025-11-18' AS day"
+
+
+@pytest.mark.parametrize(("mode", "options"), MODES)
+async def test_a_plan_tells_what_the_statement_itself_would_read(
+    warehouse: BigQueryWarehouse, proxy: Proxy, mode: WriteMode, options: dict[str, Any]
+) -> None:
+    again = replace(effect(OWN, A_DAY, mode=mode, into=DAILY), maximum_bytes_billed=7_000, **options)
+    proxy.fail(JOBS, statistics(totalBytesProcessed="500"))
+    assert (await warehouse.plan_write(again)).dry_run.bytes_processed == 500
+    await warehouse.ensure_table(OWN.table("costs"), DAILY)
+    proxy.requests.clear()
+    proxy.fail(JOBS, statistics(totalBytesProcessed="7000"), nth=2)
+    assert (await warehouse.plan_write(again)).dry_run.bytes_processed == 7_000
+    asked = [sent.body["configuration"] for sent in proxy.sent(JOBS)]
+    assert [job["dryRun"] for job in asked] == [True, True]
+    assert asked[1]["query"]["query"].startswith("INSERT INTO" if mode == "append" else "MERGE INTO")
+    proxy.fail(JOBS, statistics(totalBytesProcessed="7001"), nth=2)
+    with pytest.raises(WarehouseError, match="about 7,001 bytes, and may bill at most 7,000") as refused:
+        await warehouse.plan_write(again)
+    assert refused.value.reason == "BYTES_BILLED_LIMIT"
+
+
+async def test_a_plan_of_new_columns_looks_at_the_rest_of_the_statement(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    await warehouse.ensure_table(OWN.table("costs"), COSTS)
+    grown = effect(OWN, "SELECT 'Run' AS service, 'EUR' AS currency", mode="overwrite")
+    proxy.fail(JOBS, statistics(totalBytesProcessed="7000"), nth=2)
+    planned = await warehouse.plan_write(replace(grown, add_columns=True))
+    assert (planned.dry_run.bytes_processed, planned.table.added_columns) == (7_000, ("currency",))
+    keyed = replace(grown, mode="merge", merge_keys=("currency",), add_columns=True)
+    assert (await warehouse.plan_write(keyed)).table.added_columns == ("currency",)
+
+
+async def test_a_plan_finds_what_only_the_statement_is_refused_for(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    """A destination that is a view looks like a table until something is written to it."""
+    await warehouse.ensure_table(OWN.table("costs"), COSTS)
+    proxy.fail(JOBS, answer(400, "invalidQuery", "DML over view acme-project:acme_corp.costs is not allowed"), nth=2)
+    with pytest.raises(WarehouseError, match="DML over view"):
+        await warehouse.plan_write(effect(OWN, "SELECT 'Run' AS service"))
+
+
+async def test_a_plan_may_read_what_it_cannot_look_at(
+    warehouse: BigQueryWarehouse, proxy: Proxy, bigquery: BigQueryServer
+) -> None:
+    """Such as a table with a type that is not known here, and one behind an authorized view."""
+    for table, kind in (("places", "GEOGRAPHY"), ("hidden", "STRING")):
+        fields = [{"name": "day", "type": "DATE"}, {"name": "x", "type": kind}]
+        body = {
+            "tableReference": {"tableId": table},
+            "schema": {"fields": fields},
+            "timePartitioning": {"field": "day"},
+        }
+        bigquery.call("POST", f"/projects/{OWN.project}/datasets/acme_corp/tables", body)
+    proxy.fail("GET .*/tables/hidden$", answer(403, "accessDenied", "bigquery.tables.get"), times=2)
+    reading = effect(OWN, "SELECT p.day FROM places AS p JOIN hidden AS h ON h.day = p.day")
+    planned = await warehouse.plan_write(reading)
+    assert planned.dry_run.reads == {OWN.table("places"), OWN.table("hidden")}
+    (warning,) = planned.warnings
+    assert "every partition of acme-project.acme_corp.places: filter on day" in warning
+    assert (await warehouse.write(reading)).table_created
+
+
+@pytest.mark.parametrize(("count", "refused"), [(49, False), (50, True)])
+async def test_a_query_whose_tables_are_not_all_told_is_refused(
+    warehouse: BigQueryWarehouse, proxy: Proxy, count: int, refused: bool
+) -> None:
+    tables = [{"projectId": "p-1", "datasetId": "d", "tableId": f"t{number}"} for number in range(count)]
+    calls = [
+        lambda: warehouse.query("SELECT 1 AS n", default_dataset=OWN),
+        lambda: warehouse.plan_write(effect(OWN, "SELECT 1 AS n")),
+        lambda: warehouse.write(effect(OWN, "SELECT 1 AS n")),
+    ]
+    for call in calls:
+        proxy.fail(JOBS, statistics(referencedTables=tables))
+        if not refused:
+            await call()
+            continue
+        with pytest.raises(WarehouseError, match="reads 50 tables or more") as told:
+            await call()
+        assert told.value.reason == "UNSUPPORTED_SQL"
+    assert await warehouse.list_tables(OWN) == ([] if refused else ["costs"])
+
+
+async def test_what_a_job_cost_is_told(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    cost = statistics(totalBytesProcessed="1234", totalBytesBilled="10485760", totalSlotMs="567")
+    proxy.fail(JOBS, cost, nth=2)
+    proxy.fail("GET .*/jobs/job-1-try1$", cost, times=1_000)
+    outcome = await warehouse.write(effect(OWN, "SELECT 1 AS n"))
+    assert (outcome.bytes_processed, outcome.bytes_billed, outcome.slot_milliseconds) == (1_234, 10_485_760, 567)
+    adopted = await warehouse.write(effect(OWN, "SELECT 1 AS n"))
+    assert adopted == replace(outcome, adopted=True)
+
+
+async def test_what_a_query_cost_is_told(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    cost = statistics(totalBytesProcessed="1234", totalBytesBilled="10485760", totalSlotMs="567")
+    proxy.fail(JOBS, cost, nth=2)
+    proxy.fail("GET .*/jobs/convergence-.*", cost, times=1_000)
+    rows = await warehouse.query("SELECT 1 AS n", default_dataset=OWN)
+    assert (rows.bytes_processed, rows.bytes_billed, rows.slot_milliseconds) == (1_234, 10_485_760, 567)
 
 
 async def test_rows_travel_as_a_parameter(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:

@@ -721,6 +721,20 @@ def a_plan(*faults: Fault) -> Plan:
         estimated_cost_usd=0.02,
         warnings=["the query reads every partition"],
     )
+    step.settings.update(
+        {
+            "source": {"query": "SELECT cost FROM costs", "bq_project_id": None},
+            "destination": {
+                "merge_keys": ["service", "day"],
+                "table_config": {"time_partitioning": {"field": "day", "expiration_days": 730}},
+                "allow_field_addition": True,
+            },
+            "maximum_bytes_billed": 10 * 2**30,
+            "to_emails": ["ops@example.com"],
+            "subject": "{pipeline_status}\x1b[31m",
+            "checks": [{"name": "rows", "minimum": 0.5}],
+        }
+    )
     return Plan(steps=[step], faults=faults, estimated_bytes=3 * 2**30, estimated_cost_usd=0.02)
 
 
@@ -746,6 +760,19 @@ async def test_a_plan_is_shown_and_its_faults_decide_the_exit_code(cli, peer, fa
         "warning: the query reads every partition",
     ):
         assert words in ended.out
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    first = lines.index("SETTING VALUE") + 1
+    assert lines[first : lines.index("VARIABLE VALUE SET BY")] == [
+        "checks[0].minimum 0.5",
+        "checks[0].name rows",
+        "destination.allow_field_addition true",
+        "destination.merge_keys service, day",
+        "destination.table_config.time_partitioning.expiration_days 730",
+        "destination.table_config.time_partitioning.field day",
+        "maximum_bytes_billed 10737418240",
+        "subject {pipeline_status}\ufffd[31m",
+        "to_emails ops@example.com",
+    ]
     assert ("step load, steps[0].query: no such table" in ended.out) is bool(faults)
 
 

@@ -122,13 +122,89 @@ async def test_every_fault_is_found_with_its_place(service: Service, acme_key: s
     assert run.plan.steps[2].table_written.endswith(".plan_c")
 
 
+TO_COME = """
+pipeline_id: "{tenant_id}-to-come"
+steps:
+  - step_id: load
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT 1 AS n"}
+    destination: {table: plan_to_come}
+  - step_id: awaits
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT n FROM plan_to_come JOIN acme_corp.x_meta_pipeline_runs ON TRUE"}
+    destination: {table: plan_a}
+  - step_id: typo
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT n FROM plan_to_come, plan_typo, acme_corp.INFORMATION_SCHEMA.TABLES"}
+    destination: {table: plan_b}
+  - step_id: fills
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT 'r' AS run_id"}
+    destination: {table: plan_made}
+  - step_id: typo_beside_a_table
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT 1 AS n FROM plan_made JOIN plan_slip ON TRUE"}
+    destination: {table: plan_c}
+"""
+MAKE = """
+pipeline_id: "{tenant_id}-make"
+steps:
+  - step_id: make
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT 'r' AS run_id"}
+    destination: {table: plan_made}
+"""
+
+
+async def test_a_table_that_no_step_writes_is_missed_beside_one_that_a_step_writes(
+    service: Service, acme_key: str
+) -> None:
+    for name, text in (("to_come", TO_COME), ("make", MAKE)):
+        (service.checkout / f"configs/trial/{name}.yml").write_text(text)
+    project = "gac-prod-471220.acme_corp"
+    async with service.client(acme_key) as client:
+        await finished(client, await start(client, "acme_corp", "trial/make"))
+        run = await plan(client, "to_come")
+    assert [(fault.reason, fault.step_id, fault.field, fault.message) for fault in run.plan.faults] == [
+        ("TABLE_NOT_FOUND", "typo", "steps[2].source.query", f"table {project}.plan_typo was not found"),
+        ("TABLE_NOT_FOUND", "typo_beside_a_table", "steps[4].source.query", f"table {project}.plan_slip was not found"),
+    ]
+    (warning,) = run.plan.steps[1].warnings
+    assert f"reads {project}.plan_to_come, which step load writes" in warning
+
+
+LIMITED = """
+pipeline_id: "{tenant_id}-limited"
+steps:
+  - step_id: load
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT 1 AS n"}
+    destination: {table: plan_limited, write_mode: overwrite}
+    maximum_bytes_billed: 7
+"""
+
+
+async def test_whose_limit_a_run_would_exceed(service: Service, acme_key: str) -> None:
+    (service.checkout / "configs/trial/limited.yml").write_text(LIMITED)
+    async with service.client(acme_key) as client:
+        assert list((await plan(client, "limited")).plan.faults) == []
+        await finished(client, await start(client, "acme_corp", "trial/limited"))
+        (fault,) = (await plan(client, "limited")).plan.faults
+    assert fault.reason == "BYTES_BILLED_LIMIT"
+    assert fault.message == (
+        "the query reads about 8 bytes, and may bill at most 7; the limit is the step's maximum_bytes_billed"
+    )
+
+
 async def test_bytes_and_their_price(service: Service, acme_key: str, two_steps: str) -> None:
     async with service.client(acme_key) as client:
         await finished(client, await start(client, "acme_corp", "trial/two_steps", variables={"rows": "1000"}))
         run = await plan(client, two_steps)
-    sum_up = run.plan.steps[1]
-    assert sum_up.estimated_bytes == 8_000
-    assert sum_up.estimated_cost_usd == pytest.approx(8_000 / 2**40 * 6.25)
+    load, sum_up, _ = run.plan.steps
+    # The rows that are replaced: the partition of the day, and the one sum with its note.
+    assert load.estimated_bytes == 1_000 * (8 + 8 + 8)
+    assert sum_up.estimated_bytes == (read := 8_000 + 8 + 2 + len("of 2025-11-18"))
+    assert sum_up.estimated_cost_usd == pytest.approx(read / 2**40 * 6.25)
     assert run.plan.estimated_bytes == sum(step.estimated_bytes for step in run.plan.steps)
     (warning,) = sum_up.warnings
     assert "every partition" in warning

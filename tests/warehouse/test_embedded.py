@@ -3,7 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from server.domain.schema import DatasetRef
 from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.embedded.catalog import FIND_JOB
-from server.warehouse.port import Warehouse, WarehouseError, WriteEffect
+from server.warehouse.port import Warehouse, WarehouseError, WriteEffect, WriteMode
 from tests.warehouse.tables import PROJECT, column, effect, spec, values
 
 DATASET = DatasetRef(PROJECT, "acme_corp")
@@ -329,3 +332,36 @@ async def test_an_error_is_a_sentence_without_internals(
     assert refused.value.reason == "INVALID_QUERY"
     for internal in ("LINE 1", "\n", "s1.", "SET ", "Candidate", ".duckdb"):
         assert internal not in refused.value.message
+
+
+async def test_a_column_without_a_name_is_found_within_the_query(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    sql = "WITH c AS (SELECT COUNT(*) FROM UNNEST([1])) SELECT 2 AS n, x.* FROM c AS x"
+    with pytest.raises(WarehouseError, match=r"columns without a name, COUNT\(\*\);"):
+        await warehouse.write(effect(dataset, sql))
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "expected"),
+    [
+        ("append", {}, 0),
+        ("overwrite", {}, 5 * (8 + 8)),
+        ("merge", {"merge_keys": ("n",)}, 5 * (8 + 8)),
+        ("overwrite_partition", {"partition": date(2025, 11, 18)}, 2 * (8 + 8)),
+    ],
+)
+async def test_what_a_write_replaces_is_billed_too(
+    warehouse: Warehouse, dataset: DatasetRef, mode: WriteMode, options: dict[str, Any], expected: int
+) -> None:
+    table = spec(column("n", "INT64"), column("day", "DATE"), time_partitioning={"field": "day"})
+    days = "DATE_ADD(DATE '2025-11-17', INTERVAL MOD(n, 2) DAY)"
+    rows = f"SELECT n, {days} AS day FROM UNNEST(GENERATE_ARRAY(0, 4)) AS n"
+    await warehouse.write(effect(dataset, rows, job_id="load", into=table))
+    again = replace(effect(dataset, "SELECT 7 AS n, DATE '2025-11-18' AS day", job_id="again", mode=mode), **options)
+    assert (await warehouse.plan_write(again)).dry_run.bytes_processed == expected
+    if expected:
+        limited = replace(again, maximum_bytes_billed=expected - 1)
+        for call in (warehouse.plan_write, warehouse.write):
+            with pytest.raises(WarehouseError, match=f"about {expected} bytes") as refused:
+                await call(limited)
+            assert refused.value.reason == "BYTES_BILLED_LIMIT"
+    assert (await warehouse.write(again)).bytes_billed == expected

@@ -33,7 +33,8 @@ READ = "SELECT service, day, cost FROM costs ORDER BY day, service, cost"
 
 
 def write(dataset: DatasetRef, sql: str, mode: WriteMode, job_id: str, **options: Any) -> WriteEffect:
-    return replace(effect(dataset, sql, job_id=job_id, mode=mode, into=COSTS), **options)
+    into = options.pop("into", COSTS)
+    return replace(effect(dataset, sql, job_id=job_id, mode=mode, into=into), **options)
 
 
 def partition(dataset: DatasetRef, sql: str, job_id: str = "part", day: date = DAY) -> WriteEffect:
@@ -263,6 +264,121 @@ async def test_other_differences_are_refused_although_columns_may_be_added(
     for words in ("service is STRING", "gives INT64", "cost is NUMERIC", "gives STRING"):
         assert words in refused.value.message
     assert await warehouse.get_table(dataset.table("costs")) == COSTS
+
+
+TEMPLATE = spec(
+    {**column("service", "STRING", "REQUIRED"), "description": "Google's name of it"},
+    {**column("rate", "NUMERIC"), "description": "To the euro"},
+    {**column("tags", "STRING", "REPEATED"), "description": "Of the resource"},
+)
+RATED = "SELECT 'Run' AS service, 2 AS RATE, 'EUR' AS currency"
+
+
+async def test_a_new_column_is_as_the_template_defines_it(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    await warehouse.ensure_table(dataset.table("costs"), spec(column("service", "STRING", "REQUIRED")))
+    grow = write(dataset, RATED, "append", "grow", into=TEMPLATE)
+    planned = await warehouse.plan_write(replace(grow, add_columns=True))
+    outcome = await warehouse.write(replace(grow, add_columns=True))
+    assert planned.table.added_columns == outcome.added_columns == ("rate", "currency")
+    table = await warehouse.get_table(dataset.table("costs"))
+    assert table is not None
+    assert table.fields[1:] == (TEMPLATE.fields[1], *spec(column("currency", "STRING")).fields)
+    assert await values(warehouse, dataset, "SELECT rate FROM costs") == [(Decimal(2),)]
+
+
+async def test_a_missing_table_gets_the_template_and_further_columns(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    made = write(dataset, RATED, "append", "make", into=TEMPLATE)
+    with pytest.raises(WarehouseError, match="gives column currency, which the table does not have"):
+        await warehouse.write(made)
+    outcome = await warehouse.write(replace(made, add_columns=True))
+    assert (outcome.table_created, outcome.rows_written) == (True, 1)
+    table = await warehouse.get_table(dataset.table("costs"))
+    assert table is not None
+    assert table.fields == (*TEMPLATE.fields, *spec(column("currency", "STRING")).fields)
+
+
+@pytest.mark.parametrize("add_columns", [False, True])
+async def test_a_table_that_differs_from_the_template_is_told(
+    warehouse: Warehouse, dataset: DatasetRef, add_columns: bool
+) -> None:
+    old = spec(
+        column("service", "STRING"),
+        column("rate", "FLOAT64"),
+        column("parts", "RECORD", fields=[column("id", "INT64")]),
+    )
+    new = spec(
+        column("SERVICE", "STRING", "REQUIRED"),
+        column("rate", "NUMERIC"),
+        column("parts", "RECORD", fields=[column("id", "STRING")]),
+        column("day", "DATE", "REQUIRED"),
+    )
+    await warehouse.ensure_table(dataset.table("costs"), old)
+    made = replace(effect(dataset, "SELECT 'Run' AS service", into=new), add_columns=add_columns)
+    for call in (warehouse.plan_write, warehouse.write):
+        with pytest.raises(WarehouseError) as refused:
+            await call(made)
+        assert refused.value.reason == "SCHEMA_MISMATCH"
+        for words in (
+            "service is STRING NULLABLE and STRING REQUIRED in the schema template",
+            "rate is FLOAT64 NULLABLE and NUMERIC NULLABLE",
+            "parts is STRUCT<id INT64> NULLABLE and STRUCT<id STRING> NULLABLE",
+            "day of the schema template is REQUIRED and the table does not have it",
+        ):
+            assert words in refused.value.message
+    assert await warehouse.get_table(dataset.table("costs")) == old
+    assert await values(warehouse, dataset, "SELECT service FROM costs") == []
+
+
+async def test_a_column_of_the_template_that_may_not_be_added_is_told(
+    warehouse: Warehouse, dataset: DatasetRef
+) -> None:
+    await warehouse.ensure_table(dataset.table("costs"), spec(column("service", "STRING", "REQUIRED")))
+    with pytest.raises(WarehouseError, match=r"rate.*in the schema template, so that allow_field_addition would add"):
+        await warehouse.write(effect(dataset, "SELECT 'Run' AS service, 2 AS rate", into=TEMPLATE))
+
+
+async def test_a_table_may_have_more_and_less_than_the_template(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    parts = [column("key", "STRING"), column("more", "STRING")]
+    have = spec(column("service", "STRING", "REQUIRED"), column("extra", "INT64"), column("r", "RECORD", fields=parts))
+    want = spec(*(field.model_dump() for field in TEMPLATE.fields), column("r", "RECORD", fields=parts[:1]))
+    await warehouse.ensure_table(dataset.table("costs"), have)
+    await warehouse.write(effect(dataset, "SELECT 'Run' AS service, 1 AS extra", into=want))
+    assert await values(warehouse, dataset, "SELECT service, extra FROM costs") == [("Run", 1)]
+    assert await warehouse.get_table(dataset.table("costs")) == have
+
+
+async def test_rows_outside_the_partition_of_a_further_column(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    made = spec(column("service", "STRING"), time_partitioning={"field": "day"})
+    sql = "SELECT 'Run' AS service, DATE '2025-11-17' AS day"
+    with pytest.raises(WarehouseError, match=r"day.*outside the partition 2025-11-18"):
+        await warehouse.write(replace(partition(dataset, sql), spec=made, add_columns=True))
+
+
+@pytest.mark.parametrize(
+    ("sql", "nameless"),
+    [
+        ("SELECT 1, 'a' AS service, 2 + 2", "1, 2 + 2"),
+        ("SELECT COUNT(*), n FROM UNNEST([1]) AS n GROUP BY n", "COUNT(*)"),
+        ("SELECT 1 UNION ALL SELECT 2 AS n", "1"),
+    ],
+)
+@pytest.mark.parametrize("add_columns", [False, True])
+async def test_columns_without_a_name_are_refused(
+    warehouse: Warehouse, dataset: DatasetRef, sql: str, nameless: str, add_columns: bool
+) -> None:
+    for call in (warehouse.plan_write, warehouse.write):
+        with pytest.raises(WarehouseError) as refused:
+            await call(replace(effect(dataset, sql), add_columns=add_columns))
+        assert refused.value.reason == "SCHEMA_MISMATCH"
+        assert f"the query gives columns without a name, {nameless}; name them with AS" in refused.value.message
+    assert await warehouse.list_tables(dataset) == []
+
+
+async def test_a_column_may_really_have_such_a_name(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    await warehouse.write(effect(dataset, "SELECT 1 AS f0_", job_id="a"))
+    for number, sql in enumerate(("SELECT f0_ FROM costs", "SELECT * FROM costs", "SELECT c.* FROM costs AS c")):
+        await warehouse.write(effect(dataset, sql, job_id=f"b{number}", table=f"copy{number}"))
+        assert await values(warehouse, dataset, f"SELECT f0_ FROM copy{number}") == [(1,)]
 
 
 async def test_a_plan_tells_what_a_write_would_do_and_changes_nothing(

@@ -2,11 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from google.auth.credentials import Credentials
 from google.auth.transport.requests import AuthorizedSession
@@ -14,7 +15,7 @@ from google.cloud import bigquery
 from requests.adapters import HTTPAdapter
 
 from server.domain.run import EffectState
-from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
+from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.warehouse.bigquery.calls import CONNECTIONS, ONCE, TIMEOUT, Calls
 from server.warehouse.bigquery.credentials import installation_credentials
 from server.warehouse.bigquery.effects import Effects
@@ -23,7 +24,7 @@ from server.warehouse.bigquery.schemas import fields_of
 from server.warehouse.bigquery.statements import bare_nulls, write_statement
 from server.warehouse.bigquery.tables import Tables
 from server.warehouse.bigquery.upserts import first_partition, rows_parameter, upsert_statement
-from server.warehouse.partitions import INGESTION_TIME
+from server.warehouse.limits import require_within
 from server.warehouse.port import (
     DryRun,
     JobOutcome,
@@ -37,9 +38,31 @@ from server.warehouse.port import (
     anything,
 )
 from server.warehouse.pruning import unpruned
-from server.warehouse.schema_contract import additions, require_creatable, require_mode, require_writable
+from server.warehouse.schema_contract import fitted
 
 _CREATED = "table_created"
+_MOST_TABLES = 50
+"""Source: `referencedTables` in BigQuery's REST reference for `JobStatistics2`: of more tables it is not complete."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _looks_anew(
+    method: Callable[Concatenate["BigQueryWarehouse", _P], Awaitable[_T]],
+) -> Callable[Concatenate["BigQueryWarehouse", _P], Coroutine[Any, Any, _T]]:
+    """After an answer that something is not where it was looked for, the next call asks again where datasets are."""
+
+    @wraps(method)
+    async def looking(self: "BigQueryWarehouse", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return await method(self, *args, **kwargs)
+        except WarehouseError as error:
+            if error.reason == "DATASET_NOT_FOUND" or "not found in location" in error.message:
+                self._tables.forget_locations()
+            raise
+
+    return looking
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +136,7 @@ class BigQueryWarehouse:
         """Create the table, or add the columns it lacks; see the port."""
         return await self._tables.ensure(table, spec)
 
+    @_looks_anew
     async def write(self, effect: WriteEffect) -> JobOutcome:
         """Write a query's rows to a table, once per job id; see the port."""
         location = await self._tables.location(effect.destination.in_dataset)
@@ -131,20 +155,24 @@ class BigQueryWarehouse:
         job, adopted = await self._effects.carry_out(effect, location, prepare)
         return _outcome(job, change.added_columns, adopted=adopted)
 
+    @_looks_anew
     async def plan_write(self, effect: WriteEffect) -> WritePlan:
         """Check everything that `write` checks before it runs the query, and change nothing."""
         location = await self._tables.location(effect.destination.in_dataset)
         checked = await self._check(effect, location)
-        partitioned = {}
-        for table in sorted(checked.dry_run.reads):
-            spec = await self._tables.spec(table)
-            if spec and spec.time_partitioning:
-                partitioned[table] = spec.time_partitioning.field or INGESTION_TIME
+        dry_run = checked.dry_run
+        if sql := _planned_statement(effect, checked):
+            job = await self._jobs.dry_run(_statement(effect, sql, location))
+            dry_run = replace(dry_run, bytes_processed=int(job.total_bytes_processed or 0))
+        require_within(effect.maximum_bytes_billed, dry_run.bytes_processed)
+        reads = sorted(dry_run.reads)
+        columns = await asyncio.gather(*map(self._tables.partitioned_by, reads))
+        partitioned = {table: column for table, column in zip(reads, columns, strict=True) if column}
         everything = unpruned(effect.sql, effect.default_dataset, partitioned)
         warnings = tuple(
             f"the query reads every partition of {table}: filter on {partitioned[table]}" for table in everything
         )
-        return WritePlan(checked.dry_run, checked.change, warnings)
+        return WritePlan(dry_run, checked.change, warnings)
 
     async def settle(self, job_id: str, dataset: DatasetRef) -> Settled:
         """Stop the effect of that id, and tell what became of it."""
@@ -162,11 +190,10 @@ class BigQueryWarehouse:
         effect.may_read(dry_run.reads)
         nulls = bare_nulls(effect.sql)
         have = await self._tables.spec(effect.destination)
-        spec, change = _destination(effect, have, dry_run.fields)
-        require_mode(effect, spec, dry_run.fields)
-        require_writable(effect.destination, spec, dry_run.fields, nulls)
+        spec, change = fitted(effect, have, dry_run.fields, nulls)
         return _Checked(dry_run, nulls, spec, change)
 
+    @_looks_anew
     async def upsert(
         self,
         table: TableRef,
@@ -191,6 +218,7 @@ class BigQueryWarehouse:
 
             await self._effects.complete(job_id or _job_id(), location, prepare, adopt=False)
 
+    @_looks_anew
     async def query(
         self,
         sql: str,
@@ -219,24 +247,24 @@ def _statement(effect: WriteEffect, sql: str, location: str) -> Statement:
     return Statement(sql, location, effect.default_dataset, dict(effect.labels), effect.maximum_bytes_billed)
 
 
-def _destination(
-    effect: WriteEffect, have: TableSpec | None, given: Sequence[TableField]
-) -> tuple[TableSpec, TableChange]:
-    """The destination as the write is to find it, and what has to be done for that."""
-    if have is None:
-        spec = effect.spec if effect.spec.fields else effect.spec.model_copy(update={"fields": tuple(given)})
-        require_creatable(effect.destination, spec)
-        return spec, TableChange(created=True)
-    if not effect.add_columns:
-        return have, TableChange(created=False)
-    new = tuple(field for field in given if have.column(field.name) is None)
-    added = additions(effect.destination, have, TableSpec(fields=new))
-    grown = have.model_copy(update={"fields": have.fields + added.fields})
-    return grown, TableChange(created=False, added_columns=tuple(field.name for field in added.fields))
+def _planned_statement(effect: WriteEffect, checked: _Checked) -> str | None:
+    """The DML as far as the destination has its columns by now; None when there is nothing yet to try it on."""
+    new = {column.lower() for column in checked.change.added_columns}
+    given = [field for field in checked.dry_run.fields if field.name.lower() not in new]
+    if checked.change.created or not given or any(key.lower() in new for key in effect.merge_keys):
+        return None
+    return write_statement(effect, checked.spec, given, checked.nulls)
 
 
 def _dry_run(job: Job) -> DryRun:
+    """What a dry run found. Raises UNSUPPORTED_SQL when it does not tell all tables that the query reads."""
     reads = frozenset(TableRef(table.project, table.dataset_id, table.table_id) for table in job.referenced_tables)
+    if len(reads) >= _MOST_TABLES:
+        raise WarehouseError(
+            "UNSUPPORTED_SQL",
+            f"the query reads {_MOST_TABLES} tables or more, those behind views included; BigQuery does not name all "
+            "of so many, and it cannot be checked whether they may be read; read fewer in one query",
+        )
     return DryRun(fields_of(job.schema or ()), reads, int(job.total_bytes_processed or 0))
 
 

@@ -6,6 +6,7 @@ from google.cloud import bigquery
 from server.domain.schema import DatasetRef, TableField, TableRef, TableSpec
 from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls
 from server.warehouse.bigquery.schemas import schema_fields, spec_of, table_of
+from server.warehouse.partitions import INGESTION_TIME
 from server.warehouse.port import TableChange, WarehouseError
 from server.warehouse.schema_contract import additions, require_creatable
 
@@ -17,10 +18,15 @@ class Tables:
         self._client = client
         self._calls = calls
         self._locations: dict[DatasetRef, str] = {}
-        """Where datasets are, which never changes while they are there."""
+        """Where datasets were when they were last looked at; it changes only when one is removed and made again."""
 
     async def ensure_dataset(self, dataset: DatasetRef, *, location: str, description: str) -> bool:
-        """Create the dataset unless it exists; True when it was created."""
+        """Create the dataset unless it exists; True when it was created.
+
+        It is looked for first: whoever may not create datasets may have one that was made for them.
+        """
+        if await self._found_at(dataset):
+            return False
         resource = bigquery.Dataset(str(dataset))
         resource.location = location
         resource.description = description or None
@@ -30,19 +36,31 @@ class Tables:
             )
         except Conflict:
             return False
+        self._locations[dataset] = location
         return True
 
     async def location(self, dataset: DatasetRef) -> str:
         """Where the dataset is, and with it all jobs that read or write it. Raises DATASET_NOT_FOUND."""
-        if dataset not in self._locations:
-            try:
-                found = await self._calls.run(
-                    lambda: self._client.get_dataset(str(dataset), retry=ONCE, timeout=TIMEOUT), expect=NotFound
-                )
-            except NotFound:
-                raise _no_dataset(dataset) from None
-            self._locations[dataset] = found.location
+        location = self._locations.get(dataset) or await self._found_at(dataset)
+        if location is None:
+            raise _no_dataset(dataset)
+        return location
+
+    async def _found_at(self, dataset: DatasetRef) -> str | None:
+        """Where the dataset is now, remembered from then on; None when there is no such dataset."""
+        try:
+            found = await self._calls.run(
+                lambda: self._client.get_dataset(str(dataset), retry=ONCE, timeout=TIMEOUT), expect=NotFound
+            )
+        except NotFound:
+            self._locations.pop(dataset, None)
+            return None
+        self._locations[dataset] = found.location
         return self._locations[dataset]
+
+    def forget_locations(self) -> None:
+        """Look anew where datasets are: one may have been removed, and made again elsewhere."""
+        self._locations.clear()
 
     async def names(self, dataset: DatasetRef) -> list[str]:
         """The names of the dataset's tables, sorted; none when there is no such dataset."""
@@ -59,6 +77,16 @@ class Tables:
         """The table's schema and settings, or None when there is no such table."""
         found = await self._get(table)
         return spec_of(found) if found else None
+
+    async def partitioned_by(self, table: TableRef) -> str | None:
+        """The column that the table is partitioned by, INGESTION_TIME for the time of loading; None when it is not,
+        or when the table may not be looked at, as one behind a view."""
+        try:
+            found = await self._get(table)
+        except WarehouseError:
+            return None
+        partitioning = found and found.time_partitioning
+        return (partitioning.field or INGESTION_TIME) if partitioning else None
 
     async def _get(self, table: TableRef) -> bigquery.Table | None:
         try:
@@ -79,7 +107,7 @@ class Tables:
                 continue
             have = spec_of(found)
             added = additions(table, have, spec)
-            if not added.fields or await self._grow(found, have.fields + added.fields):
+            if not added.fields or await self._grow(found, added.fields):
                 return TableChange(created=False, added_columns=tuple(field.name for field in added.fields))
 
     async def _create(self, table: TableRef, spec: TableSpec) -> bool:
@@ -95,9 +123,10 @@ class Tables:
             raise _no_dataset(table.in_dataset) from None
         return True
 
-    async def _grow(self, found: bigquery.Table, fields: tuple[TableField, ...]) -> bool:
-        """Give the table another schema; False when it has changed since it was read."""
-        found.schema = schema_fields(fields)
+    async def _grow(self, found: bigquery.Table, added: tuple[TableField, ...]) -> bool:
+        """Give the table further columns; False when it has changed since it was read."""
+        # The others as BigQuery gave them: they may have more than a TableField tells, such as policy tags.
+        found.schema = [*found.schema, *schema_fields(added)]
         try:
             # The client sends the etag along, so that nothing that others did in between is undone.
             await self._calls.run(

@@ -13,7 +13,8 @@ from server.warehouse.embedded.connection import Connection, open_file
 from server.warehouse.embedded.estimate import estimated_bytes
 from server.warehouse.embedded.loading import ensure_table, load_ndjson, upsert
 from server.warehouse.embedded.session import Session
-from server.warehouse.embedded.writing import explain_refusal, plan, require_within, write
+from server.warehouse.embedded.writing import explain_refusal, plan, write
+from server.warehouse.limits import require_within
 from server.warehouse.port import (
     JobOutcome,
     MayRead,

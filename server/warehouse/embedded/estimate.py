@@ -18,6 +18,11 @@ def estimated_bytes(session: Session, catalog: Catalog, sql: str, tables: Iterab
     return sum(_table_bytes(session, catalog, table, names) for table in tables)
 
 
+def stored_bytes(session: Session, catalog: Catalog, table: TableRef, where: str) -> int:
+    """The size of the table's rows for which the condition holds, which is DuckDB's SQL."""
+    return _table_bytes(session, catalog, table, None, where)
+
+
 def _names(sql: str) -> set[str] | None:
     """Every name in the query, in lower case; None when a `*` stands for all."""
     tree = sqlglot.parse_one(sql, read=BigQueryAsWritten)
@@ -26,8 +31,11 @@ def _names(sql: str) -> set[str] | None:
     return {identifier.name.lower() for identifier in tree.find_all(exp.Identifier)}
 
 
-def _table_bytes(session: Session, catalog: Catalog, table: TableRef, names: set[str] | None) -> int:
+def _table_bytes(
+    session: Session, catalog: Catalog, table: TableRef, names: set[str] | None, where: str = "TRUE"
+) -> int:
     spec = catalog.table(table)
     if spec is None:
         return 0
-    return table_bytes(session, table, [field for field in spec.fields if names is None or field.name.lower() in names])
+    used = [field for field in spec.fields if names is None or field.name.lower() in names]
+    return table_bytes(session, table, used, where)

@@ -24,13 +24,17 @@ _FIXED = {
 _SAMPLE = 1_000
 
 
-def table_bytes(session: Session, table: TableRef, columns: Sequence[TableField]) -> int:
-    """The size of these columns of a table, of which a sample of the rows is looked at."""
+def table_bytes(session: Session, table: TableRef, columns: Sequence[TableField], where: str = "TRUE") -> int:
+    """The size of these columns of a table, of which a sample of the rows is looked at.
+
+    `where` is DuckDB's SQL for the rows that count.
+    """
     sizes = ", ".join(f"avg({_size(field, quoted(field.name))})" for field in columns)
     if not sizes:
         return 0
-    rows = session.count(f"SELECT count(*) FROM {physical(table)}")  # noqa: S608
-    sample = session.row(f"SELECT {sizes} FROM (SELECT * FROM {physical(table)} LIMIT {_SAMPLE})") or ()  # noqa: S608
+    found = f"FROM {physical(table)} WHERE {where}"
+    rows = session.count(f"SELECT count(*) {found}")
+    sample = session.row(f"SELECT {sizes} FROM (SELECT * {found} LIMIT {_SAMPLE})") or ()  # noqa: S608
     return round(rows * sum(size or 0 for size in sample))
 
 

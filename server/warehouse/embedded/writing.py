@@ -5,18 +5,13 @@ from dataclasses import dataclass
 from server.domain.schema import TableSpec
 from server.warehouse.embedded.catalog import Catalog, is_by_ingestion
 from server.warehouse.embedded.contract import assignment, has_required_inside, null_counts
-from server.warehouse.embedded.estimate import estimated_bytes
+from server.warehouse.embedded.estimate import estimated_bytes, stored_bytes
 from server.warehouse.embedded.session import Session, physical
+from server.warehouse.limits import require_within
 from server.warehouse.partitions import INGESTION_TIME, boundary, partition_range, shown_range
 from server.warehouse.port import DryRun, JobOutcome, TableChange, WarehouseError, WriteEffect, WritePlan
 from server.warehouse.pruning import unpruned
-from server.warehouse.schema_contract import (
-    additions,
-    require_creatable,
-    require_mode,
-    require_table_names,
-    require_writable,
-)
+from server.warehouse.schema_contract import fitted
 from server.warehouse.translate import Translated, translate
 from server.warehouse.types import quoted
 
@@ -79,38 +74,15 @@ def plan(session: Session, effect: WriteEffect) -> WritePlan:
 def _check(session: Session, catalog: Catalog, effect: WriteEffect) -> _Checked:
     query = translate(effect.sql, catalog, effect.default_dataset)
     effect.may_read(query.reads)
-    require_table_names(query.fields)
     if not catalog.has_dataset(effect.destination.in_dataset):
         raise WarehouseError("DATASET_NOT_FOUND", f"dataset {effect.destination.in_dataset} was not found")
-    spec, change = _destination(effect, catalog.table(effect.destination), query)
-    require_mode(effect, spec, query.fields)
-    require_writable(effect.destination, spec, query.fields, query.untyped)
+    spec, change = fitted(effect, catalog.table(effect.destination), query.fields, query.untyped)
     estimate = estimated_bytes(session, catalog, effect.sql, query.reads)
+    if effect.mode != "append" and not change.created:
+        replaced = _within(effect, spec) if effect.mode == "overwrite_partition" else "TRUE"
+        estimate += stored_bytes(session, catalog, effect.destination, replaced)
     require_within(effect.maximum_bytes_billed, estimate)
     return _Checked(query, spec, change, estimate)
-
-
-def require_within(maximum_bytes_billed: int | None, estimate: int) -> None:
-    """Refuse a query that is estimated to read more than it may."""
-    if maximum_bytes_billed is not None and estimate > maximum_bytes_billed:
-        raise WarehouseError(
-            "BYTES_BILLED_LIMIT",
-            f"the query reads about {estimate:,} bytes, and may bill at most {maximum_bytes_billed:,}",
-        )
-
-
-def _destination(effect: WriteEffect, have: TableSpec | None, query: Translated) -> tuple[TableSpec, TableChange]:
-    """The destination as the write is to find it, and what has to be done for that."""
-    if have is None:
-        spec = effect.spec.model_copy(update={"fields": effect.spec.fields or query.fields})
-        require_creatable(effect.destination, spec)
-        return spec, TableChange(created=True)
-    if not effect.add_columns:
-        return have, TableChange(created=False)
-    new = tuple(field for field in query.fields if have.column(field.name) is None)
-    added = additions(effect.destination, have, TableSpec(fields=new))
-    grown = have.model_copy(update={"fields": have.fields + added.fields})
-    return grown, TableChange(created=False, added_columns=tuple(field.name for field in added.fields))
 
 
 def _prepare(catalog: Catalog, effect: WriteEffect, checked: _Checked) -> None:
@@ -236,9 +208,7 @@ def explain_refusal(session: Session, effect: WriteEffect, error: WarehouseError
 def _rows_outside(session: Session, effect: WriteEffect) -> WarehouseError:
     catalog = Catalog(session)
     query = translate(effect.sql, catalog, effect.default_dataset)
-    spec = catalog.table(effect.destination) or effect.spec.model_copy(
-        update={"fields": effect.spec.fields or query.fields}
-    )
+    spec, _ = fitted(effect, catalog.table(effect.destination), query.fields, query.untyped)
     partitioning = spec.time_partitioning
     column = partitioning.field if partitioning else None
     shown = shown_range(partitioning, effect.partition) if partitioning and effect.partition else ""
