@@ -30,7 +30,7 @@ class EffectJournal:
     def __init__(self, store: ControlStore, lease: Lease, step: StepRun) -> None:
         self._store = store
         self._lease = lease
-        self._step_id = step.step_id
+        self._step = step
         self._effects = {effect.effect_id: effect for effect in step.effects}
         self._inherited = [effect.effect_id for effect in step.inherited]
         self.usage = Usage(step.bytes_processed, step.bytes_billed, step.slot_milliseconds)
@@ -45,20 +45,24 @@ class EffectJournal:
         earlier = (effect_id for effect_id in self._inherited if effect_id.endswith(f"-{name}"))
         return next(earlier, f"{prefix}-{name}")
 
+    def is_inherited(self, effect_id: str) -> bool:
+        """Whether the write was committed in the run that this one retries."""
+        return effect_id in self._inherited
+
     async def begin(self, write: WriteEffect) -> None:
         """Record a write that is about to begin. Raises LeaseLost, StoreBusy; then it must not begin."""
         begun = Effect(effect_id=write.job_id, table=str(write.destination), write_mode=write.mode)
         earlier = self._effects.get(write.job_id)
         if earlier is None or earlier.state is not EffectState.COMMITTED:
             self._effects[write.job_id] = begun
-        await self._store.record_effects(self._lease, self._step_id, self.effects)
+        await self._store.record_effects(self._lease, self._step, self.effects)
 
     def end(self, effect_id: str, settled: Settled) -> None:
         """What became of a write. The end of the step records it."""
         effect = self._effects[effect_id]
         self._effects[effect_id] = ended(effect, settled)
-        # One that an earlier attempt has told of is counted already.
-        if settled.outcome and effect.state is not EffectState.COMMITTED:
+        # One that an earlier attempt, or the run that this one retries, has told of is counted already.
+        if settled.outcome and effect.state is not EffectState.COMMITTED and not self.is_inherited(effect_id):
             self.usage.add(settled.outcome)
 
     async def settle(self, warehouse: Warehouse, own: DatasetRef) -> None:

@@ -12,6 +12,9 @@ from server.domain.faults import Fault
 from server.domain.quotas import QuotaUse
 from server.store.port import QuotaExceeded
 
+# When a stream may have ended; nobody knows.
+_STREAM_SECONDS = 5.0
+
 
 class ServiceError(Exception):
     """The request could not be served."""
@@ -168,6 +171,9 @@ class TooManyStreams(Exhausted):
     """Too many runs are followed at once. End some of the streams first."""
 
     reason = "TOO_MANY_STREAMS"
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message, violations=[(limit, message)], retry_after=_STREAM_SECONDS)
 
 
 class NotAvailable(ServiceError):

@@ -65,6 +65,8 @@ class RunExecution:
         self._logs = LogBuffer()
         self._done: list[StepRun] = []
         self._cancel_asked = asyncio.Event()
+        self.is_suspect = claim.is_suspect
+        """Whether the loss of its worker would tell that the run is poison: until it has got on."""
         if claim.run.status is RunStatus.CANCELLING:
             self._cancel_asked.set()
 
@@ -114,7 +116,7 @@ class RunExecution:
         """Whether an earlier worker was lost after a failed attempt, before the next one or the next step."""
         later = self._claim.run.steps[len(self._done) + 1 :]
         is_last_thing = all(other.status is StepStatus.PENDING for other in later)
-        return step.status is StepStatus.FAILED and step.attempt < snapshot.retry.max_attempts and is_last_thing
+        return step.status is StepStatus.FAILED and step.failures < snapshot.retry.max_attempts and is_last_thing
 
     def _is_cancelled(self, snapshot: StepSnapshot) -> bool:
         """Whether the step has to end; a step that always runs is what a cancelled run still does."""
@@ -122,17 +124,19 @@ class RunExecution:
 
     async def _attempts(self, snapshot: StepSnapshot, step: StepRun) -> StepRun:
         """Try the step until it succeeds, is cancelled, or its attempts are used up."""
-        tries = 0
         while True:
-            tries += 1
             step = await self._store.start_step(self._claim.lease, self._with_late_variables(snapshot, step))
             step, unknown = await self._runner.inherit(self._claim, step)
             result = unknown or await self._attempt(snapshot, step)
-            last = tries >= snapshot.retry.max_attempts or result.permanent
+            if result.status is StepStatus.FAILED:
+                # Another attempt would fail the same way: there is none, in no worker.
+                failures = snapshot.retry.max_attempts if result.permanent else step.failures + 1
+                step = step.model_copy(update={"failures": failures})
             step = await self._finish(step, result)
+            last = step.failures >= snapshot.retry.max_attempts
             if result.status is not StepStatus.FAILED or last:
                 return step
-            pause = snapshot.retry.backoff_seconds * 2 ** (tries - 1) * (0.5 + random() / 2)  # noqa: S311
+            pause = snapshot.retry.backoff_seconds * 2 ** (step.failures - 1) * (0.5 + random() / 2)  # noqa: S311
             self._log(step, f"attempt {step.attempt} failed, next one in {pause:.1f} s: {result.error}", "WARNING")
             await self._pause(snapshot, pause)
             if self._is_cancelled(snapshot):
@@ -199,7 +203,9 @@ class RunExecution:
                 **({} if result.usage is None else asdict(result.usage)),
             }
         )
-        return await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take()))
+        stored = await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take()))
+        self.is_suspect = False
+        return stored
 
     def _log(self, step: StepRun, message: str, level: str) -> None:
         self._logs.add(step.step_id, message, {}, level)
@@ -216,11 +222,12 @@ class RunExecution:
 
     def _with_late_variables(self, snapshot: StepSnapshot, step: StepRun) -> StepRun:
         """The step with what its settings use of the steps before; the same in every attempt, as its writes are."""
-        used = late_names(snapshot)
-        if not used or step.late_variables:
+        missing = late_names(snapshot) - step.late_variables.keys()
+        if not missing:
             return step
         values = self._late_variables()
-        return step.model_copy(update={"late_variables": {name: values[name] for name in sorted(used)}})
+        known = {**step.late_variables, **{name: values[name] for name in sorted(missing)}}
+        return step.model_copy(update={"late_variables": known})
 
     def _late_variables(self) -> dict[str, str]:
         """The variables that are known only now: what became of the steps before."""

@@ -5,6 +5,7 @@ the store, in pieces. So nobody's pace costs the server memory, and nobody misse
 """
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ _POLL_SECONDS = 1.0
 # How soon the next look may follow: what happens in between is read at once.
 _REST_SECONDS = 0.005
 
+
+logger = logging.getLogger(__name__)
 
 Pieces = AsyncGenerator[list[RunEvent], None]
 
@@ -71,9 +74,11 @@ class Following:
     def place(self, key_id: str) -> Iterator[None]:
         """A stream's place among those of its key and of all. Raises TooManyStreams."""
         if self._streams[key_id] >= self._max_streams_per_key:
-            raise TooManyStreams(f"This API key follows {self._max_streams_per_key:,} runs already, as many as it may.")
+            raise TooManyStreams(
+                "max_streams_per_key", f"This API key follows {self._max_streams_per_key:,} runs already."
+            )
         if self._streams.total() >= self._max_streams:
-            raise TooManyStreams(f"This server follows {self._max_streams:,} runs already, as many as it can.")
+            raise TooManyStreams("max_streams", f"This server follows {self._max_streams:,} runs already.")
         self._streams[key_id] += 1
         try:
             yield
@@ -92,11 +97,14 @@ class Following:
         try:
             while True:
                 await followed.wait(after, silence)
-                piece = followed.recent(after)
+                last, piece = followed.last, followed.recent(after)
                 if piece is None:
                     piece = await self._store.events(pipeline_logging_id, after=after, limit=_PIECE)
+                    # What the store does not have any more will not come.
+                    after = after if piece else max(after, last)
+                # Before it is handed over: more may come while somebody looks at it.
+                after = piece[-1].sequence if piece else after
                 yield piece
-                after = piece[-1].sequence if piece else max(after, followed.last)
         finally:
             followed.watchers -= 1
             if not followed.watchers:
@@ -119,18 +127,24 @@ class Following:
             seen = self._store.version
             # The next round finds what a busy store did not tell.
             with suppress(StoreBusy):
-                await self._look()
+                for run_id, last in (await self._store.last_sequences(list(self._runs))).items():
+                    await self._take_new(run_id, last)
             await asyncio.sleep(_REST_SECONDS)
             await self._store.wait_for_change(seen, _POLL_SECONDS)
 
-    async def _look(self) -> None:
-        for run_id, last in (await self._store.last_sequences(list(self._runs))).items():
-            followed = self._runs.get(run_id)
+    async def _take_new(self, run_id: str, last: int) -> None:
+        """Read a run's events up to the `last`; a record that cannot be read must not end the reading of all others."""
+        followed = self._runs.get(run_id)
+        try:
             while followed is not None and followed.last < last:
                 events = await self._store.events(run_id, after=followed.last, limit=_PIECE)
                 if not events:
                     break
                 await followed.add(events)
+        except StoreBusy:
+            raise
+        except Exception:
+            logger.exception("Events of a run cannot be read", extra={"pipeline_logging_id": run_id})
 
     async def close(self) -> None:
         """End the poller."""

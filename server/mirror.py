@@ -212,7 +212,8 @@ class Mirror:
             if isinstance(failure, BaseException):
                 failures[kind] = failure
         done = [entry.number for entry in entries if entry.kind not in failures]
-        await self._store.acknowledge(flush, done, settled=not failures)
+        # What came before this flush has ended; of itself that is known when all went well.
+        await self._store.acknowledge(flush, done, settled=flush.number - bool(failures))
         for failure in failures.values():
             raise failure
 

@@ -14,7 +14,7 @@ from server.domain.pipeline import StepSnapshot
 from server.domain.plan import Plan, PlanStep, ResolvedVariable
 from server.domain.run import Run, RunStatus, StepRun, StepStatus
 from server.domain.schema import TableRef
-from server.executor import LogBuffer
+from server.executor import STOP_SECONDS, LogBuffer
 from server.pipeline_files.places import field_path
 from server.rendering import templates, with_strings
 from server.run_variables import with_late_samples
@@ -49,6 +49,7 @@ class PlanExecution:
         self._logs = LogBuffer()
         self._found = _Found()
         self._cancel_asked = asyncio.Event()
+        self.is_suspect = claim.is_suspect
         if claim.run.status is RunStatus.CANCELLING:
             self._cancel_asked.set()
 
@@ -75,14 +76,20 @@ class PlanExecution:
     async def _until_cancelled(self, index: int, snapshot: StepSnapshot, step: StepRun) -> None:
         work = asyncio.create_task(self._plan_step(index, snapshot, step))
         asked = asyncio.create_task(self._cancel_asked.wait())
+        # A little more than the step's own time, within which the plan ends by itself unless it ignores that.
+        limit = snapshot.timeout_minutes * 60 + STOP_SECONDS
         try:
-            await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work, asked], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
             if not work.done():
                 work.cancel()
-                await asyncio.wait([work])
-        if not work.cancelled():
+                await asyncio.wait([work], timeout=STOP_SECONDS)
+        if not work.done():
+            logger.critical("A processor ignores its cancellation and is left behind")
+            message = f"the plan did not end within timeout_minutes: {snapshot.timeout_minutes:g}"
+            self._found.faults.append(_placed(Fault("TIMED_OUT", message), index, snapshot))
+        elif not work.cancelled():
             work.result()
 
     async def _finish(self, step: StepRun, faults: list[Fault]) -> None:

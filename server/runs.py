@@ -33,6 +33,7 @@ from server.store.port import (
     AlreadyRetried,
     ControlStore,
     NewRun,
+    OriginGone,
     QuotaExceeded,
     RequestConflict,
     RequestKey,
@@ -123,6 +124,8 @@ class Runs:
             return await self.accept(await self._continued(caller, old, tenant, key, use_present_file=use_present_file))
         except AlreadyRetried:
             raise RunNotRetryable("The run has been retried already.") from None
+        except OriginGone:
+            raise RunNotFound from None
         except RequestConflict:
             raise RequestIdReused from None
 

@@ -28,8 +28,6 @@ from server.warehouse.port import (
 from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, covers, judge, judge_table, read_query
 
 METADATA_PREFIX = "x_meta_"
-# Errors after which the write may have been committed: the end of the attempt asks.
-_UNDECIDED = {"WAREHOUSE_BUSY", "WAREHOUSE_FAILED", "JOB_ID_REUSED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +179,7 @@ class TenantWarehouse:
             raise WarehouseError("PLANNING", "a plan changes nothing")
         effect = write.effect
         while True:
+            self._require_open()
             await self._journal.begin(effect)
             # Whoever has ended the attempt in the meantime has settled what was recorded until now.
             self._require_open()
@@ -191,8 +190,10 @@ class TenantWarehouse:
                     # By an earlier attempt, or by a worker that has the run now: then the lease is lost.
                     effect = replace(effect, seals=effect.seals + 1)
                     continue
-                if error.reason not in _UNDECIDED:
+                if error.left_nothing:
                     self._journal.end(effect.job_id, Settled(EffectState.STOPPED))
+                if error.reason == "JOB_ID_REUSED" and self._journal.is_inherited(effect.job_id):
+                    raise _contradicts(effect) from None
                 raise _with_limit(error, write.limit_of) from None
             except Refused:
                 self._journal.end(effect.job_id, Settled(EffectState.STOPPED))
@@ -315,6 +316,14 @@ def _permission(query: CheckedQuery, policy: GuardPolicy) -> Callable[[frozenset
             raise Refused(faults)
 
     return may_read
+
+
+def _contradicts(effect: WriteEffect) -> WarehouseError:
+    return WarehouseError(
+        "JOB_ID_REUSED",
+        f"the retried run has written to {effect.destination} with another query, and that was committed; "
+        "run the pipeline anew instead",
+    )
 
 
 def _with_limit(error: WarehouseError, limit_of: str) -> WarehouseError:

@@ -117,6 +117,8 @@ class StepRun(Record):
     status: StepStatus = StepStatus.PENDING
     attempt: int = 0
     """1 for the first attempt; 0 before it."""
+    failures: int = 0
+    """Attempts that ended as FAILED; those that a worker did not get to the end of are none."""
     rows_processed: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None

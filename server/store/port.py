@@ -39,6 +39,10 @@ class AlreadyRetried(Exception):
     """Another run goes on with that one already."""
 
 
+class OriginGone(Exception):
+    """The run to go on with has been removed."""
+
+
 class QuotaExceeded(Exception):
     """A new run is more than its tenant may."""
 
@@ -295,6 +299,7 @@ class ControlStore(Protocol):
             RequestConflict: the request id was used for something else.
             QuotaExceeded: by the limits that `plans` gives the tenant; runs of the system have none.
             AlreadyRetried: `retry_of` has been retried.
+            OriginGone: there is no such run any more.
         """
         ...
 
@@ -370,8 +375,8 @@ class ControlStore(Protocol):
         """Record that an attempt begins. Raises LeaseLost."""
         ...
 
-    async def record_effects(self, lease: Lease, step_id: str, effects: Sequence[Effect]) -> None:
-        """Record which writes the step has begun, before they begin. Raises LeaseLost."""
+    async def record_effects(self, lease: Lease, step: StepRun, effects: Sequence[Effect]) -> None:
+        """Record which writes the step has begun, before they begin. Raises LeaseLost, also after its attempt."""
         ...
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:
@@ -409,10 +414,10 @@ class ControlStore(Protocol):
         """Let other workers have the tables that this one has."""
         ...
 
-    async def acknowledge(self, flush: Flush, numbers: Collection[int], *, settled: bool) -> None:
+    async def acknowledge(self, flush: Flush, numbers: Collection[int], *, settled: int) -> None:
         """Remove entries that the flush has projected; none when another flush of the tenant has begun.
 
-        `settled`: nothing that this flush and those before it wrote is under way any more.
+        `settled`: nothing is under way any more of what the flushes up to that number wrote.
         """
         ...
 

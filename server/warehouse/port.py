@@ -35,6 +35,8 @@ class WarehouseError(Exception):
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
         self.message = message
+        self.left_nothing = False
+        """Of a write: nothing of it was committed, or will be. False when that is not known."""
         super().__init__(message)
 
 

@@ -14,6 +14,9 @@ from server.store.port import Claim, ControlStore, Lease, LeaseLost, StoreBusy
 from server.tasks import end_tasks, first_ended
 
 _POLL_SECONDS = 1.0
+# The part of a lease after which a worker that could not renew it stops: what is left is for stopping.
+_FENCED_AFTER = 2 / 3
+_QUICK_TRIES = 5
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +34,6 @@ class Worker:
         self._settings = settings
         self._running: dict[Lease, tuple[RunExecution | PlanExecution, asyncio.Task[None]]] = {}
         self._abandoned: set[Lease] = set()
-        self._suspects: set[Lease] = set()
         self._draining = asyncio.Event()
         self._slot_freed = asyncio.Event()
         self._renewed_at = asyncio.get_running_loop().time()
@@ -42,7 +44,9 @@ class Worker:
 
     async def run(self) -> None:
         """Work until drained. Raises what ended one of its loops: without them a worker must not go on."""
-        keepers = [asyncio.create_task(self._keep_leases()), asyncio.create_task(self._watch_cancels())]
+        keepers = [
+            asyncio.create_task(keeper()) for keeper in (self._keep_leases, self._keep_fence, self._watch_cancels)
+        ]
         claiming = asyncio.create_task(self._claim_until_drained())
         try:
             await first_ended([claiming, *keepers])
@@ -68,7 +72,7 @@ class Worker:
                 self.worker_id,
                 lease_seconds=self._settings.lease_seconds,
                 plans=self._plans.current(),
-                suspects=not self._suspects,
+                suspects=not any(self._running[lease][0].is_suspect for lease in self._running),
             )
         except StoreBusy:
             return None
@@ -88,8 +92,6 @@ class Worker:
         execution = self._execution(claim)
         task = asyncio.create_task(self._execute(claim.lease, execution))
         self._running[claim.lease] = (execution, task)
-        if claim.is_suspect:
-            self._suspects.add(claim.lease)
 
     def _execution(self, claim: Claim) -> RunExecution | PlanExecution:
         if claim.run.kind is RunKind.PLAN:
@@ -110,28 +112,38 @@ class Worker:
         finally:
             self._running.pop(lease, None)
             self._abandoned.discard(lease)
-            self._suspects.discard(lease)
             self._slot_freed.set()
 
     async def _keep_leases(self) -> None:
-        """Renew three times within a lease; stop working on a run before its lease can have ended."""
+        """Renew three times within a lease, and sooner again when that fails."""
         loop = asyncio.get_running_loop()
         third = self._settings.lease_seconds / 3
+        pause = third
         while True:
-            await asyncio.sleep(third)
+            await asyncio.sleep(pause)
+            pause = third / _QUICK_TRIES
             leases, asked_at = list(self._running), loop.time()
-            held = frozenset(leases)
             with suppress(StoreBusy, TimeoutError):
                 async with asyncio.timeout(third):
                     held = await self._store.renew(leases, lease_seconds=self._settings.lease_seconds)
-                self._renewed_at = asked_at
-            for lease in leases if self._is_fenced() else set(leases) - held:
-                self._abandon(lease)
+                self._renewed_at, pause = asked_at, third
+                for lease in set(leases) - held:
+                    self._abandon(lease)
+
+    async def _keep_fence(self) -> None:
+        """Stop working on every run before its lease can have ended, whatever the renewal is waiting for."""
+        loop = asyncio.get_running_loop()
+        while True:
+            left = self._renewed_at + self._settings.lease_seconds * _FENCED_AFTER - loop.time()
+            if left <= 0:
+                for lease in list(self._running):
+                    self._abandon(lease)
+            await asyncio.sleep(max(left, self._settings.lease_seconds / 3 / _QUICK_TRIES))
 
     def _is_fenced(self) -> bool:
         """Whether leases may have ended without this worker knowing: it can neither go on nor begin."""
         age = asyncio.get_running_loop().time() - self._renewed_at
-        return age >= self._settings.lease_seconds * 2 / 3
+        return age >= self._settings.lease_seconds * _FENCED_AFTER
 
     def _abandon(self, lease: Lease) -> None:
         # Once: a second cancellation would break off the first one's tidying up.

@@ -330,6 +330,23 @@ async def test_keys_are_compared_as_bigquery_can_join(
     assert all(f"ON {same}" in merge for merge in merges if merge.startswith("MERGE"))
 
 
+async def test_a_refused_look_at_a_job_says_nothing_of_its_write(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    """Its start was carried out, and the account may not look at it any more."""
+    proxy.fail(JOBS, faults.drop_reply, nth=2)
+    proxy.fail(JOB, faults.answer(403, "accessDenied", "no"), nth=2)
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.write(ONE_ROW)
+    assert (refused.value.reason, refused.value.left_nothing) == ("ACCESS_DENIED", False)
+    assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.COMMITTED
+
+
+async def test_a_job_that_failed_left_nothing(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
+    for sql in ("SELECT nothing AS service", "SELECT ERROR('no') AS service, 1 AS cost"):
+        with pytest.raises(WarehouseError) as refused:
+            await warehouse.write(replace(ONE_ROW, sql=sql))
+        assert refused.value.left_nothing
+
+
 async def test_an_outcome_that_bigquery_does_not_tell_is_unknown(warehouse: BigQueryWarehouse, proxy: Proxy) -> None:
     await warehouse.write(ONE_ROW)
     proxy.fail(JOB, faults.answer(403, "accessDenied", "not now"))

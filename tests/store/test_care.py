@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from server.domain.run import Effect, EffectState, LogEntry, Run, RunStatus, RunTrigger, StepRun, StepStatus
-from server.store.port import AlreadyRetried, Claim, EndPosition, RunEnd, StepEnd
+from server.store.port import AlreadyRetried, Claim, EndPosition, LeaseLost, OriginGone, RunEnd, StepEnd
 from server.store.sql.queues import move
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
@@ -111,7 +111,7 @@ async def test_everything_of_a_tenant_is_copied_again(store: SqlStore) -> None:
     entries = await store.outbox(skip=(), limit=99)
     flush = await store.begin_flush("acme_corp", "w1", lease_seconds=30)
     assert flush is not None
-    await store.acknowledge(flush, [entry.number for entry in entries], settled=True)
+    await store.acknowledge(flush, [entry.number for entry in entries], settled=1)
     assert await store.note_all("acme_corp") == 4
     assert {(entry.kind, entry.key) for entry in await store.outbox(skip=(), limit=99)} == {
         ("api_key", "abc123"),
@@ -137,9 +137,9 @@ async def test_one_worker_writes_a_tenants_tables(store: SqlStore, second: SqlSt
     assert taken is not None
     assert (taken.number, taken.settled) == (2, 0)
     assert not await store.keep_flush(first, lease_seconds=30)
-    await store.acknowledge(first, [entry.number], settled=True)
+    await store.acknowledge(first, [entry.number], settled=1)
     assert len(await store.outbox(skip=(), limit=9)) == 2
-    await second.acknowledge(taken, [entry.number], settled=True)
+    await second.acknowledge(taken, [entry.number], settled=2)
     assert len(await store.outbox(skip=(), limit=9)) == 1
     unused = await second.begin_flush("acme_corp", "w2", lease_seconds=30)
     assert unused is not None
@@ -194,9 +194,46 @@ async def test_of_runs_that_have_one_life_left_a_worker_gets_one(store: SqlStore
     assert (await claimed(store, "w4")).is_suspect
 
 
+async def test_a_run_whose_origin_is_gone_is_not_begun_anew(store: SqlStore, clock: Clock) -> None:
+    origin = await ended(store, RunStatus.FAILED)
+    clock.advance(10 * DAY)
+    assert await all_removed(store, 1) == 1
+    with pytest.raises(OriginGone):
+        await store.accept_run(replace(new_run(), retry_of=origin.pipeline_logging_id), PLANS)
+    assert await store.check(repair=False) == []
+
+
+async def test_runs_that_were_handed_back_are_suspects_as_well(store: SqlStore) -> None:
+    for _ in range(2):
+        await store.accept_run(new_run(), PLANS)
+    for worker in ("w1", "w2"):
+        for _ in range(2):
+            await claimed(store, worker)
+        await store.expire_worker(worker)
+    for _ in range(2):
+        await store.hand_back((await claimed(store, "w3")).lease)
+    assert await store.claim("w4", lease_seconds=30, plans=PLANS, suspects=False) is None
+    assert (await claimed(store, "w4")).is_suspect
+
+
+async def test_an_attempt_that_is_over_records_no_writes(store: SqlStore) -> None:
+    await store.accept_run(new_run(), PLANS)
+    held = await claimed(store)
+    step = await store.start_step(held.lease, held.run.steps[0])
+    written = Effect(effect_id="a", table="t", write_mode="append", state=EffectState.COMMITTED)
+    ended_step = step.model_copy(update={"status": StepStatus.FAILED, "effects": (written,)})
+    await store.finish_step(held.lease, StepEnd(ended_step))
+    with pytest.raises(LeaseLost):
+        await store.record_effects(held.lease, step, [])
+    run = await store.get_run(held.run.pipeline_logging_id)
+    assert run is not None
+    assert run.steps[0].effects == (written,)
+
+
 async def test_a_run_is_taken_from_its_worker(store: SqlStore) -> None:
     waiting = await store.accept_run(new_run(), PLANS)
     assert not await store.expire_run(waiting.pipeline_logging_id)
-    await claimed(store)
+    held = await claimed(store)
     assert await store.expire_run(waiting.pipeline_logging_id)
+    assert await store.renew([held.lease], lease_seconds=30) == frozenset(), "its worker must not keep it"
     assert (await claimed(store, "w2")).run.pipeline_logging_id == waiting.pipeline_logging_id

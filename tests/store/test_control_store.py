@@ -64,7 +64,7 @@ class TestAccept:
         assert await store.outbox(skip=("acme_corp",), limit=10) == []
         flush = await store.begin_flush("acme_corp", "w1", lease_seconds=30)
         assert flush is not None
-        await store.acknowledge(flush, [entry.number for entry in entries[:2]], settled=True)
+        await store.acknowledge(flush, [entry.number for entry in entries[:2]], settled=1)
         assert [entry.number for entry in await store.outbox(skip=(), limit=10)] == [entries[2].number]
 
     async def test_the_same_request_gives_the_same_run(self, store: SqlStore) -> None:

@@ -19,13 +19,16 @@ from server.domain.run import Effect, EffectState, Run, RunStatus, StepStatus
 from server.domain.schema import DatasetRef
 from server.executor import RunExecution
 from server.mail import MailFolder
+from server.plans import PlansFile
 from server.registry import Registry
+from server.settings import Settings
 from server.step_runner import StepRunner
 from server.store.port import Claim, StepEnd
 from server.store.sql.store import SqlStore
 from server.store.sqlite import open_sqlite
 from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import WarehouseError
+from server.worker.loop import Worker
 from tests.store.records import PLANS, new_run
 
 PROJECT = "gac-prod-471220"
@@ -54,7 +57,7 @@ class Workshop:
         module.get_engine = engine  # type: ignore[attr-defined]
         sys.modules[module.__name__] = module
 
-    async def claim(self, *names: str, seconds: float = 60, attempts: int = 1, always: str = "") -> Claim:
+    async def accept(self, *names: str, seconds: float = 60, attempts: int = 1, always: str = "") -> None:
         steps = tuple(
             StepSnapshot(
                 step_id=name,
@@ -69,15 +72,20 @@ class Workshop:
         )
         snapshot = RunSnapshot(pipeline_id="acme_corp-trial", steps=steps, ps_templates={})
         await self.store.accept_run(replace(new_run(), snapshot=snapshot), PLANS)
+
+    async def claim(self, *names: str, **options: Any) -> Claim:
+        await self.accept(*names, **options)
         claim = await self.store.claim("worker", lease_seconds=60, plans=PLANS)
         assert claim is not None
         return claim
 
-    def execution(self, claim: Claim) -> RunExecution:
+    @property
+    def runner(self) -> StepRunner:
         mail = MailFolder(self.folder / "mail", sender="convergence@localhost")
-        return RunExecution(
-            claim, self.store, StepRunner(self.registry, self.warehouse, self.store, mail, project=PROJECT)
-        )
+        return StepRunner(self.registry, self.warehouse, self.store, mail, project=PROJECT)
+
+    def execution(self, claim: Claim) -> RunExecution:
+        return RunExecution(claim, self.store, self.runner)
 
     async def run(self, execute: Execute, **options: Any) -> Run:
         self.processor("act", execute)
@@ -494,6 +502,30 @@ async def test_a_write_that_the_processor_leaves_behind_does_not_happen(workshop
     assert await workshop.warehouse.list_tables(OWN) == []
 
 
+async def test_an_attempt_that_a_worker_was_lost_in_is_not_counted(workshop: Workshop) -> None:
+    tries: list[int] = []
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        tries.append(context["attempt"])
+        if context["attempt"] == 1:
+            await asyncio.Event().wait()
+        raise ProcessorError("not yet")
+
+    workshop.processor("act", execute)
+    claim = await workshop.claim("act", attempts=2)
+    lost = asyncio.create_task(workshop.execution(claim).run())
+    while not tries:
+        await asyncio.sleep(0.01)
+    lost.cancel()
+    await asyncio.wait([lost])
+    await workshop.store.hand_back(claim.lease)
+    again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
+    assert again is not None
+    run = await workshop.execution(again).run()
+    assert tries == [1, 2, 3], "two tries of two failed, and the one that was broken off is none of them"
+    assert (run.status, run.steps[0].failures) == (RunStatus.FAILED, 2)
+
+
 class SlowStore:
     """The store, with one method that takes its time."""
 
@@ -528,3 +560,39 @@ async def test_every_attempt_is_told_the_same_of_the_steps_before(workshop: Work
     await workshop.execution(replace(claim, snapshot=snapshot)).run()
     assert len(told) == 3
     assert len(set(told)) == 1
+
+
+class CutOff:
+    """The store, which answers no renewal."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def renew(self, *_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+
+
+async def test_a_worker_that_is_cut_off_stops_before_its_leases_can_have_ended(workshop: Workshop) -> None:
+    clock = asyncio.get_running_loop().time
+    stopped = asyncio.get_running_loop().create_future()
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set_result(clock())
+
+    workshop.processor("act", execute)
+    await workshop.accept("act")
+    settings = Settings(lease_seconds=3)
+    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+    worker = Worker("w1", CutOff(workshop.store), workshop.runner, settings, plans)  # type: ignore[arg-type]
+    began = clock()
+    working = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        assert await stopped - began < 2.5
+    working.cancel()
+    await asyncio.wait([working])

@@ -119,6 +119,21 @@ async def test_silence_is_told(store: Counting, following: Following) -> None:
     await pieces.aclose()
 
 
+async def test_what_comes_while_a_heartbeat_is_looked_at_is_not_missed(store: Counting, following: Following) -> None:
+    claim = await running(store)
+    run_id = claim.lease.pipeline_logging_id
+    pieces = following.pieces(run_id, after=2, silence=0.05)
+    assert await anext(pieces) == []
+    await store.add_logs(claim.lease, [LogEntry(message="meanwhile")])
+    while following._runs[run_id].last < 3:
+        await asyncio.sleep(0.01)
+    found = []
+    while not found:
+        found = await anext(pieces)
+    assert [event.sequence for event in found] == [3]
+    await pieces.aclose()
+
+
 def test_places_are_given_back(store: Counting) -> None:
     made = Following(store, max_streams=3, max_streams_per_key=2)  # type: ignore[arg-type]
     for _ in range(5):

@@ -253,3 +253,37 @@ async def test_a_table_that_cannot_be_written_delays_no_other(place: Place) -> N
         {"step_id": "load", "status": "PENDING"}
     ]
     assert {entry.kind for entry in await place.store.outbox(skip=(), limit=9)} == {"run"}
+
+
+class Settling:
+    """The warehouse, and how often it is asked to settle."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self.settled: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    async def settle(self, job_id: str, dataset: DatasetRef) -> Any:
+        self.settled.append(job_id)
+        return await self._warehouse.settle(job_id, dataset)
+
+
+async def test_a_lasting_refusal_costs_the_same_at_each_flush(place: Place) -> None:
+    dataset = await place.dataset()
+    wrong = TableSpec.model_validate({"fields": [{"name": "pipeline_logging_id", "type": "INT64"}]})
+    await place.warehouse.ensure_table(dataset.table("x_meta_pipeline_queue"), wrong)
+    await place.store.accept_run(new_run(), PLANS)
+    settling = Settling(place.warehouse)
+    mirror = Mirror("w1", place.store, settling, project=PROJECT, tables=tables())  # type: ignore[arg-type]
+    asked = []
+    for _ in range(6):
+        mirror._postponed.clear()
+        await mirror.flush()
+        asked.append(len(settling.settled))
+        settling.settled.clear()
+    # Four tables of the flush before, and perhaps the next part of one that was written.
+    assert asked[0] == 0
+    assert max(asked) <= 8
+    assert asked[-1] == asked[-2]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from zlib import crc32
 
 import psycopg
-from psycopg import AsyncConnection, Connection, IsolationLevel
+from psycopg import AsyncConnection, Connection, InterfaceError, IsolationLevel, OperationalError
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -22,8 +22,9 @@ from server.store.sql.database import Clock, Result, Transaction, to_micros
 T = TypeVar("T")
 
 _CHANNEL = "convergence"
-_CONNECTIONS = 8
-# Apart from the others: long reads wait for each other and for nobody else.
+# For writes, which may wait for locks; for reads and leases, which must not wait behind those; for long reads.
+_WRITERS = 8
+_READERS = 6
 _SCANNERS = 2
 _POOL_SECONDS = 10.0
 _TRIES = 5
@@ -34,7 +35,7 @@ _NOTIFY_SECONDS = 0.01
 _TAKE_TURNS_SPACE = 0x434F4E56
 # A lost peer must not hold a lock or a caller for ever.
 _OPTIONS = (
-    "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+    "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=5s"
     " -c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
 )
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
@@ -88,16 +89,36 @@ def _numbered(sql: str) -> bytes:
     return sql.replace("%", "%%").replace("?", "%s").encode() if "?" in sql else sql.encode()
 
 
+class _Lane:
+    """Threads with as many connections, which wait for each other and for nobody else."""
+
+    def __init__(self, url: str, size: int, name: str) -> None:
+        self.pool = _pool(url, size)
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run `work` in a thread. Raises StoreBusy for what another try may mend; a bug is one, and says so."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            logger.exception("The control store did not answer")
+            raise StoreBusy(str(error)) from error
+
+    def close(self) -> None:
+        """Wait for what is under way and close the connections."""
+        self._threads.shutdown()
+        self.pool.close()
+
+
 class PostgresDatabase:
     """A database: `read`, `scan` and `write` run a function in a thread, with a connection of its own."""
 
     def __init__(self, url: str, *, clock: Clock | None) -> None:
         self._url = url
         self._clock = clock
-        self._pool = _pool(url, _CONNECTIONS)
-        self._scan_pool = _pool(url, _SCANNERS)
-        self._threads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="store")
-        self._scan_threads = ThreadPoolExecutor(_SCANNERS, thread_name_prefix="store-scanner")
+        self._writers = _Lane(url, _WRITERS, "store-writer")
+        self._readers = _Lane(url, _READERS, "store-reader")
+        self._scanners = _Lane(url, _SCANNERS, "store-scanner")
         self._changed = asyncio.Condition()
         self._to_tell = asyncio.Event()
         self._helpers: list[asyncio.Task[None]] = []
@@ -112,13 +133,18 @@ class PostgresDatabase:
             await (await AsyncConnection.connect(self._url, **_connect_options())).close()
         except psycopg.Error as error:
             raise StoreBusy(str(error)) from None
-        await _in_thread(self._threads, lambda: self._pool.open(wait=True, timeout=_POOL_SECONDS))
-        await _in_thread(self._scan_threads, self._scan_pool.open)
+        for lane in self._lanes:
+            lane.pool.open()
         self._helpers = [asyncio.create_task(self._keep_listening()), asyncio.create_task(self._keep_telling())]
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    @property
+    def _lanes(self) -> "tuple[_Lane, ...]":
+        return self._writers, self._readers, self._scanners
+
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Run `work` in one transaction, anew when others were in its way."""
-        result, changed = await _in_thread(self._threads, lambda: self._transact(work))
+        lane = self._readers if urgent else self._writers
+        result, changed = await lane.run(lambda: self._transact(lane.pool, work))
         if changed:
             await self._announce()
             self._to_tell.set()
@@ -126,22 +152,22 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one moment of the database."""
-        return await _in_thread(self._threads, lambda: self._look(self._pool, work))
+        return await self._readers.run(lambda: self._look(self._readers.pool, work))
 
     async def scan(self, work: Callable[[Transaction], T]) -> T:
         """As `read`, with connections that short reads do not need."""
-        return await _in_thread(self._scan_threads, lambda: self._look(self._scan_pool, work))
+        return await self._scanners.run(lambda: self._look(self._scanners.pool, work))
 
-    def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, bool]:
+    def _transact(self, pool: "_Pool", work: Callable[[Transaction], T]) -> tuple[T, bool]:
         for _ in range(_TRIES - 1):
             try:
-                return self._transact_once(work)
+                return self._transact_once(pool, work)
             except (DeadlockDetected, SerializationFailure):
                 logger.info("A transaction was in another one's way and is repeated", exc_info=True)
-        return self._transact_once(work)
+        return self._transact_once(pool, work)
 
-    def _transact_once(self, work: Callable[[Transaction], T]) -> tuple[T, bool]:
-        with self._pool.connection(_POOL_SECONDS) as connection, connection.transaction():
+    def _transact_once(self, pool: "_Pool", work: Callable[[Transaction], T]) -> tuple[T, bool]:
+        with pool.connection(_POOL_SECONDS) as connection, connection.transaction():
             transaction = PostgresTransaction(connection, self._clock)
             return work(transaction), transaction.has_changed
 
@@ -176,10 +202,10 @@ class PostgresDatabase:
             self._to_tell.clear()
             # One that is lost is made up for by the next, and by whoever looks without being told.
             with suppress(StoreBusy):
-                await _in_thread(self._threads, self._tell)
+                await self._readers.run(self._tell)
 
     def _tell(self) -> None:
-        with self._pool.connection(_POOL_SECONDS) as connection:
+        with self._readers.pool.connection(_POOL_SECONDS) as connection:
             connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, self._name))
 
     async def _keep_listening(self) -> None:
@@ -210,9 +236,8 @@ class PostgresDatabase:
             helper.cancel()
         if self._helpers:
             await asyncio.wait(self._helpers)
-        for threads, pool in ((self._threads, self._pool), (self._scan_threads, self._scan_pool)):
-            await asyncio.to_thread(threads.shutdown)
-            await asyncio.to_thread(pool.close)
+        for lane in self._lanes:
+            await asyncio.to_thread(lane.close)
 
 
 def _pool(url: str, size: int) -> _Pool:
@@ -230,11 +255,3 @@ def _pool(url: str, size: int) -> _Pool:
 
 def _connect_options() -> dict[str, Any]:
     return {"options": _OPTIONS, "application_name": "convergence", "connect_timeout": 5, **_KEEPALIVES}
-
-
-async def _in_thread(pool: ThreadPoolExecutor, run: Callable[[], T]) -> T:
-    try:
-        return await asyncio.get_running_loop().run_in_executor(pool, run)
-    except (psycopg.Error, PoolTimeout) as error:
-        logger.exception("The control store did not answer")
-        raise StoreBusy(str(error)) from error

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from server.domain.faults import CannotStart
 from server.store.port import StoreBusy
 from server.store.postgres.database import PostgresDatabase
@@ -20,6 +23,14 @@ async def open_postgres(url: str, *, clock: Clock | None = None, migrations: Pat
         StoreTooNew: a newer version has used it.
         CannotStart: the database does not answer.
     """
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        # Its text may have a part of the password.
+        raise CannotStart(
+            "CONVERGENCE_DATABASE_URL is not a URL that PostgreSQL knows; write special characters of the password "
+            "as %.., for example %40 for @"
+        ) from None
     database = PostgresDatabase(url, clock=clock)
     try:
         await database.start()
@@ -38,6 +49,9 @@ async def open_postgres(url: str, *, clock: Clock | None = None, migrations: Pat
 
 def _migrate_one(tx: Transaction, migrations: list[Migration]) -> bool:
     """Apply the next migration; False when there is none. Servers that start at once wait for each other here."""
+    # The limits of everyday work are none of a migration, nor of those who wait for it.
+    tx.execute("SET LOCAL lock_timeout = 0")
+    tx.execute("SET LOCAL statement_timeout = 0")
     tx.take_turns("migrations")
     has_table = tx.execute(_TABLE_EXISTS).fetchone() is not None
     missing = pending(tx, migrations, has_table=has_table)

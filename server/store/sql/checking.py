@@ -1,9 +1,10 @@
 """Whether the store is as it has to be: what every change of it promises, looked up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from server.store.port import Finding
 from server.store.sql.database import Row, Transaction
+from server.store.sql.queues import lock, move
 
 # How long after the end of its lease a run may be without a worker.
 _ABANDONED_MICROS = 300 * 1_000_000
@@ -84,19 +85,24 @@ def _queue_finding(row: Row) -> Finding:
     return Finding("QUEUE", str(row["subject"]), message, is_repairable=True)
 
 
-def repaired(tx: Transaction) -> list[Finding]:
-    """The same, after mending what can be mended."""
-    # What is counted must not change before it is written down.
-    tx.execute(f"SELECT 1 FROM queues ORDER BY tenant_id{tx.for_update}").fetchall()
-    found = findings(tx)
-    for row in tx.execute(_QUEUES).fetchall():
-        tx.execute(
-            """
-            INSERT INTO queues (tenant_id, pending, active) VALUES (?, ?, ?)
-            ON CONFLICT (tenant_id) DO UPDATE SET pending = excluded.pending, active = excluded.active
-            """,
-            (row["subject"], row["counted_pending"], row["counted_active"]),
-        )
+def mend(tx: Transaction, found: Sequence[Finding]) -> None:
+    """Mend what was found and can be mended; it is looked at again, since it may be right by now."""
+    for finding in found:
+        if finding.check == "QUEUE":
+            _recount(tx, finding.subject)
     for row in tx.execute(_PROJECTIONS).fetchall():
         tx.execute("DELETE FROM outbox WHERE number = ?", (row["number"],))
-    return found
+
+
+def _recount(tx: Transaction, tenant_id: str) -> None:
+    move(tx, tenant_id)
+    # What is counted must not change before it is written down.
+    lock(tx, tenant_id)
+    rows = tx.execute(
+        f"SELECT status, COUNT(*) AS runs FROM runs WHERE tenant_id = ? AND {_OPEN} GROUP BY status", (tenant_id,)
+    )
+    runs = {row["status"]: row["runs"] for row in rows}
+    pending = runs.pop("PENDING", 0)
+    tx.execute(
+        "UPDATE queues SET pending = ?, active = ? WHERE tenant_id = ?", (pending, sum(runs.values()), tenant_id)
+    )

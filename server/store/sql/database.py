@@ -77,8 +77,11 @@ class Database(Protocol):
         """As `read`, for what may look at very many rows: short reads do not wait behind it."""
         ...
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in one transaction, which an exception rolls back. It may be run several times."""
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+        """Run `work` in one transaction, which an exception rolls back. It may be run several times.
+
+        `urgent` work is short and does not wait behind writes that wait for locks.
+        """
         ...
 
     async def wait_for_change(self, seen: int, timeout: float) -> int:  # noqa: ASYNC109

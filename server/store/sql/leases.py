@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans
 from server.domain.run import Effect, LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, StepEnd
 from server.store.sql.database import Row, Transaction, found
 from server.store.sql.outbox import release
 from server.store.sql.queues import bill, lock, move
-from server.store.sql.rows import moment
+from server.store.sql.rows import moment, snapshot_of
 from server.store.sql.runs import (
     add_event,
     announce,
@@ -75,10 +74,10 @@ def _abandoned(tx: Transaction, *, suspects: bool) -> Iterator[Row]:
         """
         SELECT pipeline_logging_id, tenant_id FROM runs
         WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until <= ?
-              AND (lease_worker = '' OR leases_lost != ? OR ? = 1)
+              AND (leases_lost + CASE WHEN lease_worker = '' THEN 0 ELSE 1 END != ? OR ? = 1)
         ORDER BY lease_until, pipeline_logging_id LIMIT 20
         """,
-        (tx.now, MAX_LEASES_LOST - 2, int(suspects)),
+        (tx.now, MAX_LEASES_LOST - 1, int(suspects)),
     )
     yield from rows.fetchall()
 
@@ -86,7 +85,8 @@ def _abandoned(tx: Transaction, *, suspects: bool) -> Iterator[Row]:
 def _take_over(tx: Transaction, abandoned: Row, worker_id: str, lease_micros: int, plans: Plans) -> Claim | None:
     """Count a lost lease, and take the run over unless it ended of that or others have taken it."""
     run_id = str(abandoned["pipeline_logging_id"])
-    lock(tx, abandoned["tenant_id"])
+    if not lock(tx, abandoned["tenant_id"], tx.skip_locked):
+        return None
     held = tx.execute(
         "SELECT lease_worker FROM runs WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')"
         f" AND lease_until <= ?{tx.skip_locked}",
@@ -129,7 +129,7 @@ def _fail_poison(tx: Transaction, pipeline_logging_id: str) -> None:
         RunStatus.CANCELLED if cancelled else RunStatus.FAILED,
         message,
         failed_step="" if cancelled else failed,
-        rows_processed=sum(step.rows_processed for step in run.steps),
+        rows_processed=min(sum(step.rows_processed for step in run.steps), 2**63 - 1),
     )
     _end_run(tx, run.tenant_id, pipeline_logging_id, end)
 
@@ -153,7 +153,7 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
     return Claim(
         Lease(pipeline_logging_id, worker_id, row["lease_epoch"]),
         run,
-        RunSnapshot.model_validate_json(row["snapshot"]),
+        snapshot_of(row["snapshot"]),
         tenant.allowed_sources if tenant else (),
         plans.quotas(tenant.plan, tenant.quotas).maximum_bytes_billed if tenant else None,
         is_suspect=row["leases_lost"] == MAX_LEASES_LOST - 1,
@@ -192,7 +192,9 @@ def expire_worker(tx: Transaction, worker_id: str) -> int:
     """The worker is dead: its leases end now."""
     release(tx, worker_id)
     return tx.execute(
-        "UPDATE runs SET lease_until = ? WHERE lease_worker = ? AND status IN ('RUNNING', 'CANCELLING')",
+        # Whoever is alive after all finds its leases gone.
+        "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
+        " WHERE lease_worker = ? AND status IN ('RUNNING', 'CANCELLING')",
         (tx.now, worker_id),
     ).rowcount
 
@@ -201,7 +203,8 @@ def expire_run(tx: Transaction, pipeline_logging_id: str) -> bool:
     """The run's lease ends now."""
     return bool(
         tx.execute(
-            "UPDATE runs SET lease_until = ? WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')",
+            "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
+            " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')",
             (tx.now, pipeline_logging_id),
         ).rowcount
     )
@@ -246,13 +249,16 @@ def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
     return store_step(tx, lease.pipeline_logging_id, started)
 
 
-def record_effects(tx: Transaction, lease: Lease, step_id: str, effects: Sequence[Effect]) -> None:
+def record_effects(tx: Transaction, lease: Lease, step: StepRun, effects: Sequence[Effect]) -> None:
     """Record the writes that a running step has begun; its watchers hear of them when they have ended."""
     _fence(tx, lease)
-    step = next(step for step in stored_steps(tx, lease.pipeline_logging_id) if step.step_id == step_id)
+    stored = next(other for other in stored_steps(tx, lease.pipeline_logging_id) if other.step_id == step.step_id)
+    if stored.status is not StepStatus.RUNNING or stored.attempt != step.attempt:
+        raise LeaseLost(lease.pipeline_logging_id)
+    body = stored.model_copy(update={"effects": tuple(effects)}).model_dump_json()
     tx.execute(
         "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
-        (step.model_copy(update={"effects": tuple(effects)}).model_dump_json(), lease.pipeline_logging_id, step_id),
+        (body, lease.pipeline_logging_id, step.step_id),
     )
 
 

@@ -61,12 +61,11 @@ def release(tx: Transaction, worker_id: str) -> None:
     tx.execute("UPDATE mirrors SET lease_until = 0 WHERE worker_id = ?", (worker_id,))
 
 
-def acknowledge(tx: Transaction, flush: Flush, numbers: Sequence[int], *, settled: bool) -> None:
+def acknowledge(tx: Transaction, flush: Flush, numbers: Sequence[int], *, settled: int) -> None:
     """Remove entries of the tenant that are projected; none when another flush has begun, which projects them again."""
     held = tx.execute(
-        "UPDATE mirrors SET settled = CASE WHEN ? = 1 THEN flushes ELSE settled END"
-        " WHERE tenant_id = ? AND flushes = ?",
-        (int(settled), flush.tenant_id, flush.number),
+        "UPDATE mirrors SET settled = ? WHERE tenant_id = ? AND flushes = ?",
+        (settled, flush.tenant_id, flush.number),
     ).rowcount
     if held:
         tx.executemany("DELETE FROM outbox WHERE number = ?", [(number,) for number in numbers])

@@ -10,9 +10,10 @@ from server.store.port import NewRun, QuotaExceeded
 from server.store.sql.database import Transaction, found, from_micros
 
 
-def lock(tx: Transaction, tenant_id: str) -> None:
-    """Have the tenant's queue to this transaction; before any of its runs is locked."""
-    tx.execute(f"SELECT 1 FROM queues WHERE tenant_id = ?{tx.for_update}", (tenant_id,)).fetchone()
+def lock(tx: Transaction, tenant_id: str, lock_as: str | None = None) -> bool:
+    """Have the tenant's queue to this transaction, before any of its runs is locked; False when it is skipped."""
+    how = tx.for_update if lock_as is None else lock_as
+    return tx.execute(f"SELECT 1 FROM queues WHERE tenant_id = ?{how}", (tenant_id,)).fetchone() is not None
 
 
 def move(tx: Transaction, tenant_id: str, *, pending: int = 0, active: int = 0) -> None:

@@ -1,7 +1,5 @@
 """Removing what is old: in batches, so that nobody waits long behind one, and never anything of an active run."""
 
-from collections.abc import Sequence
-
 from server.domain.quotas import month_of
 from server.store.port import EndPosition, RemovedEvents
 from server.store.sql.database import Transaction, from_micros, marks
@@ -15,20 +13,15 @@ def remove_runs(tx: Transaction, ended_before: int, limit: int) -> int:
         (ended_before, limit),
     ).fetchall()
     ids = [str(row["pipeline_logging_id"]) for row in rows]
+    chosen = f"pipeline_logging_id IN {marks(ids)}"
+    # What could not be copied into a tenant's tables in all that time cannot be copied any more.
+    tx.execute(f"DELETE FROM outbox WHERE key IN {marks(ids)}", ids)
+    tx.execute(
+        f"DELETE FROM outbox WHERE key IN (SELECT pipeline_logging_id || '/' || step_id FROM steps WHERE {chosen})", ids
+    )
     for table in ("events", "steps", "snapshots", "requests", "runs"):
-        tx.execute(f"DELETE FROM {table} WHERE pipeline_logging_id IN {marks(ids)}", ids)
-    _forget_projections(tx, ids)
+        tx.execute(f"DELETE FROM {table} WHERE {chosen}", ids)
     return len(ids)
-
-
-def _forget_projections(tx: Transaction, ids: Sequence[str]) -> None:
-    """What could not be copied into a tenant's tables in all that time cannot be copied any more."""
-    for run_id in ids:
-        tx.execute(
-            "DELETE FROM outbox WHERE (kind = 'run' AND key = ?) OR (kind = 'step' AND key >= ? AND key < ?)",
-            # `0` is the character behind `/`.
-            (run_id, f"{run_id}/", f"{run_id}0"),
-        )
 
 
 def remove_events(tx: Transaction, ended_before: int, after: EndPosition, limit: int) -> RemovedEvents:

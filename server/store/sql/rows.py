@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
-from server.domain.pipeline import PipelineName
+from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
 from server.domain.quotas import Quotas
 from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
@@ -47,6 +47,11 @@ def run_of(row: Row, steps: Iterable[StepRun] = ()) -> Run:
         kind=RunKind(row["kind"]),
         plan=Plan.model_validate_json(row["plan"]) if row["plan"] else None,
     )
+
+
+def snapshot_of(body: str) -> RunSnapshot:
+    """What a run was accepted with; a newer version may have written more than this one knows."""
+    return RunSnapshot.model_validate_json(body, extra="ignore")
 
 
 def event_of(row: Row) -> RunEvent:

@@ -10,6 +10,7 @@ from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun, StepS
 from server.store.port import (
     AlreadyRetried,
     NewRun,
+    OriginGone,
     QueueState,
     RequestConflict,
     RequestKey,
@@ -18,14 +19,14 @@ from server.store.port import (
 )
 from server.store.sql.database import Transaction, found, marks, to_micros
 from server.store.sql.queues import admit, lock, move
-from server.store.sql.rows import event_body, event_of, moment, run_of
+from server.store.sql.rows import event_body, event_of, moment, run_of, snapshot_of
 
 
 def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
     """Store a run with everything that belongs to it, or find the one that the same request made.
 
     Raises:
-        RequestConflict, QuotaExceeded, AlreadyRetried.
+        RequestConflict, QuotaExceeded, AlreadyRetried, OriginGone.
     """
     if new.request is not None and not _take_request(tx, new.request, new.pipeline_logging_id):
         return found_run(find_request(tx, new.request))
@@ -70,7 +71,13 @@ def _take_request(tx: Transaction, request: RequestKey, pipeline_logging_id: str
 def _first_steps(tx: Transaction, new: NewRun) -> list[StepRun]:
     """The steps as they begin: those that succeeded in the run that is retried are done."""
     fresh = [StepRun(step_id=step.step_id, name=step.name, ps_type=step.ps_type) for step in new.snapshot.steps]
-    return continued(fresh, stored_steps(tx, new.retry_of)) if new.retry_of else fresh
+    if not new.retry_of:
+        return fresh
+    # Nobody removes it while its steps are taken over.
+    origin = tx.execute(f"SELECT 1 FROM runs WHERE pipeline_logging_id = ?{tx.for_update}", (new.retry_of,)).fetchone()
+    if origin is None:
+        raise OriginGone(new.retry_of)
+    return continued(fresh, stored_steps(tx, new.retry_of), new.retry_of)
 
 
 def _insert_run(tx: Transaction, new: NewRun) -> None:
@@ -133,7 +140,7 @@ def find_run(tx: Transaction, pipeline_logging_id: str) -> Run | None:
 def find_snapshot(tx: Transaction, pipeline_logging_id: str) -> RunSnapshot | None:
     """What the run was accepted with."""
     row = tx.execute("SELECT body FROM snapshots WHERE pipeline_logging_id = ?", (pipeline_logging_id,)).fetchone()
-    return None if row is None else RunSnapshot.model_validate_json(row["body"])
+    return None if row is None else snapshot_of(row["body"])
 
 
 def stored_run(tx: Transaction, pipeline_logging_id: str) -> Run:

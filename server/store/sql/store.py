@@ -155,7 +155,7 @@ class SqlStore:
 
     async def renew(self, held: Collection[Lease], *, lease_seconds: float) -> frozenset[Lease]:
         """See the port."""
-        return await self._db.write(lambda tx: leases.renew(tx, held, _micros(lease_seconds)))
+        return await self._db.write(lambda tx: leases.renew(tx, held, _micros(lease_seconds)), urgent=True)
 
     async def hand_back(self, lease: Lease) -> None:
         """See the port."""
@@ -173,9 +173,9 @@ class SqlStore:
         """See the port."""
         return await self._db.write(lambda tx: leases.start_step(tx, lease, step))
 
-    async def record_effects(self, lease: Lease, step_id: str, effects: Sequence[Effect]) -> None:
+    async def record_effects(self, lease: Lease, step: StepRun, effects: Sequence[Effect]) -> None:
         """See the port."""
-        await self._db.write(lambda tx: leases.record_effects(tx, lease, step_id, effects))
+        await self._db.write(lambda tx: leases.record_effects(tx, lease, step, effects))
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:
         """See the port."""
@@ -208,7 +208,7 @@ class SqlStore:
         """See the port."""
         await self._db.write(lambda tx: outbox.release(tx, worker_id))
 
-    async def acknowledge(self, flush: Flush, numbers: Collection[int], *, settled: bool) -> None:
+    async def acknowledge(self, flush: Flush, numbers: Collection[int], *, settled: int) -> None:
         """See the port."""
         await self._db.write(lambda tx: outbox.acknowledge(tx, flush, list(numbers), settled=settled))
 
@@ -230,7 +230,10 @@ class SqlStore:
 
     async def check(self, *, repair: bool) -> list[Finding]:
         """See the port."""
-        return await (self._db.write(checking.repaired) if repair else self._db.scan(checking.findings))
+        found = await self._db.scan(checking.findings)
+        if repair and any(finding.is_repairable for finding in found):
+            await self._db.write(lambda tx: checking.mend(tx, found))
+        return found
 
     async def note_all(self, tenant_id: str) -> int:
         """See the port."""

@@ -115,8 +115,8 @@ class SqliteDatabase:
         finally:
             connection.execute("COMMIT")
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a write transaction. Raises StoreBusy when SQLite cannot."""
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+        """Run `work` in a write transaction; all of them take turns. Raises StoreBusy when SQLite cannot."""
         result, changed = await _in_thread(self._writer, self._transact, work)
         if changed:
             await self._announce()

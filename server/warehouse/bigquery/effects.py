@@ -89,7 +89,7 @@ class Effects:
         while True:
             is_new = False
             if job is None:
-                job, is_new = await self._jobs.start(await prepare(), _numbered(job_id, number))
+                job, is_new = await self._jobs.start(await _prepared(prepare), _numbered(job_id, number))
             job = await self._jobs.finished(job)
             if _is_seal(job):
                 raise _sealed(job_id)
@@ -97,7 +97,7 @@ class Effects:
             if error is None and (is_new or adopt):
                 return job, not is_new
             if error and is_new and not is_transient_result(error):
-                raise refused(str(error.get("reason", "")), str(error.get("message", "")))
+                raise _nothing(refused(str(error.get("reason", "")), str(error.get("message", ""))))
             number, job = number + 1, None
             if error and is_new:
                 logger.warning("Job %s failed and is started again: %s", job_id, error.get("reason"))
@@ -139,6 +139,19 @@ class Effects:
             if not job.error_result:
                 return EffectState.COMMITTED, job
             number, job, stopped = number + 1, None, job
+
+
+async def _prepared(prepare: Prepare) -> Statement:
+    """The statement of a job that has not been started."""
+    try:
+        return await prepare()
+    except WarehouseError as error:
+        raise _nothing(error) from error.__cause__
+
+
+def _nothing(error: WarehouseError) -> WarehouseError:
+    error.left_nothing = True
+    return error
 
 
 def _sealed(job_id: str) -> WarehouseError:

@@ -103,12 +103,15 @@ class EmbeddedWarehouse:
         try:
             return await self._connection.effect(lambda session: write(session, effect), str(effect.destination))
         except WarehouseError as error:
+            # Its transaction is rolled back. A reused id is that of a write that was committed.
+            error.left_nothing = error.reason != "JOB_ID_REUSED"
             if error.reason not in _SHORT:
                 raise
             refusal = error
             # DuckDB stops at the first row that is wrong; the whole of it takes another look at the query.
-            told = await self._connection.read(lambda session: explain_refusal(session, effect, refusal))
-            raise told or error from None
+            told = await self._connection.read(lambda session: explain_refusal(session, effect, refusal)) or error
+            told.left_nothing = True
+            raise told from None
         finally:
             self._writing.pop(effect.job_id, None)
 

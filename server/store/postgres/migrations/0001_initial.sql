@@ -146,3 +146,7 @@ CREATE TABLE facts (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
+
+-- What belongs to a run is removed with it.
+CREATE INDEX requests_of_run ON requests (pipeline_logging_id);
+CREATE INDEX outbox_of_record ON outbox (key);
