@@ -399,7 +399,7 @@ async def test_a_cancelled_write_leaves_nothing_and_readers_go_on(warehouse: War
         "UNNEST(GENERATE_ARRAY(1, 1000000)) AS b"
     )
     writing = asyncio.create_task(warehouse.write(effect(dataset, endless)))
-    for _ in range(200):  # by then the write is past its preparation
+    for _ in range(40):  # by then the write is past its preparation
         assert await values(warehouse, dataset, "SELECT 1") == [(1,)]
     assert not writing.done()
 
