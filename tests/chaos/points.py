@@ -29,6 +29,7 @@ def run_row(status: str) -> str:
     return f"'status': '{status}', 'trigger': "
 
 
+START = Point("worker, as it starts", "server.settings:Settings.from_environment", "call")
 POINTS = [
     Point("accept, before the commit", "server.store.sql.runs:accept", "return", "server"),
     Point("accept, after the commit", f"{_STORE}.accept_run", "return", "server"),
