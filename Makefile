@@ -12,7 +12,7 @@ GENERATED := convergence/v1/__init__.py
 PROTOS := $(wildcard protos/convergence/v1/*.proto)
 BIGQUERY := .venv-bigquery
 
-.PHONY: help setup proto run demo test bench lint format clean
+.PHONY: help setup proto run demo test chaos bench lint format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ $(BIGQUERY)/.installed: tests/bigquery/install.py tests/bigquery/requirements.tx
 
 test: setup $(BIGQUERY)/.installed ## run the tests
 	@$(BIN)/python -m pytest
+
+# Of `chaos`: no case takes longer than two minutes, and all of them no longer than half an hour.
+chaos: setup $(BIGQUERY)/.installed ## crash, stall and starve the service at every point of a run; half an hour at most
+	@$(BIN)/python -m pytest -m "" --timeout 120 --session-timeout 1800 tests/chaos
 
 lint: setup ## format check, lint, strict types, lint of the protos
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,9 @@ _PULSE_BYTES = 1_024
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 _HEALTHY_SECONDS = 30.0
+# Until the first sign of life: the interpreter starts and imports, which on a busy machine takes longer than a short
+# lease. A worker holds nothing by then.
+_START_SECONDS = 30.0
 # Beyond the drain: steps that ignore their end are given up, the mirror finishes, the stores close.
 _LAST_SECONDS = 20.0
 
@@ -73,16 +76,18 @@ class Supervisor:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Until the process ends; one whose event loop stands still is killed."""
         assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        patience = max(self._hang_seconds, _START_SECONDS)
         while True:
             try:
-                async with asyncio.timeout(self._hang_seconds):
+                async with asyncio.timeout(patience):
                     pulse = await process.stdout.read(_PULSE_BYTES)
             except TimeoutError:
-                logger.critical("The worker gave no sign of life for %g s and is killed", self._hang_seconds)
+                logger.critical("The worker gave no sign of life for %g s and is killed", patience)
                 process.kill()
                 break
             if not pulse:
                 break
+            patience = self._hang_seconds
         await process.wait()
 
     async def _drain(self, process: asyncio.subprocess.Process) -> None:

