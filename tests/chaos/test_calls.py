@@ -112,12 +112,12 @@ async def _require_good_history(services: list[Service], *, calls: int, kills: i
         async for run in clients[0].iter_runs("acme_corp", provider="chaos"):
             table.add(run)
         runs = await _finish(clerks[0], table)
+        assert violations(history) == []
+        methods = {call.method for call in history if call.run}
+        assert methods == {"RunPipeline", "CancelRun", "RetryRun", "GetRun"}, "too few calls to tell anything"
         for client in clients[: len(services)]:
             await require_settled(client, runs)
     await require_copied(services[0].place)
-    assert violations(history) == []
-    methods = {call.method for call in history if call.run}
-    assert methods == {"RunPipeline", "CancelRun", "RetryRun", "GetRun"}, "too few calls to tell anything"
     return runs
 
 
