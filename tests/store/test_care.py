@@ -6,6 +6,7 @@ import pytest
 
 from server.domain.run import Effect, EffectState, LogEntry, Run, RunStatus, RunTrigger, StepRun, StepStatus
 from server.store.port import AlreadyRetried, Claim, EndPosition, LeaseLost, OriginGone, RunEnd, StepEnd
+from server.store.sql.database import Transaction
 from server.store.sql.queues import move
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
@@ -237,3 +238,20 @@ async def test_a_run_is_taken_from_its_worker(store: SqlStore) -> None:
     assert await store.expire_run(waiting.pipeline_logging_id)
     assert await store.renew([held.lease], lease_seconds=30) == frozenset(), "its worker must not keep it"
     assert (await claimed(store, "w2")).run.pipeline_logging_id == waiting.pipeline_logging_id
+
+
+async def test_what_a_newer_version_has_stored_can_be_read(store: SqlStore) -> None:
+    """Servers of two versions work side by side while they are brought up to date."""
+    run = await store.accept_run(new_run(), PLANS)
+
+    def add_field(tx: Transaction) -> None:
+        for table in ("snapshots", "steps"):
+            rows = tx.execute(f"SELECT body FROM {table}").fetchall()
+            for row in rows:
+                body = '{"novelty": 1, ' + row["body"][1:]
+                tx.execute(f"UPDATE {table} SET body = ? WHERE body = ?", (body, row["body"]))
+
+    await store._db.write(add_field)
+    held = await claimed(store)
+    assert held.snapshot == await store.run_snapshot(run.pipeline_logging_id)
+    assert [step.step_id for step in held.run.steps] == ["load"]

@@ -402,6 +402,8 @@ class TestRunControl:
     async def test_an_unknown_run_is_none(self, store: SqlStore) -> None:
         assert await store.request_cancel("unknown") is None
         assert await store.get_run("unknown") is None
+        assert await store.get_run("un\0known") is None
+        assert await store.list_runs(RunFilter(pipeline_id="\0"), after=None, limit=9) == []
         assert await store.queue_states(["unknown"]) == []
 
 

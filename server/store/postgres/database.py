@@ -71,7 +71,7 @@ class PostgresTransaction:
     def execute(self, sql: str, values: Sequence[object] = (), /) -> Result:
         """Run one statement, with a value for each `?`."""
         # The statements are the store's own; values never become part of them.
-        cursor = self._connection.execute(_numbered(sql), values or None)
+        cursor = self._connection.execute(_numbered(sql), [_storable(value) for value in values] or None)
         self.has_changed |= cursor.rowcount > 0 and not sql.lstrip().startswith("SELECT")
         return cast("Result", cursor)
 
@@ -81,6 +81,11 @@ class PostgresTransaction:
             cursor.executemany(_numbered(sql), values)
             self.has_changed |= cursor.rowcount > 0
         return None
+
+
+def _storable(value: object) -> object:
+    """No text of PostgreSQL has a NUL character: one that is asked for is not found, as in any other store."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
 
 
 @lru_cache(maxsize=1_000)

@@ -1,0 +1,93 @@
+"""What only PostgreSQL can do to a server: cut its connections, hold its locks, refuse its values."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from server.store.postgres import open_postgres
+from server.store.sql.database import Transaction
+from server.store.sql.store import SqlStore
+from tests.store.records import PLANS, new_run
+
+
+@pytest.fixture
+async def store(postgres: str) -> AsyncIterator[SqlStore]:
+    opened = await open_postgres(postgres)
+    yield opened
+    await opened.close()
+
+
+async def test_commits_of_others_are_noticed_after_all_connections_were_cut(store: SqlStore, postgres: str) -> None:
+    other = await open_postgres(postgres)
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid != pg_backend_pid()"
+        )
+    seen = store.version
+    run = await other.accept_run(new_run(), PLANS)
+    async with asyncio.timeout(20):
+        while await store.get_run(run.pipeline_logging_id) is None:
+            seen = await store.wait_for_change(seen, 20)
+    await other.close()
+
+
+@contextmanager
+def held(url: str, sql: str) -> Iterator[None]:
+    """A transaction of somebody who stands still with a lock."""
+    with psycopg.connect(url) as connection:
+        connection.execute(sql.encode())
+        yield
+
+
+async def test_a_tenants_queue_that_somebody_holds_delays_nobody_else(store: SqlStore, postgres: str) -> None:
+    await store.accept_run(new_run(), PLANS)
+    lost = await store.claim("w1", lease_seconds=30, plans=PLANS)
+    assert lost is not None
+    await store.accept_run(new_run("other_tenant"), PLANS)
+    other = await store.claim("w2", lease_seconds=30, plans=PLANS)
+    await store.expire_worker("w1")
+    with held(postgres, "SELECT 1 FROM queues WHERE tenant_id = 'acme_corp' FOR UPDATE"):
+        waiting = [asyncio.create_task(store.accept_run(new_run(), PLANS)) for _ in range(20)]
+        async with asyncio.timeout(3):
+            assert other is not None
+            assert await store.renew([other.lease], lease_seconds=30) == {other.lease}
+            assert await store.find_api_key("nothing") is None
+            assert await store.get_run(other.run.pipeline_logging_id) is not None
+    await asyncio.gather(*waiting)
+
+
+async def test_a_run_whose_tenant_is_held_is_passed_over(store: SqlStore, postgres: str) -> None:
+    await store.accept_run(new_run(), PLANS)
+    assert await store.claim("w1", lease_seconds=30, plans=PLANS) is not None
+    await store.expire_worker("w1")
+    await store.accept_run(new_run("other_tenant"), PLANS)
+    with held(postgres, "SELECT 1 FROM queues WHERE tenant_id = 'acme_corp' FOR UPDATE"):
+        async with asyncio.timeout(3):
+            claim = await store.claim("w2", lease_seconds=30, plans=PLANS)
+    assert claim is not None
+    assert claim.run.tenant_id == "other_tenant"
+
+
+async def test_transactions_in_each_others_way_are_repeated(store: SqlStore, postgres: str) -> None:
+    """Two that lock two queues in opposite orders: PostgreSQL ends one of them, and nobody hears of it."""
+    for tenant in ("alpha", "bravo"):
+        await store.accept_run(new_run(tenant), PLANS)
+    both = threading.Barrier(2)
+    tries: list[str] = []
+
+    def lock(tx: Transaction, first: str, second: str) -> None:
+        tries.append(first)
+        for tenant in (first, second):
+            tx.execute("SELECT 1 FROM queues WHERE tenant_id = ? FOR UPDATE", (tenant,))
+            if tenant == first and len(tries) <= 2:
+                both.wait(10)
+
+    await asyncio.gather(
+        store._db.write(lambda tx: lock(tx, "alpha", "bravo")), store._db.write(lambda tx: lock(tx, "bravo", "alpha"))
+    )
+    assert len(tries) == 3
