@@ -35,8 +35,6 @@ POINTS = [
     Point("accept, after the commit", f"{_STORE}.accept_run", "return", "server"),
     Point("claim, before the commit", "server.store.sql.leases:claim", "return"),
     Point("claim, after the commit", f"{_STORE}.claim", "return"),
-    Point("step, before its start is recorded", f"{_STORE}.start_step", "call", hit=3),
-    Point("effect, before it is recorded", "server.effects:EffectJournal.begin", "call", hit=2),
     Point("effect, before it begins", "server.effects:EffectJournal.begin", "end", hit=3),
     Point("effect, after it was committed", _WRITE, "return"),
     Point("merge, after it was committed", _WRITE, "return", hit=5),

@@ -121,11 +121,18 @@ async def _require_good_history(services: list[Service], *, calls: int, kills: i
     return runs
 
 
-SIZES = [pytest.param(60, 1, id="few calls"), pytest.param(600, 8, id="many calls", marks=pytest.mark.chaos)]
+FEW, MANY = (60, 1), (600, 8)
+"""Calls of each client, and kills meanwhile."""
 
 
-@pytest.mark.parametrize(("calls", "kills"), SIZES)
-@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+@pytest.mark.parametrize(
+    ("store", "calls", "kills"),
+    [
+        pytest.param("sqlite", *FEW, id="few calls, sqlite"),
+        pytest.param("sqlite", *MANY, id="many calls, sqlite", marks=pytest.mark.chaos),
+        pytest.param("postgres", *MANY, id="many calls, postgres", marks=pytest.mark.chaos),
+    ],
+)
 async def test_one_server(store: str, calls: int, kills: int, stores: Stores, folder: Path) -> None:
     place = await stores.copy(store, folder)
     async with running(place) as service:
@@ -133,7 +140,10 @@ async def test_one_server(store: str, calls: int, kills: int, stores: Stores, fo
     await require_mirrored(place, runs)
 
 
-@pytest.mark.parametrize(("calls", "kills"), SIZES)
+@pytest.mark.parametrize(
+    ("calls", "kills"),
+    [pytest.param(*FEW, id="few calls"), pytest.param(*MANY, id="many calls", marks=pytest.mark.chaos)],
+)
 async def test_two_servers(calls: int, kills: int, stores: Stores, folder: Path) -> None:
     """The second one has no worker: there is one embedded warehouse."""
     place = await stores.copy("postgres", folder)
