@@ -43,7 +43,10 @@ def start(processes: ForkServerContext, place: Place, *, die_at: int = 0, told: 
 
 
 async def ended(process: BaseProcess) -> int | None:
-    await asyncio.to_thread(process.join)
+    try:
+        await asyncio.to_thread(process.join)
+    finally:  # of a test that is cut off, nothing may go on: pytest would wait for it
+        process.kill()
     return process.exitcode
 
 
