@@ -11,6 +11,8 @@ from itertools import chain
 import sqlglot
 from sqlglot import exp
 
+from server.domain.sql_tree import BigQueryAsWritten
+
 _SHOWN = 80
 _RESERVED = re.compile(r"f\d+_")
 
@@ -25,7 +27,7 @@ def nameless(sql: str, given: Iterable[str]) -> tuple[str, ...]:
     """
     if not any(map(_RESERVED.fullmatch, given)):
         return ()
-    return _of_query(sqlglot.parse_one(sql, read="bigquery"), {})
+    return _of_query(sqlglot.parse_one(sql, read=BigQueryAsWritten), {})
 
 
 def _of_query(query: exp.Expr, known: Known) -> tuple[str, ...]:

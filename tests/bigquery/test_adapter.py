@@ -312,6 +312,23 @@ async def test_a_plan_tells_what_the_statement_itself_would_read(
     assert refused.value.reason == "BYTES_BILLED_LIMIT"
 
 
+@pytest.mark.parametrize(("mode", "options"), [("append", {}), ("merge", {"merge_keys": ("id",)})])
+async def test_checks_stand_before_a_value_that_has_a_type(
+    warehouse: BigQueryWarehouse, proxy: Proxy, mode: WriteMode, options: dict[str, Any]
+) -> None:
+    """Behind a condition, BigQuery takes a bare NULL for an INT64 and refuses it for any other column.
+
+    This server does not; and it merges no bare NULL at all, so that the statement is only planned.
+    """
+    into = spec(column("note", "STRING"), column("id", "STRING", "REQUIRED"), column("day", "DATE"))
+    written = effect(OWN, "SELECT NULL AS note, 'x' AS id, DATE '2025-11-18' AS day", mode=mode, into=into)
+    await warehouse.ensure_table(OWN.table("costs"), into)
+    await warehouse.plan_write(replace(written, **options))
+    *_, statement = [job.body["configuration"]["query"]["query"] for job in proxy.sent(JOBS)]
+    assert f", S.`{'id' if mode == 'append' else 'day'}`, NULL)" in statement
+    assert "NULL, NULL)" not in statement
+
+
 async def test_a_plan_of_new_columns_looks_at_the_rest_of_the_statement(
     warehouse: BigQueryWarehouse, proxy: Proxy
 ) -> None:

@@ -23,6 +23,7 @@ from server.warehouse.column_names import nameless
         ("SELECT * FROM (SELECT 'x' AS k, 1 AS v) PIVOT(SUM(v) FOR k IN ('x'))", ()),
         ("SELECT AS VALUE a FROM t", ("a",)),
         ("SELECT * FROM UNNEST([1])", ()),
+        ("SELECT COUNT(*), o FROM t, t.items AS i WITH OFFSET AS o GROUP BY o", ("COUNT(*)",)),
     ],
 )
 def test_the_select_list_decides(sql: str, expected: tuple[str, ...]) -> None:

@@ -27,7 +27,7 @@ def write_statement(effect: WriteEffect, spec: TableSpec, given: Sequence[TableF
     targets = [spec.column(field.name) or field for field in given]
     values = {target.name: _value(target, bare=target.name.lower() in nulls) for target in targets}
     source = f"(SELECT *{_same_key(effect)} FROM (\n{effect.sql}\n) S)"
-    values = _checked(values, _checks(effect, spec, values), effect.merge_keys)
+    values = _checked(values, _checks(effect, spec, values), nulls, effect.merge_keys)
     if effect.mode == "append":
         return f"INSERT INTO {path(effect.destination)} ({_names(values)}) SELECT {_list(values)} FROM {source} S"
     if effect.mode == "merge":
@@ -98,13 +98,15 @@ def _value(target: TableField, *, bare: bool) -> str:
     return "NULL" if bare else f"S.{name(target.name)}"
 
 
-def _checked(values: Mapping[str, str], checks: str, keys: Sequence[str]) -> dict[str, str]:
+def _checked(values: Mapping[str, str], checks: str, nulls: frozenset[str], keys: Sequence[str]) -> dict[str, str]:
     """The values, one of them behind the checks: as a condition they could meet rows that the query leaves out."""
     if not checks:
         return dict(values)
     known = {key.lower() for key in keys}
+    # Behind a condition a bare NULL is an INT64, and no longer fits any type.
+    typed = [column for column in values if column.lower() not in nulls] or list(values)
     # A merge does not write its keys again.
-    column = next((column for column in values if column.lower() not in known), next(iter(values)))
+    column = next((column for column in typed if column.lower() not in known), typed[0])
     return {**values, column: f"IF({checks}, {values[column]}, NULL)"}
 
 

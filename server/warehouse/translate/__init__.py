@@ -4,7 +4,6 @@ Names are resolved here and not by DuckDB: every column of the result is spelled
 that a name can only mean what it means on BigQuery. What has no translation is refused.
 """
 
-import re
 from dataclasses import dataclass
 
 import sqlglot
@@ -21,7 +20,7 @@ from server.warehouse.translate.failures import shield_arguments
 from server.warehouse.translate.names import read_field
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.precedence import order_operators
-from server.warehouse.translate.query import WITH_WORD, QueryTranslator
+from server.warehouse.translate.query import QueryTranslator
 from server.warehouse.translate.set_operations import with_order_outside
 from server.warehouse.translate.sketches import name_sketches
 from server.warehouse.translate.sources import Output, Sources, Tables, View
@@ -59,7 +58,6 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
     """
     try:
         tree = _parse(sql)
-        _mark_joins(tree, sql)
         return _translated(tree, Sources(tables, default_dataset))
     except RecursionError:
         raise WarehouseError("INVALID_QUERY", "the query is nested too deeply") from None
@@ -122,16 +120,6 @@ def _parse(sql: str) -> exp.Expr:
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise WarehouseError("INVALID_QUERY", "a query is exactly one SELECT")
     return statements[0]
-
-
-def _mark_joins(tree: exp.Expr, sql: str) -> None:
-    """Tell JOIN from a comma, by the text before the table."""
-    for join in tree.find_all(exp.Join):
-        first = min((part.meta["start"] for part in join.this.walk() if "start" in part.meta), default=0)
-        join.meta[WITH_WORD] = _AFTER_JOIN.search(sql[:first]) is not None
-
-
-_AFTER_JOIN = re.compile(r"\bJOIN\s+$|\bJOIN\s*\(\s*(?:SELECT|WITH)\b[^()]*$", re.IGNORECASE)
 
 
 def _require_distinct(outputs: list[Output]) -> None:

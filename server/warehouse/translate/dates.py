@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.coercion import is_text
-from server.warehouse.translate.intervals import difference, has_months
+from server.warehouse.translate.intervals import difference, moved_moment
 from server.warehouse.translate.numbers import ARITHMETIC, written
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
@@ -264,12 +264,17 @@ def _sum(node: exp.Expr, types: Types) -> exp.Expr:
 
 
 def _moved(node: exp.Expr, kinds: tuple[str, str]) -> exp.Expr:
-    interval = next((part for part in node.find_all(exp.Interval)), None)
-    unit = interval.text("unit").upper() if interval is not None else ""
-    if "TIMESTAMP" in kinds and (unit in _CALENDAR_UNITS or has_months(node)):
-        _require_elapsed(unit or "MONTH", node)
     if not {"DATE", "DATETIME", "TIMESTAMP", "TIME"} & set(kinds):
         raise invalid(f"cannot calculate with {kinds[0]} and {kinds[1]}", node)
+    if "TIMESTAMP" not in kinds:
+        return exp.Paren(this=node.copy())
+    moment, interval = node.this, node.args["expression"]
+    if kinds[0] == "INTERVAL":
+        moment, interval = interval, moment
+    if not isinstance(interval, exp.Interval):
+        return moved_moment(moment, interval, "-" if isinstance(node, exp.Sub) else "+")
+    if (unit := interval.text("unit").upper()) in _CALENDAR_UNITS:
+        _require_elapsed(unit, node)
     return exp.Paren(this=node.copy())
 
 

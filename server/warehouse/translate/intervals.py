@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlglot import exp
 
 from server.warehouse.translate.numbers import as_kind, number_kind, written
-from server.warehouse.translate.once import once
+from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal
 
 _PARTS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
@@ -126,10 +126,10 @@ def difference(node: exp.Expr, kind: str) -> exp.Expr:
     return call("TO_MICROSECONDS", call("DATE_DIFF", literal("MICROSECOND"), right, left))
 
 
-def has_months(node: exp.Expr) -> bool:
-    """Whether a translated INTERVAL literal has months in it, which a TIMESTAMP is not moved by."""
-    made = [part for part in node.find_all(exp.Anonymous) if part.name == "TO_MONTHS"]
-    return any(part.sql("duckdb") != "TO_MONTHS(CAST(0 AS BIGINT))" for part in made)
+def moved_moment(moment: exp.Expr, interval: exp.Expr, operator: str) -> exp.Expr:
+    """A TIMESTAMP, moved on (`+`) or back (`-`) by an INTERVAL of which only its value tells whether it has months."""
+    failure = failing("a TIMESTAMP is not moved by an INTERVAL with months", "TIMESTAMP WITH TIME ZONE")
+    return once(f"CASE WHEN {_MONTHS} <> 0 THEN {failure} ELSE p.t {operator} p.i END", t=moment, i=interval)
 
 
 def _bucket(kind: str, duckdb_type: str) -> Rule:

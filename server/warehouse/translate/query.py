@@ -250,7 +250,7 @@ class QueryTranslator:
             require_condition(join.args["on"], self, "ON")
         elif is_array and join.kind != "CROSS":
             join.set("on", exp.true())
-        elif join.kind != "CROSS" and (join.side or join.kind or join.meta.get(WITH_WORD)):
+        elif join.kind != "CROSS":  # which a comma is, too
             raise invalid(" ".join(word for word in (join.side, "JOIN needs ON or USING") if word), written)
 
     def _source(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
@@ -380,8 +380,6 @@ class QueryTranslator:
         return _placed(read_path(column, rest), node.parts[0])
 
 
-WITH_WORD = "join"
-"""Marks a join that was written as JOIN and not with a comma; sqlglot reads both alike."""
 _TRUTHS = (exp.Connector, exp.Not, exp.Predicate, exp.Is, exp.Like, exp.Escape, exp.In, exp.Between, exp.Exists)
 _CAST_KINDS = {"BIGINT": "INT64", "DOUBLE": "FLOAT64", "VARCHAR": "STRING", "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
 

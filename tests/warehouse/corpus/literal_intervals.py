@@ -21,6 +21,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ('time between TIMESTAMPs', "SELECT CAST(TIMESTAMP '2021-06-01 12:34:56.789' - TIMESTAMP '2021-05-31 00:00:00' AS STRING)", [('0-0 0 36:34:56.789',)]),
     ('INTERVALs compare', "SELECT DATE_DIFF(CURRENT_DATE(), DATE_SUB(CURRENT_DATE(), INTERVAL 7 DAY), DAY), (TIMESTAMP '2024-01-02 00:00:00+00' - TIMESTAMP '2024-01-01 00:00:00+00') > INTERVAL 1 HOUR, MAKE_INTERVAL(day => 1) = INTERVAL 24 HOUR", [(7, True, True)]),
     ('a DATETIME moved by days and minutes', "SELECT DATETIME '2024-01-01 00:00:00' + INTERVAL '1 5:30' DAY TO MINUTE", [(datetime(2024, 1, 2, 5, 30),)]),
+    ('an instant moved by several parts', "SELECT ts + (INTERVAL 1 DAY + INTERVAL 2 HOUR), ts - MAKE_INTERVAL(day => 1), JUSTIFY_HOURS(INTERVAL 25 HOUR) + ts, ts - INTERVAL '1:30' HOUR TO MINUTE, MAKE_INTERVAL(hour => n) + ts FROM (SELECT TIMESTAMP '2024-01-02 00:00:00+00' AS ts, 2 AS n)", [(utc(2024, 1, 3, 2), utc(2024, 1, 1), utc(2024, 1, 3, 1), utc(2024, 1, 1, 22, 30), utc(2024, 1, 2, 2))]),
     ('a date moved by years and months', "SELECT DATE '2024-01-31' + INTERVAL '1-1' YEAR TO MONTH", [(datetime(2025, 2, 28),)]),
     ('buckets of days from an origin', "SELECT DATE_BUCKET(DATE '2000-12-20', INTERVAL 7 DAY, DATE '2000-12-24'), DATE_BUCKET(DATE '2000-12-26', INTERVAL 7 DAY, DATE '2000-12-24')", [(date(2000, 12, 17), date(2000, 12, 24))]),
     ('buckets of hours', "SELECT TIMESTAMP_BUCKET(ts, INTERVAL 1 HOUR), COUNT(*) FROM UNNEST([TIMESTAMP '2024-01-01 00:10:00+00', TIMESTAMP '2024-01-01 00:50:00+00']) AS ts GROUP BY 1", [(utc(2024, 1, 1), 2)]),
@@ -43,6 +44,9 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
 
 ERRORS: list[tuple[str, str]] = [
     ('an instant moved by months', "SELECT TIMESTAMP '2024-01-01 00:00:00+00' + INTERVAL '1-2' YEAR TO MONTH"),
+    ('an instant moved by a day and a month', "SELECT TIMESTAMP '2024-01-01 00:00:00+00' + (INTERVAL 1 DAY + INTERVAL 1 MONTH)"),
+    ('an instant moved back by a month that is made', "SELECT TIMESTAMP '2024-01-01 00:00:00+00' - MAKE_INTERVAL(month => 1)"),
+    ('an instant moved by months that stand in a column', "SELECT TIMESTAMP '2024-01-01 00:00:00+00' - MAKE_INTERVAL(year => y) FROM UNNEST([0, 1]) AS y"),
     ('parts of an INTERVAL out of order', "SELECT INTERVAL '1 2' DAY TO MONTH"),
     ('an INTERVAL that is none', "SELECT INTERVAL 'x' YEAR TO MONTH"),
     ('a bucket of a number', "SELECT DATE_BUCKET(DATE '2024-01-01', 5)"),

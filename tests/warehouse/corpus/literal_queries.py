@@ -90,6 +90,8 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
 ERRORS: list[tuple[str, str]] = [
     ("LEFT JOIN without ON", T +" SELECT 1 FROM t LEFT JOIN t AS u"),
     ("JOIN without ON", T +" SELECT 1 FROM t JOIN t AS u"),
+    ("JOIN and a remark without ON", T +" SELECT 1 FROM t JOIN /* all of */ t AS u"),
+    ("JOIN of joins without ON", T +" SELECT 1 FROM t JOIN (t AS u JOIN t AS v ON TRUE)"),
     ("JOIN of a subquery without ON", "SELECT 1 FROM (SELECT 1 AS a) AS x JOIN (SELECT 2 AS b) AS y"),
     ("a recursion that widens its type", "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 0.5 FROM r WHERE n < 2) SELECT n FROM r"),
     ("CROSS JOIN with ON", "SELECT 1 FROM UNNEST([1]) AS a CROSS JOIN (SELECT 1 AS b) AS t ON a = b"),
