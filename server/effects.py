@@ -1,7 +1,7 @@
 """The writes of one step: recorded before they begin, and accounted for when the step ends."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from server.domain.run import Effect, EffectState, StepRun
 from server.domain.schema import DatasetRef
@@ -55,13 +55,14 @@ class EffectJournal:
         earlier = self._effects.get(write.job_id)
         if earlier is None or earlier.state is not EffectState.COMMITTED:
             self._effects[write.job_id] = begun
-        await self._store.record_effects(self._lease, self._step, self.effects)
+        recorded = {"effects": self.effects, **asdict(self.usage)}
+        await self._store.record_effects(self._lease, self._step.model_copy(update=recorded))
 
     def end(self, effect_id: str, settled: Settled) -> None:
         """What became of a write. The end of the step records it."""
         effect = self._effects[effect_id]
         self._effects[effect_id] = ended(effect, settled)
-        # One that an earlier attempt, or the run that this one retries, has told of is counted already.
+        # What is recorded as committed, here or by the run that this one retries, is counted already.
         if settled.outcome and effect.state is not EffectState.COMMITTED and not self.is_inherited(effect_id):
             self.usage.add(settled.outcome)
 

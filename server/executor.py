@@ -106,8 +106,8 @@ class RunExecution:
         if step.status.is_terminal and not self._is_between_attempts(snapshot, step):
             return step
         if self._is_cancelled(snapshot):
-            effects = await self._runner.settled(self._claim, step)
-            return await self._finish(step, StepResult(StepStatus.CANCELLED, error=_CANCELLED, effects=effects))
+            result = StepResult(StepStatus.CANCELLED, error=_CANCELLED)
+            return await self._finish(step, await self._runner.give_up(self._claim, step, result))
         if not should_run(snapshot.trigger, self._done):
             return await self._finish(step, StepResult(StepStatus.SKIPPED))
         return await self._attempts(snapshot, step)
@@ -189,7 +189,10 @@ class RunExecution:
         finally:
             attempt.close()
         if not work.done():
-            logger.critical("A processor ignores its cancellation and is left behind", extra=self._fields(step.step_id))
+            logger.critical(
+                "A processor ignores its cancellation and is left behind",
+                extra=run_fields(self._claim.run, step.step_id),
+            )
 
     async def _finish(self, step: StepRun, result: StepResult) -> StepRun:
         ended = step.model_copy(
@@ -209,16 +212,7 @@ class RunExecution:
 
     def _log(self, step: StepRun, message: str, level: str) -> None:
         self._logs.add(step.step_id, message, {}, level)
-        logger.log(logging.getLevelNamesMapping()[level], message, extra=self._fields(step.step_id))
-
-    def _fields(self, step_id: str = "") -> dict[str, str]:
-        run = self._claim.run
-        return run_fields(
-            tenant_id=run.tenant_id,
-            pipeline_id=run.pipeline_id,
-            pipeline_logging_id=run.pipeline_logging_id,
-            step_id=step_id,
-        )
+        logger.log(logging.getLevelNamesMapping()[level], message, extra=run_fields(self._claim.run, step.step_id))
 
     def _with_late_variables(self, snapshot: StepSnapshot, step: StepRun) -> StepRun:
         """The step with what its settings use of the steps before; the same in every attempt, as its writes are."""
@@ -245,7 +239,7 @@ class RunExecution:
         status = run_status(self._done)
         failed = _failed_step(self._done) if status in {RunStatus.FAILED, RunStatus.TIMED_OUT} else None
         run = self._claim.run
-        logger.info("Run %s ended: %s", run.pipeline_logging_id, status, extra=self._fields())
+        logger.info("Run %s ended: %s", run.pipeline_logging_id, status, extra=run_fields(run))
         return RunEnd(
             status=status,
             error_message=_CANCELLED if status is RunStatus.CANCELLED else _error_of(failed),

@@ -8,6 +8,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from server.domain.faults import CannotStart
+from server.domain.run import Run
 from server.security.redaction import redact
 from server.settings import Settings
 
@@ -62,7 +63,7 @@ def explain_start(run: Callable[[], int]) -> int:
         return 2
 
 
-def run_fields(*, tenant_id: str, pipeline_id: str, pipeline_logging_id: str, step_id: str = "") -> dict[str, str]:
-    """The fields by which everything about a run is found."""
-    fields = {"tenant_id": tenant_id, "pipeline_id": pipeline_id, "pipeline_logging_id": pipeline_logging_id}
+def run_fields(run: Run, step_id: str = "") -> dict[str, str]:
+    """The fields by which everything about a run, or a step of it, is found."""
+    fields = {name: getattr(run, name) for name in ("tenant_id", "pipeline_id", "pipeline_logging_id")}
     return {**fields, "step_id": step_id} if step_id else fields

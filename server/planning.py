@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from server.domain.plan import Plan, PlanStep, ResolvedVariable
 from server.domain.run import Run, RunStatus, StepRun, StepStatus
 from server.domain.schema import TableRef
 from server.executor import STOP_SECONDS, LogBuffer
+from server.logs import run_fields
 from server.pipeline_files.places import field_path
 from server.rendering import templates, with_strings
 from server.run_variables import with_late_samples
@@ -28,16 +29,6 @@ _CANCELLED = "the plan was cancelled"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Found:
-    """What is known of the plan so far."""
-
-    steps: list[PlanStep] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    to_come: dict[TableRef, str] = field(default_factory=dict)
-    """Tables that earlier steps would create, with their step_id."""
-
-
 class PlanExecution:
     """Executes one claim of a plan. `cancel` ends it; cancelling the task that awaits `run` abandons it unrecorded."""
 
@@ -47,7 +38,8 @@ class PlanExecution:
         self._runner = runner
         self._price_per_tib = price_per_tib
         self._logs = LogBuffer()
-        self._found = _Found()
+        # Tables that earlier steps would create, with their step_id.
+        self._to_come: dict[TableRef, str] = {}
         self._cancel_asked = asyncio.Event()
         self.is_suspect = claim.is_suspect
         if claim.run.status is RunStatus.CANCELLING:
@@ -60,20 +52,21 @@ class PlanExecution:
     async def run(self) -> Run:
         """Plan every step, whatever its trigger. Raises LeaseLost when another worker has the run."""
         recorded = {step.step_id: step for step in self._claim.run.steps}
+        plan = Plan()
         for index, snapshot in enumerate(self._claim.snapshot.steps):
             step = await self._store.start_step(self._claim.lease, recorded[snapshot.step_id])
-            known = len(self._found.faults)
+            found = Plan()
             if not self._cancel_asked.is_set():
-                await self._until_cancelled(index, snapshot, step)
-            await self._finish(step, self._found.faults[known:])
+                found = await self._until_cancelled(index, snapshot, step)
+            await self._finish(step, found.faults)
+            plan = Plan(steps=plan.steps + found.steps, faults=plan.faults + found.faults)
+        end = RunEnd(RunStatus.SUCCESS, plan=plan)
         if self._cancel_asked.is_set():
             end = RunEnd(RunStatus.CANCELLED, _CANCELLED)
-        else:
-            plan = Plan(steps=tuple(self._found.steps), faults=tuple(self._found.faults))
-            end = RunEnd(RunStatus.SUCCESS, plan=plan)
         return await self._store.finish_run(self._claim.lease, replace(end, logs=self._logs.take()))
 
-    async def _until_cancelled(self, index: int, snapshot: StepSnapshot, step: StepRun) -> None:
+    async def _until_cancelled(self, index: int, snapshot: StepSnapshot, step: StepRun) -> Plan:
+        """What was found of the step, in time and before anybody cancelled."""
         work = asyncio.create_task(self._plan_step(index, snapshot, step))
         asked = asyncio.create_task(self._cancel_asked.wait())
         # A little more than the step's own time, within which the plan ends by itself unless it ignores that.
@@ -86,38 +79,56 @@ class PlanExecution:
                 work.cancel()
                 await asyncio.wait([work], timeout=STOP_SECONDS)
         if not work.done():
-            logger.critical("A processor ignores its cancellation and is left behind")
-            message = f"the plan did not end within timeout_minutes: {snapshot.timeout_minutes:g}"
-            self._found.faults.append(_placed(Fault("TIMED_OUT", message), index, snapshot))
+            fields = run_fields(self._claim.run, snapshot.step_id)
+            logger.critical("A processor ignores its cancellation and is left behind", extra=fields)
         elif not work.cancelled():
-            work.result()
+            return work.result()
+        return Plan(steps=(self._planned(snapshot, {}),), faults=(_placed(_timed_out(snapshot), index, snapshot),))
 
-    async def _finish(self, step: StepRun, faults: list[Fault]) -> None:
+    async def _finish(self, step: StepRun, faults: tuple[Fault, ...]) -> None:
         status = StepStatus.FAILED if faults else StepStatus.SUCCESS
-        if self._cancel_asked.is_set():
-            status = StepStatus.CANCELLED
         message = "; ".join(fault.message for fault in faults)
+        if self._cancel_asked.is_set():
+            status, message = StepStatus.CANCELLED, _CANCELLED
         ended = step.model_copy(update={"status": status, "error_message": message})
         await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take()))
+        self.is_suspect = False
 
-    async def _plan_step(self, index: int, snapshot: StepSnapshot, step: StepRun) -> None:
+    async def _plan_step(self, index: int, snapshot: StepSnapshot, step: StepRun) -> Plan:
         told: Mapping[str, Any] = {}
+        faults: list[Fault] = []
         call = StepCall(self._claim, snapshot, step, with_late_samples({}))
         try:
             async with asyncio.timeout(snapshot.timeout_minutes * 60):
-                told = await self._runner.plan(call, self._logs, self._found.to_come)
-        except (LeaseLost, StoreBusy, asyncio.CancelledError):
+                told = await self._runner.plan(call, self._logs, self._to_come)
+        except (LeaseLost, StoreBusy):
             raise
-        except BaseException as error:  # noqa: BLE001 - foreign code: what it raises is a fault of the plan
-            found = _faults(error, snapshot, self._claim.run)
-            self._found.faults += [_placed(fault, index, snapshot) for fault in found]
+        except BaseException as error:  # foreign code: what it raises is a fault of the plan
+            if isinstance(error, asyncio.CancelledError) and (work := asyncio.current_task()) and work.cancelling():
+                raise
+            faults += self._faults(error, snapshot)
         try:
             planned = self._planned(snapshot, told)
         except ValidationError:
             message = f"{snapshot.ps_type} did not answer with what a plan is made of"
-            self._found.faults.append(_placed(Fault("PS_TYPE_BROKEN", message), index, snapshot))
+            faults.append(Fault("PS_TYPE_BROKEN", message))
             planned = self._planned(snapshot, {})
-        self._found.steps.append(planned)
+        return Plan(steps=(planned,), faults=tuple(_placed(fault, index, snapshot) for fault in faults))
+
+    def _faults(self, error: BaseException, snapshot: StepSnapshot) -> list[Fault]:
+        """What went wrong, in words that the tenant may read."""
+        if isinstance(error, Refused):
+            return list(error.faults)
+        if isinstance(error, WarehouseError):
+            return [Fault(error.reason, error.message)]
+        if isinstance(error, ProcessorError):
+            return [Fault("STEP_WOULD_FAIL", str(error))]
+        if isinstance(error, TimeoutError):
+            return [_timed_out(snapshot)]
+        fields = run_fields(self._claim.run, snapshot.step_id)
+        logger.error("Processor %s failed to plan", snapshot.ps_type, exc_info=error, extra=fields)
+        message = f"{snapshot.ps_type} raised {type(error).__name__}; the worker's log has the traceback of this run"
+        return [Fault("PLAN_FAILED", message)]
 
     def _planned(self, snapshot: StepSnapshot, told: Mapping[str, Any]) -> PlanStep:
         known = {"sql": _sql(snapshot)} | {key: told[key] for key in _TOLD if key in told}
@@ -164,20 +175,8 @@ def _variables(snapshot: StepSnapshot) -> tuple[ResolvedVariable, ...]:
     )
 
 
-def _faults(error: BaseException, snapshot: StepSnapshot, run: Run) -> list[Fault]:
-    """What went wrong, in words that the tenant may read."""
-    if isinstance(error, Refused):
-        return list(error.faults)
-    if isinstance(error, WarehouseError):
-        return [Fault(error.reason, error.message)]
-    if isinstance(error, ProcessorError):
-        return [Fault("STEP_WOULD_FAIL", str(error))]
-    if isinstance(error, TimeoutError):
-        return [Fault("TIMED_OUT", f"not planned within timeout_minutes: {snapshot.timeout_minutes:g}")]
-    logger.error("Processor %s failed to plan", snapshot.ps_type, exc_info=error,
-                 extra={"pipeline_logging_id": run.pipeline_logging_id, "step_id": snapshot.step_id})  # fmt: skip
-    message = f"{snapshot.ps_type} raised {type(error).__name__}; the worker's log has the traceback of this run"
-    return [Fault("PLAN_FAILED", message)]
+def _timed_out(snapshot: StepSnapshot) -> Fault:
+    return Fault("TIMED_OUT", f"not planned within timeout_minutes: {snapshot.timeout_minutes:g}")
 
 
 def _placed(fault: Fault, index: int, snapshot: StepSnapshot) -> Fault:

@@ -119,16 +119,19 @@ class StepRunner:
 
     async def conclude(self, attempt: "Attempt", result: StepResult) -> StepResult:
         """The result with the attempt's writes; those whose end is not known are stopped, and asked about."""
-        journal = attempt.journal
-        await journal.settle(self._warehouse, attempt.own)
+        return await self._concluded(attempt.journal, attempt.own, result)
+
+    async def give_up(self, claim: Claim, step: StepRun, result: StepResult) -> StepResult:
+        """The result of a step that is not tried again; an earlier worker may have begun a write and been lost."""
+        journal = EffectJournal(self._store, claim.lease, step)
+        return await self._concluded(journal, self._own(claim.run), result)
+
+    async def _concluded(self, journal: EffectJournal, own: DatasetRef, result: StepResult) -> StepResult:
+        await journal.settle(self._warehouse, own)
         error = result.error
         if result.status in {StepStatus.CANCELLED, StepStatus.TIMED_OUT} and (words := told(journal.effects)):
             error = f"{error}; {words}"
         return replace(result, error=error, effects=journal.effects, usage=journal.usage)
-
-    async def settled(self, claim: Claim, step: StepRun) -> tuple[Effect, ...]:
-        """The writes of a step that will not be tried again; an earlier worker may have begun one and been lost."""
-        return await settle(self._warehouse, self._own(claim.run), step.effects)
 
     async def inherit(self, claim: Claim, step: StepRun) -> tuple[StepRun, StepResult | None]:
         """The step with those writes of the retried run that were committed; a failure when that cannot be known."""
@@ -169,7 +172,7 @@ class StepRunner:
             "warehouse": warehouse,
             "progress": progress,
             "mail": self._mail,
-            "logger": _StepLogger(logging.getLogger(f"processors.{snapshot.ps_type}"), _fields(run, step.step_id)),
+            "logger": _StepLogger(logging.getLogger(f"processors.{snapshot.ps_type}"), run_fields(run, step.step_id)),
         }
 
     def _access(self, claim: Claim, snapshot: StepSnapshot) -> StepAccess:
@@ -182,7 +185,7 @@ class StepRunner:
             allowed_sources=claim.allowed_sources,
             job_prefix=f"convergence-{run.pipeline_logging_id}-{snapshot.step_id}",
             labels={
-                name: _LABEL.sub("-", value.lower())[:63] for name, value in _fields(run, snapshot.step_id).items()
+                name: _LABEL.sub("-", value.lower())[:63] for name, value in run_fields(run, snapshot.step_id).items()
             },
             builds_metadata=snapshot.ps_type.startswith("setup."),
         )
@@ -226,7 +229,7 @@ class Attempt:
         except BaseException as error:
             # Foreign code: not even its KeyboardInterrupt may end the worker. Its text may hold anything, so that it
             # goes to the operator's log and not to the tenant.
-            fields = _fields(self._call.claim.run, self._call.step.step_id)
+            fields = run_fields(self._call.claim.run, self._call.step.step_id)
             logger.exception("Processor %s failed", ps_type, extra=fields)
             message = f"{ps_type} raised {type(error).__name__}; the worker's log has the traceback of this run"
             return StepResult(StepStatus.FAILED, error=message)
@@ -243,15 +246,6 @@ class Attempt:
 
 def _template(call: StepCall) -> PsTemplateSnapshot:
     return call.claim.snapshot.ps_templates.get(call.snapshot.ps_type, PsTemplateSnapshot())
-
-
-def _fields(run: Run, step_id: str) -> dict[str, str]:
-    return run_fields(
-        tenant_id=run.tenant_id,
-        pipeline_id=run.pipeline_id,
-        pipeline_logging_id=run.pipeline_logging_id,
-        step_id=step_id,
-    )
 
 
 def _read_answer(ps_type: str, answer: object) -> StepResult:

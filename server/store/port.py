@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
 from server.domain.quotas import Plans, QuotaUse
-from server.domain.run import Effect, LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
+from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 
 MAX_LEASES_LOST = 3
@@ -375,8 +375,8 @@ class ControlStore(Protocol):
         """Record that an attempt begins. Raises LeaseLost."""
         ...
 
-    async def record_effects(self, lease: Lease, step: StepRun, effects: Sequence[Effect]) -> None:
-        """Record which writes the step has begun, before they begin. Raises LeaseLost, also after its attempt."""
+    async def record_effects(self, lease: Lease, step: StepRun) -> None:
+        """Record a step's writes before they begin, and its usage so far. Raises LeaseLost, also after its attempt."""
         ...
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:

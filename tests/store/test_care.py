@@ -225,7 +225,7 @@ async def test_an_attempt_that_is_over_records_no_writes(store: SqlStore) -> Non
     ended_step = step.model_copy(update={"status": StepStatus.FAILED, "effects": (written,)})
     await store.finish_step(held.lease, StepEnd(ended_step))
     with pytest.raises(LeaseLost):
-        await store.record_effects(held.lease, step, [])
+        await store.record_effects(held.lease, step)
     run = await store.get_run(held.run.pipeline_logging_id)
     assert run is not None
     assert run.steps[0].effects == (written,)

@@ -2,115 +2,25 @@
 
 import asyncio
 import json
-import sys
 import threading
-import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from types import ModuleType
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from processors.base import ProcessorError
-from server.domain.pipeline import Retry, RunSnapshot, StepSnapshot
-from server.domain.run import Effect, EffectState, Run, RunStatus, StepStatus
-from server.domain.schema import DatasetRef
+from server.domain.run import Effect, EffectState, RunStatus, StepStatus
 from server.executor import RunExecution
 from server.mail import MailFolder
 from server.plans import PlansFile
-from server.registry import Registry
 from server.settings import Settings
 from server.step_runner import StepRunner
-from server.store.port import Claim, StepEnd
+from server.store.port import StepEnd
 from server.store.sql.store import SqlStore
-from server.store.sqlite import open_sqlite
-from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import WarehouseError
 from server.worker.loop import Worker
-from tests.store.records import PLANS, new_run
-
-PROJECT = "gac-prod-471220"
-OWN = DatasetRef(PROJECT, "acme_corp")
-Execute = Callable[[dict[str, Any], dict[str, Any]], Any]
-
-
-def ps_type(name: str) -> str:
-    """Steps called tell_... notify."""
-    return f"notify_systems.{name}" if name.startswith("tell") else f"trial.{name}"
-
-
-@dataclass
-class Workshop:
-    """A store, a warehouse and a package of processors of the test's own."""
-
-    store: SqlStore
-    warehouse: EmbeddedWarehouse
-    registry: Registry
-    package: str
-    folder: Path
-
-    def processor(self, name: str, execute: Execute) -> None:
-        engine = type("Engine", (), {"execute": staticmethod(execute)})
-        module = ModuleType(f"{self.package}.{ps_type(name)}")
-        module.get_engine = engine  # type: ignore[attr-defined]
-        sys.modules[module.__name__] = module
-
-    async def accept(self, *names: str, seconds: float = 60, attempts: int = 1, always: str = "") -> None:
-        steps = tuple(
-            StepSnapshot(
-                step_id=name,
-                ps_type=ps_type(name),
-                trigger="always" if name == always else None,
-                timeout_minutes=seconds / 60,
-                retry=Retry(max_attempts=attempts, backoff_seconds=0.01),
-                settings={},
-                variables={"date": "2025-11-18", "run_date": "2025-11-18T00:00:00Z"},
-            )
-            for name in names
-        )
-        snapshot = RunSnapshot(pipeline_id="acme_corp-trial", steps=steps, ps_templates={})
-        await self.store.accept_run(replace(new_run(), snapshot=snapshot), PLANS)
-
-    async def claim(self, *names: str, **options: Any) -> Claim:
-        await self.accept(*names, **options)
-        claim = await self.store.claim("worker", lease_seconds=60, plans=PLANS)
-        assert claim is not None
-        return claim
-
-    @property
-    def runner(self) -> StepRunner:
-        mail = MailFolder(self.folder / "mail", sender="convergence@localhost")
-        return StepRunner(self.registry, self.warehouse, self.store, mail, project=PROJECT)
-
-    def execution(self, claim: Claim) -> RunExecution:
-        return RunExecution(claim, self.store, self.runner)
-
-    async def run(self, execute: Execute, **options: Any) -> Run:
-        self.processor("act", execute)
-        async with asyncio.timeout(60):
-            return await self.execution(await self.claim("act", **options)).run()
-
-    async def rows(self, table: str) -> list[tuple[Any, ...]]:
-        return list((await self.warehouse.query(f"SELECT * FROM {table} ORDER BY 1", default_dataset=OWN)).rows)
-
-
-@pytest.fixture
-async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    package = f"processors_{uuid.uuid4().hex}"
-    for name in (package, f"{package}.trial", f"{package}.notify_systems"):
-        module = ModuleType(name)
-        module.__path__ = []
-        sys.modules[name] = module
-    store = await open_sqlite(tmp_path / "control.sqlite3")
-    warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
-    await warehouse.ensure_dataset(OWN, location="US")
-    yield Workshop(store, warehouse, Registry(package), package, tmp_path)
-    await warehouse.close()
-    await store.close()
-    for name in [name for name in sys.modules if name.startswith(package)]:
-        del sys.modules[name]
+from tests.store.records import PLANS
+from tests.unit.workshop import OWN, PROJECT, Execute, Workshop
 
 
 class Unprintable:
@@ -391,7 +301,10 @@ async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(worksho
     """It was committed, and its worker died before it could say so."""
 
     async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        await context["warehouse"].write_query("SELECT 1 AS n", "rows_of_act")
+        warehouse = context["warehouse"]
+        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
+        await warehouse.write_query("SELECT n FROM source", "copy")
+        await warehouse.write_query("SELECT n FROM copy", "rows_of_act")
         written.set()
         await asyncio.Event().wait()
 
@@ -406,10 +319,18 @@ async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(worksho
     await workshop.store.request_cancel(claim.run.pipeline_logging_id)
     again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
     assert again is not None
-    assert [effect.state for effect in again.run.steps[0].effects] == [EffectState.UNKNOWN]
+    assert [effect.state for effect in again.run.steps[0].effects] == [
+        EffectState.COMMITTED,
+        EffectState.COMMITTED,
+        EffectState.UNKNOWN,
+    ]
     run = await workshop.execution(again).run()
     assert run.status is RunStatus.CANCELLED
-    assert [effect.state for effect in run.steps[0].effects] == [EffectState.COMMITTED]
+    step = run.steps[0]
+    assert [effect.state for effect in step.effects] == [EffectState.COMMITTED] * 3
+    assert f"the write to {OWN}.rows_of_act was committed" in step.error_message
+    assert [effect.bytes_billed > 0 for effect in step.effects] == [False, True, True]
+    assert step.bytes_billed == sum(effect.bytes_billed for effect in step.effects)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from server.domain.quotas import Plans
-from server.domain.run import Effect, LogEntry, Run, RunStatus, StepRun, StepStatus
+from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, StepEnd
 from server.store.sql.database import Row, Transaction, found
 from server.store.sql.outbox import release
@@ -19,7 +19,6 @@ from server.store.sql.runs import (
     note_run,
     store_step,
     stored_run,
-    stored_steps,
 )
 from server.store.sql.tenants import find_tenant
 from server.store.sql.waiting import claimable, is_claimable
@@ -249,17 +248,24 @@ def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
     return store_step(tx, lease.pipeline_logging_id, started)
 
 
-def record_effects(tx: Transaction, lease: Lease, step: StepRun, effects: Sequence[Effect]) -> None:
-    """Record the writes that a running step has begun; its watchers hear of them when they have ended."""
+def record_effects(tx: Transaction, lease: Lease, step: StepRun) -> None:
+    """Record the writes of a running step, and what they were billed; its watchers hear of both when it has ended."""
     _fence(tx, lease)
-    stored = next(other for other in stored_steps(tx, lease.pipeline_logging_id) if other.step_id == step.step_id)
-    if stored.status is not StepStatus.RUNNING or stored.attempt != step.attempt:
+    before = _bill(tx, lease, step)
+    if before.status is not StepStatus.RUNNING or before.attempt != step.attempt:
         raise LeaseLost(lease.pipeline_logging_id)
-    body = stored.model_copy(update={"effects": tuple(effects)}).model_dump_json()
     tx.execute(
         "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
-        (body, lease.pipeline_logging_id, step.step_id),
+        (step.model_dump_json(), lease.pipeline_logging_id, step.step_id),
     )
+
+
+def _bill(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
+    """Count what the step was billed since it was recorded last. Gives what was recorded."""
+    run = stored_run(tx, lease.pipeline_logging_id)
+    before = next(other for other in run.steps if other.step_id == step.step_id)
+    bill(tx, run.tenant_id, step.bytes_billed - before.bytes_billed)
+    return before
 
 
 def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
@@ -269,9 +275,7 @@ def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
         add_event(tx, lease.pipeline_logging_id, log)
     # A run that gets on is no poison, however often others took its workers with them.
     tx.execute("UPDATE runs SET leases_lost = 0 WHERE pipeline_logging_id = ?", (lease.pipeline_logging_id,))
-    run = stored_run(tx, lease.pipeline_logging_id)
-    before = next(step for step in run.steps if step.step_id == end.step.step_id)
-    bill(tx, run.tenant_id, end.step.bytes_billed - before.bytes_billed)
+    _bill(tx, lease, end.step)
     return store_step(tx, lease.pipeline_logging_id, ended(tx, end.step, end.step.status, end.step.error_message))
 
 

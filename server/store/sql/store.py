@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans, QuotaUse
-from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
+from server.domain.run import LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import (
     Claim,
@@ -173,9 +173,9 @@ class SqlStore:
         """See the port."""
         return await self._db.write(lambda tx: leases.start_step(tx, lease, step))
 
-    async def record_effects(self, lease: Lease, step: StepRun, effects: Sequence[Effect]) -> None:
+    async def record_effects(self, lease: Lease, step: StepRun) -> None:
         """See the port."""
-        await self._db.write(lambda tx: leases.record_effects(tx, lease, step, effects))
+        await self._db.write(lambda tx: leases.record_effects(tx, lease, step))
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:
         """See the port."""
