@@ -21,6 +21,12 @@ _COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _PERIODS = (exp.Date, exp.DateTrunc, exp.DatetimeTrunc, exp.TimestampTrunc)
 
 
+def unpruned_warnings(sql: str, default_dataset: DatasetRef, partitioned: Mapping[TableRef, str]) -> Iterator[str]:
+    """A sentence about each of the tables that `unpruned` finds."""
+    for table in unpruned(sql, default_dataset, partitioned):
+        yield f"the query reads every partition of {table}: filter on {partitioned[table]}"
+
+
 def unpruned(sql: str, default_dataset: DatasetRef, partitioned: Mapping[TableRef, str]) -> list[TableRef]:
     """The tables, of those with their partitioning column in `partitioned`, that are read without a filter on it.
 

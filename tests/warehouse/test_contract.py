@@ -191,6 +191,18 @@ async def test_a_write_needs_its_dataset(warehouse: Warehouse, dataset: DatasetR
     assert refused.value.reason == "DATASET_NOT_FOUND"
 
 
+async def test_a_query_may_name_columns_as_no_table_does(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    sql = "SELECT 1 AS `Total cost`, STRUCT(2 AS `größe`) AS s"
+    shown = await warehouse.query(sql, default_dataset=dataset)
+    assert shown.columns == ("Total cost", "s")
+    assert shown.rows == ((1, {"größe": 2}),)
+    for wrong in (sql, "SELECT STRUCT(2 AS `größe`) AS s"):
+        with pytest.raises(WarehouseError) as refused:
+            await warehouse.write(effect(dataset, wrong))
+        assert refused.value.reason == "INVALID_QUERY"
+        assert "cannot be a column's name" in refused.value.message
+
+
 async def test_all_differences_between_query_and_table_are_listed(warehouse: Warehouse, dataset: DatasetRef) -> None:
     sql = "SELECT '2.5' AS cost, 1 AS day, 'x' AS surplus"
 

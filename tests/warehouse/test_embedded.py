@@ -222,22 +222,6 @@ async def test_names_are_those_of_bigquery(tmp_path: Path) -> None:
         assert file.execute(f'SELECT n FROM "{DATASET}"."costs"').fetchall() == [(1,)]
 
 
-async def test_a_query_names_columns_as_it_likes_and_a_table_does_not(tmp_path: Path) -> None:
-    warehouse = await EmbeddedWarehouse.open(tmp_path / "w.duckdb", project=PROJECT)
-    await warehouse.ensure_dataset(DATASET, location="US")
-    sql = "SELECT 1 AS `Total cost`, STRUCT(2 AS `größe`) AS s"
-
-    shown = await warehouse.query(sql, default_dataset=DATASET)
-    assert shown.columns == ("Total cost", "s")
-    assert shown.rows == ((1, {"größe": 2}),)
-    for wrong in (sql, "SELECT STRUCT(2 AS `größe`) AS s"):
-        with pytest.raises(WarehouseError) as refused:
-            await warehouse.write(effect(DATASET, wrong))
-        assert refused.value.reason == "INVALID_QUERY"
-        assert "cannot be a column's name" in refused.value.message
-    await warehouse.close()
-
-
 async def test_a_name_that_differs_only_in_case_is_refused(warehouse: Warehouse, dataset: DatasetRef) -> None:
     await warehouse.write(effect(dataset, "SELECT 1 AS n", table="costs"))
 

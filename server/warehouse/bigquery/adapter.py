@@ -37,7 +37,7 @@ from server.warehouse.port import (
     WritePlan,
     anything,
 )
-from server.warehouse.pruning import unpruned
+from server.warehouse.pruning import unpruned_warnings
 from server.warehouse.schema_contract import fitted
 
 _CREATED = "table_created"
@@ -168,10 +168,7 @@ class BigQueryWarehouse:
         reads = sorted(dry_run.reads)
         columns = await asyncio.gather(*map(self._tables.partitioned_by, reads))
         partitioned = {table: column for table, column in zip(reads, columns, strict=True) if column}
-        everything = unpruned(effect.sql, effect.default_dataset, partitioned)
-        warnings = tuple(
-            f"the query reads every partition of {table}: filter on {partitioned[table]}" for table in everything
-        )
+        warnings = tuple(unpruned_warnings(effect.sql, effect.default_dataset, partitioned))
         return WritePlan(dry_run, checked.change, warnings)
 
     async def settle(self, job_id: str, dataset: DatasetRef) -> Settled:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import random
 from typing import TypeVar
@@ -62,7 +62,7 @@ class Calls:
         Raises:
             WarehouseError: what went wrong for good. Errors of the classes in `expect` come as they are.
         """
-        pause = _FIRST_PAUSE
+        wait = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
         threads = self._look_threads if is_look else self._threads
         while True:
             if self._is_closed:
@@ -72,10 +72,17 @@ class Calls:
             except expect:
                 raise
             except (GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
-                wait = max(pause * (0.5 + random() / 2), retry_after(error))  # noqa: S311
                 if not is_transient(error):
                     logger.warning("BigQuery refused a call", exc_info=error)
                     raise refusal(error) from error
-                logger.warning("BigQuery did not answer as it should; the next try is in %.1f s", wait, exc_info=error)
-            await asyncio.sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                seconds = max(next(wait), retry_after(error))
+                logger.warning("BigQuery did not answer as it should; next try in %.1f s", seconds, exc_info=error)
+            await asyncio.sleep(seconds)
+
+
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """Seconds to wait before each further try: twice as many each time, less up to a half by chance."""
+    pause = first
+    while True:
+        yield pause * (0.5 + random() / 2)  # noqa: S311
+        pause = min(pause * 2, longest)

@@ -14,11 +14,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from random import random
 
 from server.domain.run import EffectState
-from server.warehouse.bigquery.errors import is_transient_result, refused
-from server.warehouse.bigquery.jobs import Job, Jobs, Statement
+from server.warehouse.bigquery.errors import failure, is_transient_result
+from server.warehouse.bigquery.jobs import Job, Jobs, Statement, job_pauses
 from server.warehouse.identity import identity, reused
 from server.warehouse.port import WarehouseError, WriteEffect
 
@@ -28,8 +27,6 @@ _DIGITS = 11
 """Of each part's hash: five of them fit into a label."""
 _SEAL = "stopped"
 """In the place of an effect that must not begin any more."""
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
 # How long a stopped job may take to end before its outcome is called unknown.
 _SETTLE_SECONDS = 30.0
 
@@ -85,7 +82,7 @@ class Effects:
         latest = await self._latest(job_id, location, adopt=adopt)
         if latest.seals > seals:
             raise _sealed(job_id)
-        number, job, pause = latest.number, latest.job, _FIRST_PAUSE
+        number, job, wait = latest.number, latest.job, job_pauses()
         while True:
             is_new = False
             if job is None:
@@ -97,12 +94,11 @@ class Effects:
             if error is None and (is_new or adopt):
                 return job, not is_new
             if error and is_new and not is_transient_result(error):
-                raise _nothing(refused(str(error.get("reason", "")), str(error.get("message", ""))))
+                raise _nothing(failure(error))
             number, job = number + 1, None
             if error and is_new:
                 logger.warning("Job %s failed and is started again: %s", job_id, error.get("reason"))
-                await asyncio.sleep(pause * (0.5 + random() / 2))  # noqa: S311
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                await asyncio.sleep(next(wait))
 
     async def _latest(self, job_id: str, location: str, *, adopt: bool = True) -> _Latest:
         number, seals = 1, 0

@@ -104,6 +104,11 @@ def refused(reason: str, message: str) -> WarehouseError:
     return WarehouseError(_told_reason(reason, message), f"BigQuery: {message} ({reason or 'invalid'})")
 
 
+def failure(result: Mapping[str, Any]) -> WarehouseError:
+    """The error of a job with this `errorResult`."""
+    return refused(str(result.get("reason", "")), str(result.get("message", "")))
+
+
 def _told_reason(reason: str, message: str) -> str:
     """The reason that callers know, of BigQuery's own."""
     if kind := _NOT_FOUND.search(message):

@@ -1,18 +1,17 @@
 """Jobs: started, waited for without a thread, found again by their ids, stopped."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from random import random
 from typing import Any
 
 from google.api_core.exceptions import Conflict, NotFound
 from google.cloud import bigquery
 
 from server.domain.schema import DatasetRef
-from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls
-from server.warehouse.bigquery.errors import is_transient_result, refused
+from server.warehouse.bigquery.calls import ONCE, TIMEOUT, Calls, pauses
+from server.warehouse.bigquery.errors import failure, is_transient_result
 from server.warehouse.port import WarehouseError
 
 # Seconds between two looks at a job.
@@ -52,6 +51,11 @@ class Statement:
         # A dry run of a cached result would cost nothing and say nothing.
         config.use_query_cache = not dry_run
         return config
+
+
+def job_pauses() -> Iterator[float]:
+    """Seconds to wait before a failed job is started anew."""
+    return pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
 
 
 class Jobs:
@@ -147,16 +151,15 @@ class Jobs:
         Raises:
             WarehouseError: what it failed of.
         """
-        pause = _FIRST_PAUSE
+        wait = job_pauses()
         while True:
             job = await self.run(statement, new_id())
             error = job.error_result
             if error is None:
                 return job
             if not is_transient_result(error):
-                raise refused(str(error.get("reason", "")), str(error.get("message", "")))
-            await asyncio.sleep(pause * (0.5 + random() / 2))  # noqa: S311
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                raise failure(error)
+            await asyncio.sleep(next(wait))
 
     async def cancel(self, job_id: str, location: str) -> None:
         """Ask for a job's end; whether it comes is told by looking at the job."""

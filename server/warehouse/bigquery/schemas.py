@@ -10,6 +10,7 @@ from server.domain.schema import TableField, TableRef, TableSpec
 from server.warehouse.port import WarehouseError
 
 _MILLISECONDS_A_DAY = 86_400_000
+_ANY = "any_name"
 
 
 def fields_of(schema: Iterable[bigquery.SchemaField]) -> tuple[TableField, ...]:
@@ -22,14 +23,16 @@ def fields_of(schema: Iterable[bigquery.SchemaField]) -> tuple[TableField, ...]:
 
 
 def _field(resource: Mapping[str, Any]) -> TableField:
-    given = {key: resource[key] for key in ("name", "type", "mode", "description") if resource.get(key)}
+    given = {key: resource[key] for key in ("type", "mode", "description") if resource.get(key)}
     try:
-        return TableField(**given, fields=tuple(_field(part) for part in resource.get("fields", ())))
+        field = TableField(name=_ANY, **given, fields=tuple(_field(part) for part in resource.get("fields", ())))
     except ValidationError:
         raise WarehouseError(
             "UNSUPPORTED_SQL",
             f"column {resource.get('name')!r} has the type {resource.get('type')}, which is not supported; CAST it",
         ) from None
+    # A query may name its columns as no table of ours does; whoever writes them to one says so.
+    return field.model_copy(update={"name": resource["name"]})
 
 
 def schema_fields(fields: Iterable[TableField]) -> list[bigquery.SchemaField]:

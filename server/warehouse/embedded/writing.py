@@ -10,7 +10,7 @@ from server.warehouse.embedded.session import Session, physical
 from server.warehouse.limits import require_within
 from server.warehouse.partitions import INGESTION_TIME, boundary, partition_range, shown_range
 from server.warehouse.port import DryRun, JobOutcome, TableChange, WarehouseError, WriteEffect, WritePlan
-from server.warehouse.pruning import unpruned
+from server.warehouse.pruning import unpruned_warnings
 from server.warehouse.schema_contract import fitted
 from server.warehouse.translate import Translated, translate
 from server.warehouse.types import quoted
@@ -63,10 +63,7 @@ def plan(session: Session, effect: WriteEffect) -> WritePlan:
         spec = catalog.table(table)
         if spec and spec.time_partitioning:
             partitioned[table] = spec.time_partitioning.field or INGESTION_TIME
-    everything = unpruned(effect.sql, effect.default_dataset, partitioned)
-    warnings = tuple(
-        f"the query reads every partition of {table}: filter on {partitioned[table]}" for table in everything
-    )
+    warnings = tuple(unpruned_warnings(effect.sql, effect.default_dataset, partitioned))
     dry_run = DryRun(checked.query.fields, checked.query.reads, checked.bytes_processed)
     return WritePlan(dry_run, checked.change, warnings)
 
