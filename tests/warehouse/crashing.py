@@ -98,7 +98,7 @@ def run(place: Place, die_at: int, told: Path | None) -> None:
             if moments == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    if place.file:
+    if die_at or told:
         threading.setprofile(watch)
         sys.setprofile(watch)
     asyncio.run(write_all(place))

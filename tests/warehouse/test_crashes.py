@@ -17,6 +17,7 @@ import pytest
 from server.domain.schema import DatasetRef
 from tests.bigquery.messages import Reply
 from tests.bigquery.proxy import Exchange, Proxy
+from tests.bigquery.server import BigQueryServer
 from tests.warehouse import crashing
 from tests.warehouse.crashing import Place, contents
 from tests.warehouse.tables import PROJECT
@@ -107,7 +108,7 @@ class Kills:
         await exchange.answer(reply)
 
 
-async def test_bigquery(processes: ForkServerContext, proxy: Proxy) -> None:
+async def test_bigquery(processes: ForkServerContext, proxy: Proxy, bigquery: BigQueryServer) -> None:
     clean = Place(DatasetRef(PROJECT, "clean"), endpoint=proxy.endpoint)
     kills = Kills()
     proxy.fail(".", kills, times=1_000_000)
@@ -115,6 +116,7 @@ async def test_bigquery(processes: ForkServerContext, proxy: Proxy) -> None:
     count = len(proxy.requests)
     expected = await contents(clean)
     rounds = list(enumerate(moments(count)))
+    datasets = f"/projects/{PROJECT}/datasets"
 
     async def die() -> None:
         while rounds:
@@ -125,6 +127,8 @@ async def test_bigquery(processes: ForkServerContext, proxy: Proxy) -> None:
             assert await ended(process) in {0, -signal.SIGKILL}
             assert await ended(start(processes, place)) == 0
             assert await contents(place) == expected, f"killed at request {at} of {count}"
+            # The server looks through all tables that there are, whatever it is asked.
+            await asyncio.to_thread(bigquery.call, "DELETE", f"{datasets}/round{number}?deleteContents=true")
 
     async with asyncio.TaskGroup() as group:
         for _ in range(4):
