@@ -4,16 +4,10 @@ from typing import Annotated
 
 import typer
 
-from convergence.arguments import RunId, TenantOption, group
-from convergence.client import ConvergenceClient, answer
+from convergence.arguments import RunId, TenantId, TenantOption, group
+from convergence.client import ConvergenceClient
 from convergence.output import as_dict, facts, table
 from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, current_session
-from convergence.v1.system_service_pb2 import (
-    ApplyRetentionRequest,
-    CheckStoreRequest,
-    RebuildMirrorRequest,
-    RescueRunRequest,
-)
 
 admin = group("Takes care of the control store and of the tenants' x_meta_ tables.")
 store = group("Looks after the control store.")
@@ -34,7 +28,7 @@ def check_store(
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
-        found = await answer(client.system.CheckStore(CheckStoreRequest(repair=repair)))
+        found = await client.check_store(repair=repair)
         rows = [
             (item.check, item.subject, item.message, _mended(can=item.repairable, done=repair))
             for item in found.findings
@@ -53,14 +47,12 @@ def _mended(*, can: bool, done: bool) -> str:
 
 
 @mirror.command("rebuild")
-def rebuild_mirror(
-    ctx: typer.Context, tenant_id: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
-) -> None:
+def rebuild_mirror(ctx: typer.Context, tenant_id: TenantId) -> None:
     """Have everything of a tenant copied into its x_meta_ tables again."""
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
-        found = await answer(client.system.RebuildMirror(RebuildMirrorRequest(tenant_id=tenant_id)))
+        found = await client.rebuild_mirror(tenant_id)
         session.show(as_dict(found), f"{found.records:,} records are copied in the background.")
         return 0
 
@@ -73,8 +65,7 @@ def rescue_run(ctx: typer.Context, run_id: RunId, tenant: TenantOption) -> None:
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
-        request = RescueRunRequest(tenant_id=tenant, pipeline_logging_id=run_id)
-        session.show_accepted(await answer(client.system.RescueRun(request)))
+        session.show_accepted(await client.rescue_run(tenant, run_id))
         return 0
 
     session.execute(work)
@@ -86,7 +77,7 @@ def apply_retention(ctx: typer.Context) -> None:
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
-        removed = await answer(client.system.ApplyRetention(ApplyRetentionRequest()))
+        removed = await client.apply_retention()
         told = {"runs": f"{removed.runs:,}", "runs without events": f"{removed.runs_without_events:,}"}
         session.show(as_dict(removed), facts(told))
         return 0

@@ -11,12 +11,13 @@ from convergence.errors import Details, InvalidArgument, Violation
 from convergence.v1.run_pb2 import Run
 from convergence.v1.tenant_service_pb2 import TenantQuotas
 
-# What fits into 64 bits, whatever the digits.
-_MAX_DIGITS = 18
+# What the protos' int64 holds.
+_LARGEST = 2**63 - 1
 
 PipelinePath = Annotated[
     str, typer.Argument(metavar="PIPELINE", help="provider/domain/name, such as gcp/cost/cost_billing")
 ]
+TenantId = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's pipeline_logging_id.")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's id.")]
 RequestId = Annotated[str, typer.Option(help="Repeating a command with the same id does nothing twice.")]
@@ -87,18 +88,23 @@ def parse_quotas(pairs: Sequence[str]) -> TenantQuotas:
     """The limits of `--quota NAME=NUMBER`.
 
     Raises:
-        InvalidArgument: listing every pair that is none.
+        InvalidArgument: listing every pair that is none or too large, and every name that comes twice.
     """
-    quotas, faults = TenantQuotas(), list[Violation]()
+    quotas, faults, seen = TenantQuotas(), list[Violation](), set[str]()
     for pair in pairs:
         name, _, value = pair.partition("=")
         if name not in TenantQuotas.DESCRIPTOR.fields_by_name:
             known = ", ".join(TenantQuotas.DESCRIPTOR.fields_by_name)
             faults.append(Violation("--quota", f"{name!r} is no quota; write one of {known}"))
-        elif not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+        elif name in seen:
+            faults.append(Violation("--quota", f"{name} is set twice; set it once"))
+        elif not (value.isascii() and value.isdigit()):
             faults.append(Violation("--quota", f"{pair!r} sets no limit; write {name}=NUMBER, such as {name}=100"))
+        elif len(value) > len(str(_LARGEST)) or int(value) > _LARGEST:
+            faults.append(Violation("--quota", f"{pair!r} is too large; {name} is at most {_LARGEST}"))
         else:
             setattr(quotas, name, int(value))
+        seen.add(name)
     if faults:
         raise refused(*faults)
     return quotas

@@ -41,7 +41,17 @@ from convergence.v1.pipeline_service_pb2 import (
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceStub
 from convergence.v1.run_pb2 import Run, RunEvent
 from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceStub
-from convergence.v1.system_service_pb2 import GetSystemInfoRequest, SystemInfo
+from convergence.v1.system_service_pb2 import (
+    ApplyRetentionRequest,
+    ApplyRetentionResponse,
+    CheckStoreRequest,
+    CheckStoreResponse,
+    GetSystemInfoRequest,
+    RebuildMirrorRequest,
+    RebuildMirrorResponse,
+    RescueRunRequest,
+    SystemInfo,
+)
 from convergence.v1.system_service_pb2_grpc import SystemServiceStub
 from convergence.v1.tenant_service_pb2 import (
     GetTenantRequest,
@@ -88,7 +98,8 @@ class ConvergenceClient:
         target: `host:port`, the port from 1 to 65535; an IPv6 address stands in brackets.
         api_key: `cvg_...`; sent with every call.
         root_certificates: PEM of the authorities to trust, for TLS; None for plain text.
-        timeout: seconds that a call may take, its retries included; a watch has no limit.
+        timeout: seconds that a call may take, its retries included; a watch has no limit, nor have `check_store` and
+            `apply_retention`.
         patience: when a watch takes the connection for lost, and when it gives up.
 
     Raises:
@@ -328,6 +339,23 @@ class ConvergenceClient:
     async def get_system_info(self) -> SystemInfo:
         """What is running there, and what the key may do."""
         return await self._call(self.system.GetSystemInfo, GetSystemInfoRequest())
+
+    async def check_store(self, *, repair: bool = False) -> CheckStoreResponse:
+        """What in the control store is not as it has to be; with `repair`, what was not. Without a time limit."""
+        return await answer(self.system.CheckStore(CheckStoreRequest(repair=repair)))
+
+    async def rebuild_mirror(self, tenant_id: str) -> RebuildMirrorResponse:
+        """Have everything of a tenant copied into its x_meta_ tables again, in the background."""
+        return await self._call(self.system.RebuildMirror, RebuildMirrorRequest(tenant_id=tenant_id))
+
+    async def rescue_run(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+        """Take a run away from its worker, so that another one goes on with it."""
+        request = RescueRunRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
+        return await self._call(self.system.RescueRun, request)
+
+    async def apply_retention(self) -> ApplyRetentionResponse:
+        """Remove what is older than the server's settings want to keep. Without a time limit."""
+        return await answer(self.system.ApplyRetention(ApplyRetentionRequest()))
 
     async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Answer], request: _Request) -> _Answer:
         return await answer(method(request, timeout=self._timeout))

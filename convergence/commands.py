@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from convergence.arguments import PipelinePath, RequestId, group, parse_quotas, split_path
+from convergence.arguments import PipelinePath, RequestId, TenantId, group, parse_quotas, split_path
 from convergence.client import ConvergenceClient
 from convergence.output import as_dict
 from convergence.session import current_session
@@ -108,9 +108,7 @@ def list_tenants(ctx: typer.Context) -> None:
 
 
 @tenants.command("show")
-def show_tenant(
-    ctx: typer.Context, tenant_id: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
-) -> None:
+def show_tenant(ctx: typer.Context, tenant_id: TenantId) -> None:
     """Show a tenant."""
     session = current_session(ctx)
 
@@ -123,9 +121,7 @@ def show_tenant(
 
 
 @tenants.command("usage")
-def show_usage(
-    ctx: typer.Context, tenant_id: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
-) -> None:
+def show_usage(ctx: typer.Context, tenant_id: TenantId) -> None:
     """Show what a tenant has used of its quotas."""
     session = current_session(ctx)
 

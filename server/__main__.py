@@ -126,7 +126,8 @@ async def _bootstrap(store: ControlStore, runs: Runs) -> None:
     )
     try:
         if not await store.list_runs(made, after=None, limit=1):
-            await runs.start(Caller(SYSTEM_TENANT, trigger=RunTrigger.SYSTEM), RunRequest(_BOOTSTRAP))
+            product = Caller(SYSTEM_TENANT, trigger=RunTrigger.SYSTEM, is_admin=True)
+            await runs.start(product, RunRequest(_BOOTSTRAP))
     except (ServiceError, StoreBusy) as error:
         logger.warning("The central dataset is not set up, the next start tries again: %s", error)
 

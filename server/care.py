@@ -1,8 +1,9 @@
 """What an operator does about the control store and the x_meta_ tables."""
 
 from server.domain.run import Run
-from server.errors import RunNotActive, RunNotFound, TenantNotFound
+from server.errors import RunNotActive, TenantNotFound
 from server.retention import Removed, Retention
+from server.runs import owned
 from server.store.port import ControlStore, Finding
 
 
@@ -25,9 +26,7 @@ class Care:
 
     async def rescue(self, tenant_id: str, pipeline_logging_id: str) -> Run:
         """Take a run away from its worker. Raises RunNotFound, RunNotActive."""
-        run = await self._store.get_run(pipeline_logging_id)
-        if run is None or run.tenant_id != tenant_id:
-            raise RunNotFound
+        run = owned(await self._store.get_run(pipeline_logging_id), tenant_id)
         if not await self._store.expire_run(pipeline_logging_id):
             raise RunNotActive
         return run

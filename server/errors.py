@@ -9,7 +9,7 @@ from typing import ClassVar
 import grpc
 
 from server.domain.faults import Fault
-from server.domain.quotas import QuotaUse
+from server.domain.quotas import Quota, QuotaUse
 from server.store.port import QuotaExceeded
 
 # When a stream may have ended; nobody knows.
@@ -158,13 +158,21 @@ class QuotaExhausted(Exhausted):
 
 def _told(use: QuotaUse) -> str:
     until = f" It starts anew at {use.resets_at:%Y-%m-%d %H:%M} UTC." if use.resets_at else ""
-    return f"The tenant's {use.quota} is {use.limit:,} and used up.{until}"
+    return f"{_used_up(use.quota, use.limit)}{until}"
+
+
+def _used_up(quota: Quota, limit: int | None) -> str:
+    return f"The tenant's {quota} is {limit:,} and used up."
 
 
 class RateLimited(Exhausted):
     """The tenant has made as many requests in this minute as it may."""
 
     reason = "RATE_LIMITED"
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        told = _used_up(Quota.REQUESTS_PER_MINUTE, limit)
+        super().__init__(told, violations=[(Quota.REQUESTS_PER_MINUTE.value, told)], retry_after=retry_after)
 
 
 class TooManyStreams(Exhausted):

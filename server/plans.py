@@ -1,7 +1,6 @@
 """The plans file: which plans tenants may have, and their limits."""
 
 import logging
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,6 @@ class PlansFile:
         """
         self._path = path.resolve()
         self._base = base
-        self._lock = threading.Lock()
         self._seen = self._signature()
         try:
             self._plans = self._read()
@@ -52,15 +50,14 @@ class PlansFile:
 
     def current(self) -> Plans:
         """What holds at this moment."""
-        with self._lock:
-            signature = self._signature()
-            if signature != self._seen:
-                self._seen = signature
-                try:
-                    self._plans = self._read()
-                except Refused as refused:
-                    logger.error("The plans file is broken, the plans before its change stay: %s", refused)  # noqa: TRY400
-            return self._plans
+        signature = self._signature()
+        if signature != self._seen:
+            self._seen = signature
+            try:
+                self._plans = self._read()
+            except Refused as refused:
+                logger.error("The plans file is broken, the plans before its change stay: %s", refused)  # noqa: TRY400
+        return self._plans
 
     def _signature(self) -> tuple[int, int, int] | None:
         """Tells one content of the file from another."""

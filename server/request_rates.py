@@ -1,20 +1,23 @@
 """Calls per minute of a tenant, on all servers together.
 
 Each server takes some calls at a time from the tenant's allowance in the store, so that not every call is a write
-there; what it has left at the end of the minute is lost.
+there; what it has left at the end of the minute is lost. The minutes are the store's, since servers need not agree on
+the time.
 """
 
 import asyncio
-import time
+import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from time import monotonic
 from weakref import WeakValueDictionary
 
 from server.errors import RateLimited
 from server.plans import PlansFile
 from server.store.port import ControlStore
 
+# How many calls a server takes at a time: at most so many, and so small a part of the limit that others have some too.
 _AT_A_TIME = 10
+_PARTS = 20
 # How long a tenant without a limit is not asked about again.
 _FREE_SECONDS = 5.0
 
@@ -23,7 +26,9 @@ _FREE_SECONDS = 5.0
 class _Allowance:
     """What this server has taken for a tenant."""
 
-    minute: int
+    ends: float
+    """When the minute does, by this process's monotonic clock."""
+    limit: int
     left: int
     is_all: bool
     """There is no more for this minute, for no server."""
@@ -42,7 +47,7 @@ class RequestRates:
 
     async def admit(self, tenant_id: str) -> None:
         """Count one call. Raises RateLimited, StoreBusy."""
-        if time.monotonic() < self._free.get(tenant_id, 0.0):
+        if monotonic() < self._free.get(tenant_id, 0.0):
             return
         # One at a time: calls that come together must not each take an allowance.
         async with self._locks.setdefault(tenant_id, asyncio.Lock()):
@@ -50,21 +55,20 @@ class RequestRates:
             if allowance is None:
                 return
             if not allowance.left:
-                raise RateLimited(
-                    retry_after=60 - datetime.now(UTC).second,
-                    violations=[("requests_per_minute", "The tenant's calls of this minute are used up.")],
-                )
+                raise RateLimited(allowance.limit, retry_after=max(1, math.ceil(allowance.ends - monotonic())))
             allowance.left -= 1
 
     async def _allowance(self, tenant_id: str) -> _Allowance | None:
         """What is left of this minute here; None for a tenant without a limit."""
-        minute = int(time.time()) // 60
-        taken = self._taken.get(tenant_id)
-        if taken is not None and taken.minute == minute and (taken.left or taken.is_all):
-            return taken
-        given = await self._store.take_requests(tenant_id, _AT_A_TIME, self._plans.current())
-        if given is None:
-            self._free[tenant_id] = time.monotonic() + _FREE_SECONDS
+        now, before = monotonic(), self._taken.get(tenant_id)
+        if before is not None and now < before.ends and (before.left or before.is_all):
+            return before
+        # Only the store knows the limit: the first call is taken alone.
+        wanted = max(1, min(_AT_A_TIME, before.limit // _PARTS)) if before else 1
+        taken = await self._store.take_requests(tenant_id, wanted, self._plans.current())
+        if taken is None:
+            self._free[tenant_id] = monotonic() + _FREE_SECONDS
             return None
-        self._taken[tenant_id] = _Allowance(minute, given, is_all=given < _AT_A_TIME)
-        return self._taken[tenant_id]
+        allowance = _Allowance(now + taken.seconds_left, taken.limit, taken.given, is_all=taken.given < wanted)
+        self._taken[tenant_id] = allowance
+        return allowance

@@ -13,9 +13,10 @@ from server.catalog import PipelineNotFound
 from server.domain.faults import Refused
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunEvent, RunKind, RunStatus, RunTrigger
-from server.domain.tenant import SYSTEM_TENANT, TenantState
+from server.domain.tenant import SYSTEM_TENANT, Scope, TenantState
 from server.errors import (
     InvalidRequest,
+    PermissionDenied,
     PipelineMissing,
     QuotaExhausted,
     RequestIdReused,
@@ -44,8 +45,8 @@ from server.store.port import (
 _HEARTBEAT_SECONDS = 15.0
 _METHODS = {RunKind.EXECUTE: "RunPipeline", RunKind.PLAN: "PlanPipeline"}
 _EVENT_BATCH = 500
-SETUP_PROVIDER = "setup"
-"""Pipelines of this provider build infrastructure: operators run them, and also for tenants that are not active."""
+# Its pipelines build infrastructure: operators run them, and also for tenants that are not active.
+_SETUP_PROVIDER = "setup"
 
 Events = AsyncGenerator[RunEvent | None, None]
 """What a watcher gets; None is a heartbeat."""
@@ -58,6 +59,8 @@ class Caller:
     tenant_id: str
     created_by: str = ""
     trigger: RunTrigger = RunTrigger.API
+    is_admin: bool = False
+    """Whether it is an operator, or the product itself."""
 
 
 class Runs:
@@ -84,8 +87,10 @@ class Runs:
         """Check everything, then accept the run; nothing is recorded of a refused one.
 
         Raises:
+            PermissionDenied: the provider's pipelines are an operator's to run.
             InvalidRequest: with every fault. PipelineMissing, TenantNotFound, TenantNotActive, RequestIdReused.
         """
+        _require_runnable(caller, request.name)
         key = request_key(caller.tenant_id, _METHODS[kind], request_id, _content(request))
         try:
             if key is not None and (earlier := await self._store.find_request(key)):
@@ -104,12 +109,20 @@ class Runs:
             raise QuotaExhausted(exceeded) from None
 
     async def retry(
-        self, caller: Caller, pipeline_logging_id: str, *, use_present_file: bool, request_id: str = ""
+        self,
+        caller: Caller,
+        pipeline_logging_id: str,
+        *,
+        use_present_file: bool,
+        request_id: str = "",
     ) -> Run:
         """Go on with a run that ended without success, as a new run in which what succeeded is done.
 
+        A repeated request has its answer before any check, whatever has become of the old run.
+
         Raises:
             RunNotFound: also for another tenant's run.
+            PermissionDenied: the provider's pipelines are an operator's to run.
             RunNotRetryable: it has not ended, has succeeded, or has been retried.
             InvalidRequest, PipelineMissing, TenantNotActive, QuotaExhausted, RequestIdReused: as for a new run.
         """
@@ -118,7 +131,8 @@ class Runs:
         try:
             if key is not None and (earlier := await self._store.find_request(key)):
                 return earlier
-            old = await self.get(caller.tenant_id, pipeline_logging_id)
+            old = await self._owned(caller.tenant_id, pipeline_logging_id)
+            _require_runnable(caller, old.name)
             require_retryable(old)
             tenant = await self._tenant_facts(caller.tenant_id, old.name)
             return await self.accept(await self._continued(caller, old, tenant, key, use_present_file=use_present_file))
@@ -195,17 +209,18 @@ class Runs:
         tenant = await self._store.get_tenant(tenant_id)
         if tenant is None:
             raise TenantNotFound
-        repairs = name.provider == SETUP_PROVIDER and tenant.state is TenantState.ONBOARDING
+        repairs = name.provider == _SETUP_PROVIDER and tenant.state is TenantState.ONBOARDING
         if tenant.state is not TenantState.ACTIVE and not repairs:
             raise TenantNotActive(_why_inactive(tenant.state, tenant.onboarding_run))
         return TenantFacts(tenant_id, tenant.allowed_sources)
 
     async def get(self, tenant_id: str, pipeline_logging_id: str) -> Run:
-        """The run with its steps. Raises RunNotFound, also for another tenant's run."""
-        run = await self._store.explain_run(pipeline_logging_id, self._plans.current())
-        if run is None or run.tenant_id != tenant_id:
-            raise RunNotFound
-        return run
+        """The run with its steps, a waiting one explained. Raises RunNotFound, also for another tenant's run."""
+        return owned(await self._store.explain_run(pipeline_logging_id, self._plans.current()), tenant_id)
+
+    async def _owned(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+        """As `get`, for those who need not know what the run waits for."""
+        return owned(await self._store.get_run(pipeline_logging_id), tenant_id)
 
     async def list(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
         """Runs without their steps, newest first."""
@@ -218,7 +233,7 @@ class Runs:
             RunNotFound: also for another tenant's run.
             RunFinished: it ended otherwise before.
         """
-        await self.get(tenant_id, pipeline_logging_id)
+        await self._owned(tenant_id, pipeline_logging_id)
         run = await self._store.request_cancel(pipeline_logging_id)
         if run is None:
             raise RunNotFound
@@ -233,7 +248,7 @@ class Runs:
             RunNotFound: also for another tenant's run.
             TooManyStreams: the caller's key, or the server, follows too many runs.
         """
-        run = await self.get(caller.tenant_id, pipeline_logging_id)
+        run = await self._owned(caller.tenant_id, pipeline_logging_id)
         with self._following.place(caller.created_by):
             if not run.status.is_terminal:
                 async with aclosing(self._live(run, after)) as events:
@@ -259,8 +274,21 @@ class Runs:
                         return
                 if not piece:
                     yield None
-                    if (await self.get(run.tenant_id, run.pipeline_logging_id)).status.is_terminal:
+                    if (await self._owned(run.tenant_id, run.pipeline_logging_id)).status.is_terminal:
                         return
+
+
+def owned(run: Run | None, tenant_id: str) -> Run:
+    """The run of that tenant. Raises RunNotFound, also for another tenant's run."""
+    if run is None or run.tenant_id != tenant_id:
+        raise RunNotFound
+    return run
+
+
+def _require_runnable(caller: Caller, name: PipelineName) -> None:
+    """Whether the caller may run the pipeline. Raises PermissionDenied."""
+    if name.provider == _SETUP_PROVIDER and not caller.is_admin:
+        raise PermissionDenied(f"Pipelines of the provider {_SETUP_PROVIDER} need the scope {Scope.ADMIN}.")
 
 
 def request_key(tenant_id: str, method: str, request_id: str, content: Mapping[str, object]) -> RequestKey | None:

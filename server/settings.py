@@ -57,15 +57,16 @@ class Settings(BaseSettings):
     """How long a worker's claim on a run holds without renewal; it is renewed three times in that time."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 20
     """How long running steps may finish after SIGTERM before their runs are handed back."""
-    max_concurrent_runs: Annotated[int, Field(ge=1)] = 4
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=2**63 - 1)] = 4
     """Runs of one tenant that execute at a time, where neither its plan nor its own limits say otherwise."""
     max_streams: Annotated[int, Field(ge=1)] = 4_000
     """Runs that clients of one server follow at a time."""
     max_streams_per_key: Annotated[int, Field(ge=1)] = 1_000
     """Runs that clients with one API key follow at a time on one server."""
-    run_retention_days: Annotated[float, Field(gt=0)] | None = None
+    # A request_id is remembered for at least a day.
+    run_retention_days: Annotated[float, Field(ge=1, le=36_500)] | None = None
     """Days after which an ended run is removed from the control store; without it, never."""
-    event_retention_days: Annotated[float, Field(gt=0)] | None = None
+    event_retention_days: Annotated[float, Field(ge=1, le=36_500)] | None = None
     """Days after which only the last event of an ended run is kept; without it, as long as the run."""
     plans_file: Path = _ROOT / "configs" / "plans.yml"
     """The plans that tenants may have, with their limits; read anew when it changes."""
@@ -178,9 +179,10 @@ class Settings(BaseSettings):
 
 def _explain(detail: ErrorDetails) -> str:
     """One fault of the environment, named as it is set there."""
+    message = detail["msg"].removeprefix("Value error, ")
     if not detail["loc"]:
-        return detail["msg"].removeprefix("Value error, ")
+        return message
     name = str(detail["loc"][0])
     # A URL may hold a password.
     given = "" if name == "database_url" else f", not {str(detail['input'])[:80]!r}"
-    return f"{_PREFIX}{name.upper()}: {detail['msg']}{given}"
+    return f"{_PREFIX}{name.upper()}: {message}{given}"

@@ -13,15 +13,14 @@ from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
 from server.api import convert
 from server.api.authorization import current_principal
 from server.api.pages import page_key, page_moment, page_pipeline, page_size, page_token
-from server.api.requests import checked_request_id, known_names, moments, own_tenant, pipeline_name
+from server.api.requests import OfTenant, checked_request_id, known_names, moments, own_tenant, pipeline_name
 from server.catalog import Catalog, Entry, PipelineNotFound
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunKind, RunStatus, RunTrigger
-from server.domain.tenant import Scope
-from server.errors import InvalidRequest, PermissionDenied, PipelineMissing
+from server.errors import InvalidRequest, PipelineMissing
 from server.preparation import RunRequest
-from server.runs import SETUP_PROVIDER, Caller, Runs
+from server.runs import Caller, Runs
 from server.store.port import RunFilter, RunPosition
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -43,10 +42,8 @@ class PipelineServicer(PipelineServiceServicer):
         return await self._accept(request, RunKind.PLAN)
 
     async def _accept(self, request: pb.RunPipelineRequest | pb.PlanPipelineRequest, kind: RunKind) -> run_pb2.Run:
-        principal = current_principal.get()
-        _require_runnable(request.provider)
         run = await self._runs.start(
-            Caller(own_tenant(request), principal.key_id),
+            _caller(request),
             RunRequest(pipeline_name(request), request.date or None, dict(request.variables)),
             request_id=checked_request_id(request),
             kind=kind,
@@ -58,7 +55,7 @@ class PipelineServicer(PipelineServiceServicer):
         if request.after_sequence < 0:
             message = "after_sequence is 0 for all events, or the sequence of the last one known"
             raise InvalidRequest([Fault("INVALID_FIELD", message, field="after_sequence")])
-        caller = Caller(own_tenant(request), current_principal.get().key_id)
+        caller = _caller(request)
         events = self._runs.follow(caller, request.pipeline_logging_id, after=request.after_sequence)
         async with aclosing(events):
             async for event in events:
@@ -84,10 +81,8 @@ class PipelineServicer(PipelineServiceServicer):
 
     async def RetryRun(self, request: pb.RetryRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
-        principal, tenant_id = current_principal.get(), own_tenant(request)
-        _require_runnable((await self._runs.get(tenant_id, request.pipeline_logging_id)).name.provider)
         run = await self._runs.retry(
-            Caller(tenant_id, principal.key_id, RunTrigger.RETRY),
+            _caller(request, RunTrigger.RETRY),
             request.pipeline_logging_id,
             use_present_file=request.use_present_file,
             request_id=checked_request_id(request),
@@ -122,10 +117,10 @@ class PipelineServicer(PipelineServiceServicer):
             )
 
 
-def _require_runnable(provider: str) -> None:
-    """Whether the caller may run pipelines of the provider. Raises PermissionDenied."""
-    if provider == SETUP_PROVIDER and not current_principal.get().is_admin:
-        raise PermissionDenied(f"Pipelines of the provider {SETUP_PROVIDER} need the scope {Scope.ADMIN}.")
+def _caller(request: OfTenant, trigger: RunTrigger = RunTrigger.API) -> Caller:
+    """Whom a request is for, and who asks. Raises InvalidRequest."""
+    principal = current_principal.get()
+    return Caller(own_tenant(request), principal.key_id, trigger, is_admin=principal.is_admin)
 
 
 def _position(request: pb.ListRunsRequest) -> RunPosition | None:

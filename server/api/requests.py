@@ -14,6 +14,7 @@ from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import Quotas
 from server.errors import InvalidRequest
+from server.pipeline_files.model_faults import model_faults
 
 E = TypeVar("E", bound=StrEnum)
 N = TypeVar("N")
@@ -86,14 +87,8 @@ def quotas(given: TenantQuotas) -> Quotas:
     try:
         return Quotas.model_validate(limits)
     except ValidationError as error:
-        least = {name: 1 if name == "maximum_bytes_billed" else 0 for name in limits}
-        wrong = [str(detail["loc"][0]) for detail in error.errors()]
-        raise InvalidRequest(
-            Fault(
-                "INVALID_FIELD", f"{name} is at least {least[name]}; leave it out for no limit", field=f"quotas.{name}"
-            )
-            for name in wrong
-        ) from None
+        wrong = model_faults(error, Quotas, limits)
+        raise InvalidRequest(fault.at(field=f"quotas.{path[0]}") for path, fault in wrong) from None
 
 
 def checked_request_id(request: Repeatable) -> str:

@@ -55,6 +55,18 @@ class QuotaExceeded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class TakenRequests:
+    """Calls taken from what a tenant may make in a minute."""
+
+    given: int
+    """How many there were."""
+    limit: int
+    """How many the minute has in all."""
+    seconds_left: float
+    """Until the minute ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestKey:
     """What makes a repeated request the same: the caller's id, and a digest of the content."""
 
@@ -339,7 +351,7 @@ class ControlStore(Protocol):
         """What the tenant has used of each of its quotas."""
         ...
 
-    async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> int | None:
+    async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> TakenRequests | None:
         """Take calls from what the tenant may make this minute: as many of `wanted` as are left; None: no limit."""
         ...
 

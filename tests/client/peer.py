@@ -126,6 +126,10 @@ for _name in (
     "GetTenant",
     "ListTenants",
     "GetSystemInfo",
+    "CheckStore",
+    "RebuildMirror",
+    "RescueRun",
+    "ApplyRetention",
 ):
     setattr(Peer, _name, _method(_name))
 

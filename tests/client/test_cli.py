@@ -23,7 +23,16 @@ from convergence.v1.pipeline_service_pb2 import (
     VariableDeclaration,
 )
 from convergence.v1.run_pb2 import Fault, LogEntry, Plan, PlanStep, ResolvedVariable, Run, RunEvent, StepRun
-from convergence.v1.system_service_pb2 import SystemInfo
+from convergence.v1.system_service_pb2 import (
+    ApplyRetentionRequest,
+    ApplyRetentionResponse,
+    CheckStoreRequest,
+    CheckStoreResponse,
+    RebuildMirrorRequest,
+    RebuildMirrorResponse,
+    RescueRunRequest,
+    SystemInfo,
+)
 from convergence.v1.tenant_service_pb2 import ListTenantsResponse, Tenant
 
 from .peer import (
@@ -43,6 +52,7 @@ from .peer import (
 RUN = ["run", "gcp/cost/cost_billing", "--tenant", TENANT]
 SHOW = ["runs", "show", RUN_ID, "--tenant", TENANT]
 WATCH = ["runs", "watch", RUN_ID, "--tenant", TENANT]
+ONBOARD = ["tenants", "onboard", TENANT]
 
 
 @dataclass
@@ -170,6 +180,10 @@ async def test_no_server(cli, address):
         ([*RUN, "--var", "x"], "'x' sets no variable; write NAME=VALUE"),
         ([*RUN, "--var", "=x"], "'=x' sets no variable; write NAME=VALUE"),
         ([*RUN, "--var", "x=1", "--var", "x=2"], "x is set twice"),
+        ([*ONBOARD, "--quota", "runs_per_day=1", "--quota", "runs_per_day=2"], "runs_per_day is set twice"),
+        ([*ONBOARD, "--quota", "runs_per_day=-1"], "'runs_per_day=-1' sets no limit; write runs_per_day=NUMBER"),
+        ([*ONBOARD, "--quota", f"runs_per_day={2**63}"], "runs_per_day is at most 9223372036854775807"),
+        ([*ONBOARD, "--quota", f"runs_per_day={'9' * 5000}"], "runs_per_day is at most 9223372036854775807"),
         (["runs", "list", "--status", "DONE"], "'DONE' is no status; write one of PENDING, RUNNING,"),
         (["runs", "show", RUN_ID], "--tenant"),
         (["runs", "list", "--pipeline", "a/b/c/d"], "--pipeline: 'a/b/c/d' names no pipeline"),
@@ -178,7 +192,7 @@ async def test_no_server(cli, address):
         (["--tls-ca", "/nowhere/ca", "system", "info"], "cannot read /nowhere/ca"),
         (["system", "info", "--api-key", "cvg_k1_secret"], "No such option"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: " ".join(value)[:80] if isinstance(value, list) else "",
 )
 async def test_a_wrong_command_line_is_refused_with_what_is_right(cli, peer, arguments, expected):
     ended = await cli(*arguments)
@@ -192,6 +206,46 @@ async def test_all_faults_of_the_variables_at_once(cli):
     ended = await cli(*RUN, "--var", "x", "--var", "=y", "--var", "z=1", "--var", "z=2")
 
     assert len([line for line in ended.err.splitlines() if line.startswith("  --var: ")]) == 3
+
+
+async def test_the_largest_quota(cli, peer):
+    peer.answers["OnboardTenant"] = onboarded()
+
+    ended = await cli(*ONBOARD, "--no-wait", "--quota", f"runs_per_day={2**63 - 1}", "--quota", "runs_per_month=0")
+
+    assert (ended.code, ended.err) == (0, "")
+    (request,) = peer.requests["OnboardTenant"]
+    assert (request.quotas.runs_per_day, request.quotas.runs_per_month) == (2**63 - 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked", "answer", "has_deadline"),
+    [
+        (["store", "check"], CheckStoreRequest(), CheckStoreResponse(), False),
+        (["store", "check", "--repair"], CheckStoreRequest(repair=True), CheckStoreResponse(), False),
+        (["mirror", "rebuild", TENANT], RebuildMirrorRequest(tenant_id=TENANT), RebuildMirrorResponse(records=3), True),
+        (
+            ["rescue", RUN_ID, "--tenant", TENANT],
+            RescueRunRequest(tenant_id=TENANT, pipeline_logging_id=RUN_ID),
+            a_run(Run.RUNNING),
+            True,
+        ),
+        (["retention", "now"], ApplyRetentionRequest(), ApplyRetentionResponse(runs=2), False),
+    ],
+    ids=["check", "repair", "mirror", "rescue", "retention"],
+)
+async def test_only_a_walk_over_the_whole_store_has_no_deadline(cli, peer, arguments, asked, answer, has_deadline):
+    method, left = type(asked).__name__.removesuffix("Request"), []
+
+    async def noting(_request, context):
+        left.append(context.time_remaining())
+        return answer
+
+    peer.answers[method] = noting
+
+    assert (await cli("admin", *arguments)).code == 0
+    assert [seconds is not None for seconds in left] == [has_deadline]
+    assert peer.requests[method] == [asked]
 
 
 async def test_the_key_comes_from_a_file(cli, peer, tmp_path):

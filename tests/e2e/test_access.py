@@ -158,6 +158,23 @@ async def test_setup_is_the_operators(service: Service, acme_key: str, provider:
         assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_to_retry_a_setup_is_the_operators(service: Service, acme_key: str) -> None:
+    async with service.client(acme_key) as client:
+        (onboarding,) = (await client.list_runs(provider="setup")).runs
+        with pytest.raises(ConvergenceError, match="provider setup need the scope admin") as caught:
+            await client.retry_run("acme_corp", onboarding.pipeline_logging_id)
+        assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_rescue_names_the_runs_own_tenant(service: Service, acme_key: str, rival_key: str) -> None:
+    async with service.client() as operator:
+        (onboarding,) = (await operator.list_runs(tenant_id="acme_corp", provider="setup")).runs
+        for tenant_id, reason in (("rival_inc", "RUN_NOT_FOUND"), ("acme_corp", "RUN_NOT_ACTIVE")):
+            with pytest.raises(ConvergenceError) as caught:
+                await operator.rescue_run(tenant_id, onboarding.pipeline_logging_id)
+            assert caught.value.reason == reason
+
+
 async def test_an_operator_sees_every_tenant(service: Service, acme_key: str, rival_key: str) -> None:
     async with service.client() as client:
         tenants = [tenant.tenant_id async for tenant in client.iter_tenants()]

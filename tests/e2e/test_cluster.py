@@ -10,7 +10,6 @@ import pytest
 from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run
-from convergence.v1.system_service_pb2 import CheckStoreRequest
 from server.domain.schema import DatasetRef
 from server.settings import Settings
 from server.warehouse.bigquery import BigQueryWarehouse
@@ -111,7 +110,7 @@ async def test_whatever_is_killed_the_others_go_on(
             told = [event.sequence for event in await events(client, run)]
             assert told == list(range(1, len(told) + 1))
     async with other.client(doomed.admin_key) as operator:
-        assert not (await operator.system.CheckStore(CheckStoreRequest())).findings
+        assert not (await operator.check_store()).findings
         await settled(operator, warehouse, {run.pipeline_logging_id for run in runs})
     assert await values(warehouse, OWN, "SELECT n, COUNT(*) FROM gate_rows GROUP BY n ORDER BY n") == [(1, 3), (2, 3)]
 

@@ -112,6 +112,10 @@ async def test_a_tenant_needs_a_plan_and_limits_that_there_can_be(service: Servi
         with pytest.raises(ConvergenceError) as negative:
             await operator.onboard_tenant("acme_corp", quotas=wrong)
         assert {v.field for v in negative.value.violations} == {"quotas.runs_per_day", "quotas.maximum_bytes_billed"}
+        assert {v.description for v in negative.value.violations} == {
+            "should be greater than or equal to 0, not -1",
+            "should be greater than or equal to 1, not 0",
+        }
 
 
 async def test_calls_of_a_minute(service: Service) -> None:
@@ -121,6 +125,7 @@ async def test_calls_of_a_minute(service: Service) -> None:
         # A minute may end in between.
         assert len(refusals) >= 10
         assert {refusal.reason for refusal in refusals} == {"RATE_LIMITED"}
+        assert {refusal.message for refusal in refusals} == {"The tenant's requests_per_minute is 15 and used up."}
         assert all(refusal.retry_after and refusal.retry_after <= 60 for refusal in refusals)
         async with service.client() as operator:
             assert (await operator.get_tenant("acme_corp")).tenant_id == "acme_corp", "operators have no limit"

@@ -1,6 +1,7 @@
 """Going on with a run that failed, over a real channel."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run, StepRun
+from server.store.sqlite import open_sqlite
 from tests.e2e.service import Service, finished, onboard, start
 from tests.e2e.test_crashes import rows
 
@@ -82,6 +84,22 @@ async def test_a_run_is_retried_once_however_often_it_is_asked_for(client: Conve
     with pytest.raises(ConvergenceError) as reused:
         await client.retry_run("acme_corp", origin.pipeline_logging_id, use_present_file=True, request_id="again")
     assert reused.value.reason == "REQUEST_ID_REUSED"
+
+
+async def test_a_repeated_request_has_its_answer_when_the_old_run_is_gone(
+    own_service: Service, client: ConvergenceClient, tmp_path: Path
+) -> None:
+    origin = await failed(client, tmp_path)
+    made = await client.retry_run("acme_corp", origin.pipeline_logging_id, request_id="again")
+    await finished(client, made)
+    a_day_later = origin.finished_at.ToDatetime(tzinfo=UTC) + timedelta(days=1, microseconds=1)
+    store = await open_sqlite(own_service.checkout / "var" / "control.sqlite3", clock=lambda: a_day_later)
+    while await store.remove_runs(older_than_days=1, limit=50):
+        pass
+    await store.close()
+    assert (await refusal(client, origin)).reason == "RUN_NOT_FOUND"
+    again = await client.retry_run("acme_corp", origin.pipeline_logging_id, request_id="again")
+    assert again.pipeline_logging_id == made.pipeline_logging_id
 
 
 async def test_only_what_ended_without_success_can_be_retried(client: ConvergenceClient, tmp_path: Path) -> None:

@@ -32,7 +32,13 @@ def start(checkout: Path, module: str = "server", **settings: str) -> subprocess
         ({"grpc_port": "many"}, "CONVERGENCE_GRPC_PORT"),
         ({"grpc_host": "not an address"}, "cannot be bound"),
         ({"state_dir": "server/__init__.py"}, "state folder"),
-        ({"database_url": "mysql://convergence:hunter2@db/c"}, "should be postgresql://user:password@host/database"),
+        (
+            {"database_url": "mysql://convergence:hunter2@db/c"},
+            "Cannot start: CONVERGENCE_DATABASE_URL: should be postgresql://user:password@host/database\n",
+        ),
+        ({"database_url": "postgresql://convergence:hun@ter2@127.0.0.1:1/c"}, "for example %40 for @"),
+        ({"database_url": "postgresql://convergence:hun@t:er2@127.0.0.1/c"}, "for example %40 for @"),
+        ({"database_url": "postgresql://convergence:hun/ter2@127.0.0.1:1/c"}, "for example %40 for @"),
         (
             {"database_url": "postgresql://convergence:hunter2@127.0.0.1:1/c"},
             "CONVERGENCE_DATABASE_URL does not answer",
@@ -44,7 +50,10 @@ def start(checkout: Path, module: str = "server", **settings: str) -> subprocess
             "plans.yml:3, plans.a.runs_per_dya: 'runs_per_dya' is not a known field",
         ),
     ],
-    ids=["unknown", "no number", "no address", "a file", "mysql", "no database", "workers", "no plans", "wrong plans"],
+    ids=[
+        *("unknown", "no number", "no address", "a file", "mysql", "@", "@ and :", "/", "no database", "workers"),
+        *("no plans", "wrong plans"),
+    ],
 )
 def test_a_wrong_setting(tmp_path: Path, settings: dict[str, str], says: str) -> None:
     checkout = make_checkout(tmp_path)
@@ -54,6 +63,7 @@ def test_a_wrong_setting(tmp_path: Path, settings: dict[str, str], says: str) ->
     assert "Cannot start: " in done.stderr
     assert says in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+    assert "er2" not in done.stderr + done.stdout, "a part of the password"
     assert "Traceback" not in done.stderr
 
 

@@ -10,7 +10,7 @@ from server.store.sql.database import Transaction
 from server.store.sql.queues import move
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
-from tests.store.records import PLANS, api_key, new_run, request_key, tenant
+from tests.store.records import PLANS, api_key, new_run, plans, request_key, tenant
 
 DAY = 86_400.0
 
@@ -242,7 +242,7 @@ async def test_a_run_is_taken_from_its_worker(store: SqlStore) -> None:
 
 async def test_what_a_newer_version_has_stored_can_be_read(store: SqlStore) -> None:
     """Servers of two versions work side by side while they are brought up to date."""
-    run = await store.accept_run(new_run(), PLANS)
+    run = await store.onboard_tenant(tenant(), api_key(), new_run(), plans(requests_per_minute=5))
 
     def add_field(tx: Transaction) -> None:
         for table in ("snapshots", "steps"):
@@ -250,8 +250,15 @@ async def test_what_a_newer_version_has_stored_can_be_read(store: SqlStore) -> N
             for row in rows:
                 body = '{"novelty": 1, ' + row["body"][1:]
                 tx.execute(f"UPDATE {table} SET body = ? WHERE body = ?", (body, row["body"]))
+        tx.execute("UPDATE tenants SET quotas = ?", ('{"novelty": 1, "maximum_bytes_billed": 10000000000}',))
 
     await store._db.write(add_field)
     held = await claimed(store)
     assert held.snapshot == await store.run_snapshot(run.pipeline_logging_id)
     assert [step.step_id for step in held.run.steps] == ["load"]
+    stored = await store.get_tenant("acme_corp")
+    assert stored is not None
+    assert stored.quotas == tenant().quotas
+    taken = await store.take_requests("acme_corp", 3, plans(requests_per_minute=5))
+    assert taken is not None
+    assert taken.given == 3

@@ -1,6 +1,7 @@
 """Bringing a store up to date, and living with a newer one."""
 
 import sqlite3
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -113,6 +114,34 @@ async def test_a_database_that_does_not_answer_is_told_without_its_password() ->
     with pytest.raises(CannotStart, match="CONVERGENCE_DATABASE_URL does not answer") as refused:
         await open_postgres("postgresql://convergence:very-secret@127.0.0.1:1/convergence")
     assert "very-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("taken", "says"), [("CREATE", "permission denied for schema public"), ("ALL", "no schema has been selected")]
+)
+async def test_a_user_without_rights_is_told_which_it_needs(postgres: str, taken: str, says: str) -> None:
+    role = f"r{uuid.uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"REVOKE {taken} ON SCHEMA public FROM PUBLIC".encode())
+        admin.execute(f"CREATE ROLE {role} LOGIN".encode())
+    with pytest.raises(CannotStart, match="it has to own the database or its schema") as refused:
+        await open_postgres(postgres.replace("//postgres:", f"//{role}:very-secret"))
+    assert f"the user of CONVERGENCE_DATABASE_URL cannot make its tables: {says}" in str(refused.value)
+    assert "very-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "host/my%40database",
+        "host/database?user=a@b&password=c@d",
+        "/database?host=@socket",
+        "a%40b:c%40d@host/database",
+    ],
+)
+async def test_where_an_at_sign_is_no_mistake(given: str) -> None:
+    with pytest.raises(CannotStart, match="does not answer"):
+        await open_postgres(f"postgresql://{given}".replace("host/", "127.0.0.1:1/"))
 
 
 async def test_times_are_the_databases(postgres: str) -> None:

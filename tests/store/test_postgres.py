@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from server.store.port import StoreBusy
 from server.store.postgres import open_postgres
 from server.store.sql.database import Transaction
 from server.store.sql.store import SqlStore
@@ -71,6 +72,36 @@ async def test_a_run_whose_tenant_is_held_is_passed_over(store: SqlStore, postgr
             claim = await store.claim("w2", lease_seconds=30, plans=PLANS)
     assert claim is not None
     assert claim.run.tenant_id == "other_tenant"
+
+
+async def test_a_database_that_only_reads_is_busy(store: SqlStore, postgres: str) -> None:
+    """As after a failover, when an address leads to a standby for a while."""
+    run = await store.accept_run(new_run(), PLANS)
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} SET default_transaction_read_only = on".encode())
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid != pg_backend_pid()"
+        )
+        with pytest.raises(StoreBusy, match="read-only"):
+            await store.accept_run(new_run(), PLANS)
+    assert await store.get_run(run.pipeline_logging_id) == run
+
+
+async def test_a_transaction_that_stood_still_for_too_long_is_told_as_busy(store: SqlStore, postgres: str) -> None:
+    def stand_still(tx: Transaction) -> None:
+        row = tx.execute("SELECT pg_backend_pid() AS pid").fetchone()
+        assert row is not None
+        tx.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
+        with psycopg.connect(postgres, autocommit=True) as other:
+            while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (row["pid"],)).fetchone():
+                pass
+        tx.execute("SELECT 1")
+
+    for use in (store._db.write, store._db.read, store._db.scan):
+        with pytest.raises(StoreBusy, match="idle-in-transaction timeout"):
+            await use(stand_still)
+    await store.accept_run(new_run(), PLANS)
 
 
 async def test_transactions_in_each_others_way_are_repeated(store: SqlStore, postgres: str) -> None:

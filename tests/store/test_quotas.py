@@ -9,7 +9,7 @@ import pytest
 from server.domain.quotas import Plans, Quota, Quotas, QuotaUse
 from server.domain.run import RunKind, RunStatus, RunTrigger, StepStatus, WaitReason
 from server.domain.tenant import SYSTEM_TENANT, TenantState
-from server.store.port import Claim, QuotaExceeded, RunEnd, StepEnd
+from server.store.port import Claim, QuotaExceeded, RunEnd, StepEnd, TakenRequests
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
 from tests.store.records import api_key, new_run, plans, request_key, tenant
@@ -188,11 +188,12 @@ async def test_a_tenants_own_limits_stand_over_those_of_its_plan(store: SqlStore
 
 async def test_calls_of_a_minute_are_shared_by_all_servers(store: SqlStore, second: SqlStore, clock: Clock) -> None:
     limits = plans(requests_per_minute=25)
+    clock.advance(15)
     taken = [await either.take_requests("acme_corp", 10, limits) for either in (store, second, store, second)]
-    assert taken == [10, 10, 5, 0]
+    assert taken == [TakenRequests(given, 25, 45) for given in (10, 10, 5, 0)]
     assert (await use(store, Quota.REQUESTS_PER_MINUTE, limits)).used == 25
     clock.advance(60)
-    assert await store.take_requests("acme_corp", 10, limits) == 10
+    assert await store.take_requests("acme_corp", 10, limits) == TakenRequests(10, 25, 45)
     assert await store.take_requests("acme_corp", 10, plans()) is None
 
 

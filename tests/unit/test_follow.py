@@ -12,6 +12,7 @@ from server.runs import Caller, Runs
 from server.settings import Settings
 from server.store.sqlite import open_sqlite
 from tests.store.records import PLANS, new_run
+from tests.unit.test_following import Counting
 
 
 async def test_heartbeats_come_while_other_runs_keep_the_store_busy(tmp_path: Path) -> None:
@@ -60,5 +61,29 @@ async def test_nothing_is_awaited_behind_the_end(tmp_path: Path) -> None:
             assert await anext(events) is None
             await store.request_cancel(run.pipeline_logging_id)
             assert {event async for event in events} <= {None}
+    finally:
+        await store.close()
+
+
+async def test_whoever_only_follows_or_cancels_is_told_no_place_in_the_queue(tmp_path: Path) -> None:
+    """To find it costs a look at all that waits, and there may be thousands of watchers."""
+    store = await open_sqlite(tmp_path / "control.sqlite3")
+    counting, settings = Counting(store), Settings()
+    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+    following = Following(store, max_streams=9, max_streams_per_key=9)
+    preparation = Preparation(Catalog(settings.configs_dir, settings.ps_templates_dir), Registry(), settings.project)
+    runs = Runs(counting, preparation, plans, following, heartbeat_seconds=0.05)  # type: ignore[arg-type]
+    try:
+        run = await store.accept_run(new_run(), PLANS)
+        async with asyncio.timeout(20):
+            events = runs.follow(Caller("acme_corp", "key1"), run.pipeline_logging_id, after=0)
+            assert await anext(events) is not None
+            for _ in range(2):
+                assert await anext(events) is None
+            await runs.cancel("acme_corp", run.pipeline_logging_id)
+            async for _ in events:
+                pass
+        assert counting.calls["get_run"] >= 3
+        assert counting.calls["explain_run"] == 0
     finally:
         await store.close()

@@ -26,6 +26,12 @@ def test_nothing_has_to_be_set() -> None:
         ("CONVERGENCE_LEASE_SECONDS", "0"),
         ("CONVERGENCE_LOG_LEVEL", "LOUD"),
         ("CONVERGENCE_EMBEDDED_PROJECT", "No Project"),
+        ("CONVERGENCE_MAX_CONCURRENT_RUNS", str(2**63)),
+        *(
+            (f"CONVERGENCE_{what}_RETENTION_DAYS", days)
+            for what in ("RUN", "EVENT")
+            for days in ("0.5", "36501", "inf", "nan")
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -52,6 +58,28 @@ def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVERGENCE_WORKERS", "99")
     with pytest.raises(CannotStart, match=r"CONVERGENCE_GRPC_PORT.*\n.*CONVERGENCE_WORKERS"):
         Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DATABASE_URL", "mysql://u:secret@db/c", "should be postgresql://user:password@host/database"),
+        ("WORKERS", "99", "Input should be less than or equal to 32, not '99'"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+    monkeypatch.setenv(f"CONVERGENCE_{name}", value)
+    with pytest.raises(CannotStart) as refused:
+        Settings.from_environment()
+    assert str(refused.value) == f"CONVERGENCE_{name}: {says}"
+
+
+@pytest.mark.parametrize("days", [1, 36_500])
+def test_what_may_be_kept_for_how_long(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    monkeypatch.setenv("CONVERGENCE_RUN_RETENTION_DAYS", str(days))
+    monkeypatch.setenv("CONVERGENCE_EVENT_RETENTION_DAYS", str(days))
+    settings = Settings.from_environment()
+    assert (settings.run_retention_days, settings.event_retention_days) == (days, days)
 
 
 def test_the_clients_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,14 @@ from zlib import crc32
 
 import psycopg
 from psycopg import AsyncConnection, Connection, InterfaceError, IsolationLevel, OperationalError
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.errors import (
+    DeadlockDetected,
+    IdleInTransactionSessionTimeout,
+    ReadOnlySqlTransaction,
+    SerializationFailure,
+)
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from server.store.port import StoreBusy
 from server.store.sql.database import Clock, Result, Transaction, to_micros
@@ -39,6 +44,9 @@ _OPTIONS = (
     " -c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
 )
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+
+# The last two are a stall of ours and a server that has become a standby; psycopg counts them as InternalError.
+_BUSY = (OperationalError, InterfaceError, IdleInTransactionSessionTimeout, ReadOnlySqlTransaction)
 
 _Pool = ConnectionPool[Connection[DictRow]]
 
@@ -105,7 +113,7 @@ class _Lane:
         """Run `work` in a thread. Raises StoreBusy for what another try may mend; a bug is one, and says so."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except _BUSY as error:
             logger.exception("The control store did not answer")
             raise StoreBusy(str(error)) from error
 

@@ -1,9 +1,11 @@
 """Opening the database, and bringing it up to this version."""
 
+import re
 from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName
 
 from server.domain.faults import CannotStart
 from server.store.port import StoreBusy
@@ -14,6 +16,9 @@ from server.store.sql.store import SqlStore
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _TABLE_EXISTS = "SELECT 1 FROM pg_class WHERE relname = 'migrations' AND relnamespace = current_schema()::regnamespace"
+# PostgreSQL ends user and password at the first @ of a URL. A further one before the ? was meant as a part of the
+# password, whose rest would be taken, and told, as host, port or database.
+_MISREAD = re.compile(r"[^/]*//(?:[^@/]*@)?+[^?]*@")
 
 
 async def open_postgres(url: str, *, clock: Clock | None = None, migrations: Path = _MIGRATIONS) -> SqlStore:
@@ -21,16 +26,14 @@ async def open_postgres(url: str, *, clock: Clock | None = None, migrations: Pat
 
     Raises:
         StoreTooNew: a newer version has used it.
-        CannotStart: the database does not answer.
+        CannotStart: it is no such URL, the database does not answer, or its user may not make tables.
     """
-    try:
-        conninfo_to_dict(url)
-    except psycopg.Error:
-        # Its text may have a part of the password.
+    if _MISREAD.match(url) or not _is_known(url):
+        # What PostgreSQL says of it may have a part of the password.
         raise CannotStart(
             "CONVERGENCE_DATABASE_URL is not a URL that PostgreSQL knows; write special characters of the password "
             "as %.., for example %40 for @"
-        ) from None
+        )
     database = PostgresDatabase(url, clock=clock)
     try:
         await database.start()
@@ -41,10 +44,24 @@ async def open_postgres(url: str, *, clock: Clock | None = None, migrations: Pat
     except StoreBusy as busy:
         await database.close()
         raise CannotStart(f"the control store of CONVERGENCE_DATABASE_URL does not answer: {busy}") from None
+    except (InsufficientPrivilege, InvalidSchemaName) as denied:
+        await database.close()
+        raise CannotStart(
+            f"the user of CONVERGENCE_DATABASE_URL cannot make its tables: {denied.diag.message_primary}; "
+            "it has to own the database or its schema"
+        ) from None
     except BaseException:
         await database.close()
         raise
     return SqlStore(database)
+
+
+def _is_known(url: str) -> bool:
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _migrate_one(tx: Transaction, migrations: list[Migration]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from server.store.port import Finding
 from server.store.sql.database import Row, Transaction
-from server.store.sql.queues import lock, move
+from server.store.sql.queues import move
 
 # How long after the end of its lease a run may be without a worker.
 _ABANDONED_MICROS = 300 * 1_000_000
@@ -95,9 +95,8 @@ def mend(tx: Transaction, found: Sequence[Finding]) -> None:
 
 
 def _recount(tx: Transaction, tenant_id: str) -> None:
+    # Locks the queue: what is counted must not change before it is written down.
     move(tx, tenant_id)
-    # What is counted must not change before it is written down.
-    lock(tx, tenant_id)
     rows = tx.execute(
         f"SELECT status, COUNT(*) AS runs FROM runs WHERE tenant_id = ? AND {_OPEN} GROUP BY status", (tenant_id,)
     )

@@ -15,7 +15,6 @@ from server.store.sql.runs import (
     end_open_steps,
     ended,
     find_run,
-    locked_run,
     note_run,
     store_step,
     stored_run,
@@ -56,7 +55,6 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str) ->
     if row is None:
         return None
     run_id = str(row["pipeline_logging_id"])
-    locked_run(tx, run_id)
     tx.execute(
         "UPDATE runs SET status = 'RUNNING', started_at = coalesce(started_at, ?) WHERE pipeline_logging_id = ?",
         (tx.now, run_id),

@@ -1,13 +1,15 @@
 """How many runs of each tenant wait and are active, and what its quotas make of that."""
 
-import json
 from datetime import datetime, timedelta
 
 from server.domain.quotas import Plans, Quota, Quotas, QuotaUse, day_of, month_of, next_day, next_month
 from server.domain.run import RunKind, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
-from server.store.port import NewRun, QuotaExceeded
+from server.store.port import NewRun, QuotaExceeded, TakenRequests
 from server.store.sql.database import Transaction, found, from_micros
+from server.store.sql.rows import quotas_of_row
+
+_MINUTE_SECONDS = 60
 
 
 def lock(tx: Transaction, tenant_id: str, lock_as: str | None = None) -> bool:
@@ -108,11 +110,11 @@ def _quotas(tx: Transaction, tenant_id: str, plans: Plans) -> Quotas:
 
 def quotas_of(plans: Plans, plan: str, own: str) -> Quotas:
     """The limits that a tenant's row gives it."""
-    return plans.quotas(plan, Quotas.model_validate(json.loads(own)))
+    return plans.quotas(plan, quotas_of_row(own))
 
 
-def take_requests(tx: Transaction, tenant_id: str, wanted: int, plans: Plans) -> int | None:
-    """Take calls from the tenant's allowance of this minute: how many there were; None when it has no limit."""
+def take_requests(tx: Transaction, tenant_id: str, wanted: int, plans: Plans) -> TakenRequests | None:
+    """Take calls from the tenant's allowance of this minute; None when it has no limit."""
     limit = _quotas(tx, tenant_id, plans).requests_per_minute
     if limit is None:
         return None
@@ -130,8 +132,8 @@ def take_requests(tx: Transaction, tenant_id: str, wanted: int, plans: Plans) ->
     )
     given: int = max(0, min(wanted, limit - row["taken"]))
     tx.execute("UPDATE request_rates SET taken = taken + ? WHERE tenant_id = ?", (given, tenant_id))
-    return given
+    return TakenRequests(given, limit, _MINUTE_SECONDS - tx.now / 1_000_000 % _MINUTE_SECONDS)
 
 
 def _minute(moment: datetime) -> int:
-    return int(moment.timestamp()) // 60
+    return int(moment.timestamp()) // _MINUTE_SECONDS

@@ -21,6 +21,7 @@ from server.store.port import (
     RunFilter,
     RunPosition,
     StepEnd,
+    TakenRequests,
 )
 from server.store.sql import checking, leases, outbox, queues, retention, runs, tenants, waiting
 from server.store.sql.database import Database, Transaction
@@ -141,7 +142,7 @@ class SqlStore:
         """See the port."""
         return await self._db.read(lambda tx: queues.usage(tx, tenant_id, plans))
 
-    async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> int | None:
+    async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> TakenRequests | None:
         """See the port."""
         return await self._db.write(lambda tx: queues.take_requests(tx, tenant_id, wanted, plans))
 
