@@ -12,8 +12,8 @@ from server.domain.faults import Fault
 from server.domain.quotas import Quota, QuotaUse
 from server.store.port import QuotaExceeded
 
-# When a stream may have ended; nobody knows.
-_STREAM_SECONDS = 5.0
+# When a stream, or a run, may have ended; nobody knows.
+_SOME_SECONDS = 5.0
 
 
 class ServiceError(Exception):
@@ -134,14 +134,12 @@ class Exhausted(ServiceError):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
     reason = "QUOTA_EXCEEDED"
 
-    def __init__(
-        self, message: str = "", *, violations: Iterable[tuple[str, str]] = (), retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, violations: Iterable[tuple[str, str]], retry_after: float) -> None:
         super().__init__(message)
         self.violations = tuple(violations)
         """Subject (`runs_per_day`) and description of each limit."""
         self.retry_after = retry_after
-        """Seconds after which it is worth another try; None when waiting alone does not help."""
+        """Seconds after which it is worth another try."""
 
 
 class QuotaExhausted(Exhausted):
@@ -149,11 +147,10 @@ class QuotaExhausted(Exhausted):
 
     def __init__(self, exceeded: QuotaExceeded) -> None:
         violations = [(use.quota.value, _told(use)) for use in exceeded.uses]
-        waits = [(use.resets_at - exceeded.now).total_seconds() for use in exceeded.uses if use.resets_at]
-        # Places in the queue become free at some time, which nobody knows.
-        super().__init__(
-            "; ".join(told for _, told in violations), violations=violations, retry_after=max(waits, default=None)
-        )
+        waits = [
+            (use.resets_at - exceeded.now).total_seconds() if use.resets_at else _SOME_SECONDS for use in exceeded.uses
+        ]
+        super().__init__("; ".join(told for _, told in violations), violations=violations, retry_after=max(waits))
 
 
 def _told(use: QuotaUse) -> str:
@@ -181,7 +178,7 @@ class TooManyStreams(Exhausted):
     reason = "TOO_MANY_STREAMS"
 
     def __init__(self, limit: str, message: str) -> None:
-        super().__init__(message, violations=[(limit, message)], retry_after=_STREAM_SECONDS)
+        super().__init__(message, violations=[(limit, message)], retry_after=_SOME_SECONDS)
 
 
 class NotAvailable(ServiceError):

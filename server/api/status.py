@@ -1,6 +1,7 @@
 """The one translation of errors into gRPC statuses, with google.rpc details."""
 
 from collections.abc import Iterator
+from math import ceil
 from typing import NoReturn
 
 import grpc
@@ -44,17 +45,15 @@ def _details(error: ServiceError, request_id: str) -> list[any_pb2.Any]:
 
 
 def _exhausted(error: Exhausted) -> Iterator[Message]:
-    if error.violations:
-        yield error_details_pb2.QuotaFailure(
-            violations=[
-                error_details_pb2.QuotaFailure.Violation(subject=subject, description=cut(description, _MAX_VIOLATION))
-                for subject, description in error.violations
-            ]
-        )
-    if error.retry_after is not None:
-        info = error_details_pb2.RetryInfo()
-        info.retry_delay.FromMilliseconds(max(1, int(error.retry_after * 1_000)))
-        yield info
+    yield error_details_pb2.QuotaFailure(
+        violations=[
+            error_details_pb2.QuotaFailure.Violation(subject=subject, description=cut(description, _MAX_VIOLATION))
+            for subject, description in error.violations
+        ]
+    )
+    info = error_details_pb2.RetryInfo()
+    info.retry_delay.FromMilliseconds(ceil(error.retry_after * 1_000))
+    yield info
 
 
 def _bad_request(faults: tuple[Fault, ...]) -> error_details_pb2.BadRequest:

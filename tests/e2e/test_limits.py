@@ -81,7 +81,7 @@ async def test_a_waiting_run_says_why(service: Service, tmp_path: Path) -> None:
         with pytest.raises(ResourceExhausted) as refused:
             await start(client, "acme_corp", "trial/gate", variables=folder)
         assert [violation.field for violation in refused.value.violations] == ["max_pending_runs"]
-        assert refused.value.retry_after is None
+        assert refused.value.retry_after == 5
         (tmp_path / "open").touch()
         assert (await finished(client, second)).status == Run.SUCCESS
         assert (await client.get_run("acme_corp", second.pipeline_logging_id)).wait_reason == ""
