@@ -98,9 +98,8 @@ def _normal(node: exp.Expr, types: Types) -> exp.Expr:
 
 
 def _bytes(node: exp.Expr, _types: Types) -> exp.Expr:
-    """b'...', with its escapes."""
-    raw = node.name.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
-    return call("UNHEX", literal(raw.hex()))
+    """b'...', read already into a letter for each byte."""
+    return call("UNHEX", literal(node.name.encode("latin-1").hex()))
 
 
 def _unhex(node: exp.Expr, types: Types) -> exp.Expr:
