@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, exactly, number_kind, written
+from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, exactly, number_kind
 from server.warehouse.translate.once import once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported, written
 
 _MARK = "aggregate"
 _WITHOUT_ORDER = {"ARRAY": "ARRAY", "RECORD": "STRUCT", "JSON": "JSON"}

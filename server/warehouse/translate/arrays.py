@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from server.warehouse.translate.names import read_json
-from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, number_kind, written
+from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported, written
 from server.warehouse.translate.shapes import agree
 
 

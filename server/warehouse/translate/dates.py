@@ -8,9 +8,9 @@ from sqlglot import exp
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.coercion import is_text
 from server.warehouse.translate.intervals import difference, moved_moment
-from server.warehouse.translate.numbers import ARITHMETIC, written
+from server.warehouse.translate.numbers import ARITHMETIC
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported, written
 from server.warehouse.translate.text_forms import timestamp_of
 
 _TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
@@ -69,7 +69,7 @@ def _date(node: exp.Expr, _types: Types) -> exp.Expr:
 def _to_date(node: exp.Expr, types: Types) -> exp.Expr:
     """DATE(x), and what FORMAT_DATE formats."""
     kinds = ("DATE",) if isinstance(node.parent, exp.TimeToStr) else ("DATE", "DATETIME", "TIMESTAMP")
-    _require(node.args["this"], types, written(node.parent if len(kinds) == 1 and node.parent else node), *kinds)
+    _require(node.args["this"], types, written(node), *kinds)
     return cast(node.args["this"].copy(), "DATE")
 
 
@@ -457,18 +457,25 @@ def _from_unix_date(node: exp.Expr, _types: Types) -> exp.Expr:
 def _instants_between(node: exp.Expr, types: Types) -> exp.Expr:
     """GENERATE_TIMESTAMP_ARRAY(start, end, INTERVAL n unit)."""
     step = node.args["step"]
+    unit = _step_unit(node, step)
     ends = []
     for key in ("start", "end"):
         _require(node.args[key], types, "GENERATE_TIMESTAMP_ARRAY", "TIMESTAMP")
         ends.append(_moment(node.args[key]))
-    _require_elapsed(step.text("unit").upper(), node)
+    _require_elapsed(unit, node)
     return call("GENERATE_SERIES", *ends, step.copy())
+
+
+def _step_unit(node: exp.Expr, step: exp.Expr) -> str:
+    if not isinstance(step, exp.Interval):
+        raise unsupported(f"{written(node)} by other steps than INTERVAL n part", node)
+    return step.text("unit").upper()
 
 
 def _days_between(node: exp.Expr, _types: Types) -> exp.Expr:
     """GENERATE_DATE_ARRAY(start, end[, INTERVAL 1 unit])."""
     step = node.args.get("step")
-    unit = step.args["unit"].name.upper() if step else "DAY"
+    unit = _step_unit(node, step) if step else "DAY"
     count = step.args["this"].copy() if step else literal(1)
     ends = {name: cast(node.args[key].copy(), "DATE") for name, key in (("a", "start"), ("b", "end"))}
     zero = failing("the step of GENERATE_DATE_ARRAY is zero", "DATE[]")

@@ -2,9 +2,9 @@
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import as_kind, number_kind, written
+from server.warehouse.translate.numbers import as_kind, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, invalid, literal, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, invalid, literal, unsupported, written
 
 _FORMS = ("NFC", "NFKC", "NFD", "NFKD")
 
@@ -48,7 +48,7 @@ def _hexadecimal_hash(node: exp.Expr, types: Types) -> exp.Expr:
 
 
 def _fingerprint(node: exp.Expr, types: Types) -> exp.Expr:
-    (value,) = node.expressions
+    (value,) = arguments(node, 1)
     return call("bq_fingerprint", _octets(value, _require(node, types, value, "STRING", "BYTES")))
 
 
@@ -127,11 +127,9 @@ _NET: dict[str, tuple[str, ...]] = {
 
 def _net(name: str, function: str, *kinds: str) -> Rule:
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
-        values = [node.this] if isinstance(node, exp.Host) else node.expressions
         if not isinstance(node.parent, exp.NetFunc):
             raise unsupported(f"the function {name}", node)
-        if len(values) != len(kinds):
-            raise invalid(f"NET.{name} takes {len(kinds)} argument{'s' if len(kinds) > 1 else ''}", node)
+        values = [node.this] if isinstance(node, exp.Host) else arguments(node, len(kinds))
         for value, kind in zip(values, kinds, strict=True):
             if types.kind(value) not in (kind, "NULL"):
                 raise invalid(f"NET.{name} needs {kind} and was given {types.kind(value)}", node)

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from server.warehouse.translate.coercion import settle_literals, supertype
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid
+from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, cast, invalid, written
 
 NUMBERS = {
     "INT64": "BIGINT",
@@ -25,12 +25,6 @@ _ORDERED = {
     "TIME": "TIME",
     "STRING": "TEXT",
 }
-
-
-def written(node: exp.Expr) -> str:
-    """The function's name as the query wrote it."""
-    known = type(node).sql_name() if isinstance(node, exp.Func) else node.key
-    return str(node.meta.get("bigquery_name") or (node.name if isinstance(node, exp.Anonymous) else known)).upper()
 
 
 def number_kind(values: Sequence[exp.Expr], types: Types, what: str, *, only: Sequence[str] = _WIDENING) -> str:
@@ -122,10 +116,9 @@ def _exact_quotient(a: exp.Expr, b: exp.Expr, kind: str) -> exp.Expr:
 
 
 def _ieee_divide(node: exp.Expr, types: Types) -> exp.Expr:
-    if len(node.expressions) != 2:
-        raise invalid("IEEE_DIVIDE takes two numbers", node)
-    number_kind(node.expressions, types, "IEEE_DIVIDE")
-    left, right = (as_kind(value, "FLOAT64") for value in node.expressions)
+    values = arguments(node, 2)
+    number_kind(values, types, "IEEE_DIVIDE")
+    left, right = (as_kind(value, "FLOAT64") for value in values)
     return exp.Paren(this=exp.Div(this=left, expression=right))
 
 

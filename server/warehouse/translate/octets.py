@@ -5,9 +5,8 @@ So every function counts bytes, and `.` in a regular expression is one byte, as 
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import written
 from server.warehouse.translate.once import once
-from server.warehouse.translate.rules import Rule, Types, call, invalid, literal
+from server.warehouse.translate.rules import Rule, Types, call, invalid, literal, written
 
 
 def also_of_bytes(rule: Rule, *keys: str) -> Rule:

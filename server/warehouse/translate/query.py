@@ -12,9 +12,8 @@ from server.warehouse.translate.allowed import rule_of
 from server.warehouse.translate.coercion import require_condition
 from server.warehouse.translate.common_tables import in_order_of_use, names_read, require_distinct
 from server.warehouse.translate.names import Column, Scope, read_path
-from server.warehouse.translate.numbers import written
 from server.warehouse.translate.pivot import pivoted, unpivoted
-from server.warehouse.translate.rules import Rule, invalid, unsupported
+from server.warehouse.translate.rules import Rule, invalid, place, unsupported, written
 from server.warehouse.translate.select_list import (
     Resolved,
     expand,
@@ -362,13 +361,13 @@ class QueryTranslator:
         return _placed(self._translated(rule, node), node) if rule else node
 
     def _translated(self, rule: Rule, node: exp.Expr) -> exp.Expr:
-        """What the rule makes of a node whose arguments are all there."""
+        """What the rule makes of a node whose parts are translated."""
+        for key in [key for key, part in node.args.items() if part is None]:
+            del node.args[key]
         try:
             return rule(node, self)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            if not isinstance(node, exp.Func):
-                raise
-            raise invalid(f"{written(node)} was given too few arguments, or too many", node) from error
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
+            raise _stumbled(node, error) from error
 
     def _column(self, node: exp.Column, scope: Scope) -> exp.Expr:
         if isinstance(node.this, exp.Star):
@@ -400,6 +399,15 @@ def _placed(node: exp.Expr, written: exp.Expr) -> exp.Expr:
     if "start" in written.meta and "start" not in node.meta:
         node.meta.update({key: written.meta[key] for key in ("line", "col", "start", "end")})
     return node
+
+
+def _stumbled(node: exp.Expr, error: Exception) -> WarehouseError:
+    """The error for a node whose rule fails: an argument is not there, or one is what the rule does not foresee."""
+    named = node if place(node) else node.find_ancestor(exp.Func)
+    missing = error.args[0] if isinstance(error, KeyError) else None
+    if missing in node.arg_types and missing not in node.args:
+        return invalid(f"{written(node)} was given too few arguments", named)
+    return unsupported(f"{written(node)} as it is used", named)
 
 
 def _replace_children(node: exp.Expr, translate: Callable[[exp.Expr], exp.Expr]) -> None:

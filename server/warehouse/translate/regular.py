@@ -4,10 +4,10 @@ import re
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import as_kind, number_kind, written
+from server.warehouse.translate.numbers import as_kind, number_kind
 from server.warehouse.translate.octets import also_of_bytes
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, invalid, literal
+from server.warehouse.translate.rules import Rule, Rules, Types, invalid, literal, written
 
 # A letter that no text has parts it: between two of them stands a match.
 _PARTING = "CHR(1114111)"

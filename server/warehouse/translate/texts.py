@@ -4,10 +4,10 @@ from sqlglot import exp
 
 from server.warehouse.translate.casts import text_of
 from server.warehouse.translate.json_values import described, json_text
-from server.warehouse.translate.numbers import as_kind, number_kind, written
+from server.warehouse.translate.numbers import as_kind, number_kind
 from server.warehouse.translate.octets import also_of_bytes
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, written
 
 # Unicode's white space; DuckDB's is the blank alone.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))

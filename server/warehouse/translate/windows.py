@@ -3,8 +3,8 @@
 from sqlglot import exp
 
 from server.warehouse.translate.aggregates import over
-from server.warehouse.translate.numbers import as_kind, number_kind, written
-from server.warehouse.translate.rules import Rule, Rules, Types, call, invalid, unsupported
+from server.warehouse.translate.numbers import as_kind, number_kind
+from server.warehouse.translate.rules import Rule, Rules, Types, call, invalid, unsupported, written
 
 _NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
 _WITHOUT_ORDER = {"ARRAY": "ARRAY", "RECORD": "STRUCT", "JSON": "JSON"}
