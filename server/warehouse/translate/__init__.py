@@ -19,7 +19,7 @@ from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.parsing import parse
 from server.warehouse.translate.precedence import order_operators
 from server.warehouse.translate.query import QueryTranslator
-from server.warehouse.translate.set_operations import with_order_outside
+from server.warehouse.translate.set_operations import select_from, with_order_outside
 from server.warehouse.translate.sketches import name_sketches
 from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
@@ -74,15 +74,8 @@ def _without_row(tree: exp.Expr, outputs: list[Output]) -> tuple[exp.Expr, list[
         return tree, outputs
     row = exp.column(exp.to_identifier(outputs[0].physical, quoted=True))
     fields = [(name, kind) for name, kind in outputs[0].kind.children if isinstance(kind, DuckDBPyType)]
-    columns = [exp.alias_(read_field(row.copy(), name), name, quoted=True) for name, _ in fields]
-    return _around(tree, columns), [Output(name, name, kind) for name, kind in fields]
-
-
-def _around(tree: exp.Expr, columns: list[exp.Expr]) -> exp.Expr:
-    """A query of another one's rows."""
-    return exp.Select(expressions=columns).from_(
-        exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("r")))
-    )
+    columns = select_from(tree, [read_field(row.copy(), name) for name, _ in fields], [name for name, _ in fields])
+    return columns, [Output(name, name, kind) for name, kind in fields]
 
 
 def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
@@ -95,8 +88,8 @@ def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
         if output.kind.id == "list":
             failure = failing(f"array {output.name} has a NULL element; use IGNORE NULLS", str(output.kind))
             column = once(f"CASE WHEN LIST_COUNT(p.a) <> LEN(p.a) THEN {failure} ELSE p.a END", a=column)
-        columns.append(exp.alias_(column, output.physical, quoted=True))
-    return _around(tree, columns)
+        columns.append(column)
+    return select_from(tree, columns, [output.physical for output in outputs])
 
 
 def _require_distinct(outputs: list[Output]) -> None:

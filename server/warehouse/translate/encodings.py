@@ -4,16 +4,20 @@ from sqlglot import exp
 
 from server.warehouse.translate.numbers import as_kind, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, invalid, literal, unsupported, written
+from server.warehouse.translate.rules import (
+    Rule,
+    Rules,
+    Types,
+    arguments,
+    call,
+    invalid,
+    literal,
+    require_kind,
+    unsupported,
+    written,
+)
 
 _FORMS = ("NFC", "NFKC", "NFD", "NFKD")
-
-
-def _require(node: exp.Expr, types: Types, value: exp.Expr, *kinds: str) -> str:
-    kind = types.kind(value)
-    if kind not in (*kinds, "NULL"):
-        raise invalid(f"{written(node)} needs {' or '.join(kinds)} and was given {kind}; use CAST", node)
-    return kind
 
 
 def _of(name: str, *kinds: str, template: str = "") -> Rule:
@@ -21,7 +25,7 @@ def _of(name: str, *kinds: str, template: str = "") -> Rule:
 
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
         value = node.args.get("this") or node.expressions[0]
-        _require(node, types, value, *kinds)
+        require_kind(node, types, value, *kinds)
         return once(template, a=value) if template else call(name, value.copy())
 
     return rule
@@ -34,7 +38,7 @@ def _octets(value: exp.Expr, kind: str) -> exp.Expr:
 def _hash(name: str) -> Rule:
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
         value = node.args["this"]
-        kind = _require(node, types, value, "STRING", "BYTES")
+        kind = require_kind(node, types, value, "STRING", "BYTES")
         length = node.args.get("length")
         if length is not None and length.name == "512":
             return call("bq_sha512", _octets(value, kind))
@@ -49,11 +53,11 @@ def _hexadecimal_hash(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _fingerprint(node: exp.Expr, types: Types) -> exp.Expr:
     (value,) = arguments(node, 1)
-    return call("bq_fingerprint", _octets(value, _require(node, types, value, "STRING", "BYTES")))
+    return call("bq_fingerprint", _octets(value, require_kind(node, types, value, "STRING", "BYTES")))
 
 
 def _code_points(node: exp.Expr, types: Types) -> exp.Expr:
-    if _require(node, types, node.args["this"], "STRING", "BYTES") == "BYTES":
+    if require_kind(node, types, node.args["this"], "STRING", "BYTES") == "BYTES":
         return call("bq_numbers_of_octets", node.args["this"].copy())
     letters = "STRING_SPLIT(p.a, '')"
     points = f"LIST_TRANSFORM({letters}, LAMBDA c : CAST(UNICODE(c) AS BIGINT))"
@@ -92,7 +96,7 @@ def _normal(node: exp.Expr, types: Types) -> exp.Expr:
     form = node.args["form"].name.upper() if node.args.get("form") else "NFC"
     if form not in _FORMS:
         raise invalid(f"{written(node)}: the form is one of {', '.join(_FORMS)}, not {form}", node)
-    _require(node, types, node.args["this"], "STRING")
+    require_kind(node, types, node.args["this"], "STRING")
     folded = exp.Boolean(this=bool(node.args.get("is_casefold")))
     return call("bq_normalize", node.args["this"].copy(), literal(form), folded)
 
@@ -104,7 +108,7 @@ def _bytes(node: exp.Expr, _types: Types) -> exp.Expr:
 
 def _unhex(node: exp.Expr, types: Types) -> exp.Expr:
     value = node.args["this"]
-    _require(node, types, value, "STRING")
+    require_kind(node, types, value, "STRING")
     wrong = failing("FROM_HEX needs a text of hexadecimal digits", "BLOB")
     return once(
         f"CASE WHEN REGEXP_MATCHES(p.a, '^[0-9a-fA-F]*$') THEN UNHEX(p.a) WHEN p.a IS NOT NULL THEN {wrong} END",

@@ -26,6 +26,13 @@ def also_of_bytes(rule: Rule, *keys: str) -> Rule:
     return either
 
 
+def require_texts(node: exp.Expr, types: Types, *keys: str) -> None:
+    """Refuse arguments that are no texts; those that were bytes are texts by now. Raises INVALID_QUERY."""
+    for key in keys:
+        if (value := node.args.get(key)) is not None and types.kind(value) not in ("STRING", "NULL"):
+            raise invalid(f"{written(node)} needs STRING or BYTES and was given {types.kind(value)}; use CAST", node)
+
+
 def letters(value: exp.Expr) -> exp.Expr:
     """BYTES as a text of as many letters."""
     if isinstance(value, exp.Anonymous) and value.name == "UNHEX" and isinstance(value.expressions[0], exp.Literal):

@@ -9,7 +9,7 @@ from sqlglot import exp
 from server.domain.schema import TableField
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import rule_of
-from server.warehouse.translate.coercion import require_condition
+from server.warehouse.translate.coercion import WITHOUT_ORDER, require_condition
 from server.warehouse.translate.common_tables import in_order_of_use, names_read, require_distinct
 from server.warehouse.translate.names import Column, Scope, read_path
 from server.warehouse.translate.pivot import pivoted, unpivoted
@@ -187,8 +187,8 @@ class QueryTranslator:
             return
         written = ordered.this.sql("bigquery")[:80]
         ordered.set("this", value(ordered.this))
-        if (kind := self.kind(ordered.this)) in ("ARRAY", "RECORD", "JSON"):
-            raise invalid(f"ORDER BY {written}: a value of type {kind} has no order", ordered)
+        if (kind := self.kind(ordered.this)) in WITHOUT_ORDER:
+            raise invalid(f"ORDER BY {written}: a value of type {WITHOUT_ORDER[kind]} has no order", ordered)
         if not node.args.get("distinct"):
             nan_first(ordered, self)
         elif ordered.this.unnest().sql("duckdb") not in {item.this.sql("duckdb") for item in node.expressions}:

@@ -87,6 +87,14 @@ def arguments(node: exp.Expr, *counts: int) -> list[exp.Expr]:
     return list(node.expressions)
 
 
+def require_kind(node: exp.Expr, types: Types, value: exp.Expr, *kinds: str) -> str:
+    """The type of a function's argument, which is one of these or NULL. Raises INVALID_QUERY."""
+    kind = types.kind(value)
+    if kind not in (*kinds, "NULL"):
+        raise invalid(f"{written(node)} needs {' or '.join(kinds)} and was given {kind}; use CAST", node)
+    return kind
+
+
 def unsupported(what: str, node: exp.Expr | None = None) -> WarehouseError:
     """The error for SQL that BigQuery may know and the embedded warehouse does not."""
     return WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {what}{place(node)}")
