@@ -6,8 +6,8 @@ from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
 from server.warehouse.translate.cast_formats import formatted
-from server.warehouse.translate.dates import timestamp_text
 from server.warehouse.translate.intervals import interval_text
+from server.warehouse.translate.moments import timestamp_text
 from server.warehouse.translate.numbers import EXACT, NUMBERS
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
