@@ -285,6 +285,7 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("a parameter", "SELECT @day", "UNSUPPORTED_SQL", "PARAMETER"),
         refused("time travel", "SELECT 1 FROM billing FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()", "UNSUPPORTED_SQL", "FOR SYSTEM_TIME at line 1"),
         refused("a format element that is not there", "SELECT FORMAT_DATE('%L', DATE '2025-11-18')", "INVALID_QUERY", "the format element %L is not supported"),
+        refused("ORDER BY a STRUCT", "SELECT cost FROM billing ORDER BY service", "INVALID_QUERY", "ORDER BY service: a value of type STRUCT has no order"),
         refused("too few arguments", "SELECT SUBSTR('a')", "INVALID_QUERY", "SUBSTR was given too few arguments at line 1, column 8"),
         refused("nothing to format", "SELECT FORMAT_DATE('%Y')", "INVALID_QUERY", "FORMAT_DATE was given too few arguments at line 1, column 8"),
         refused("too many arguments", "SELECT FARM_FINGERPRINT('a', 'b')", "INVALID_QUERY", "FARM_FINGERPRINT takes 1 argument at line 1, column 8"),
