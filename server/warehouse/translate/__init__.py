@@ -6,36 +6,25 @@ that a name can only mean what it means on BigQuery. What has no translation is 
 
 from dataclasses import dataclass
 
-import sqlglot
 from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from server.domain.schema import DatasetRef, TableField, TableRef
-from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import require_allowed
 from server.warehouse.translate.encodings import keep_forms
 from server.warehouse.translate.failures import shield_arguments
 from server.warehouse.translate.names import read_field
 from server.warehouse.translate.once import failing, once
+from server.warehouse.translate.parsing import parse
 from server.warehouse.translate.precedence import order_operators
 from server.warehouse.translate.query import QueryTranslator
-from server.warehouse.translate.set_operations import with_order_outside
+from server.warehouse.translate.set_operations import select_from, with_order_outside
 from server.warehouse.translate.sketches import name_sketches
 from server.warehouse.translate.sources import Output, Sources, Tables, View
 from server.warehouse.types import bigquery_field, is_untyped
 
 __all__ = ["Tables", "Translated", "View", "translate"]
-
-
-class _BigQuery(BigQueryAsWritten):
-    """BigQuery, whose JSON paths begin with $: sqlglot would put it before those that do not."""
-
-    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
-        if isinstance(path, exp.Literal) and not path.name.startswith("$"):
-            return path
-        return super().to_json_path(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +46,7 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
         WarehouseError: INVALID_QUERY, TABLE_NOT_FOUND, UNSUPPORTED_SQL.
     """
     try:
-        tree = _parse(sql)
-        return _translated(tree, Sources(tables, default_dataset))
+        return _translated(parse(sql), Sources(tables, default_dataset))
     except RecursionError:
         raise WarehouseError("INVALID_QUERY", "the query is nested too deeply") from None
 
@@ -86,15 +74,8 @@ def _without_row(tree: exp.Expr, outputs: list[Output]) -> tuple[exp.Expr, list[
         return tree, outputs
     row = exp.column(exp.to_identifier(outputs[0].physical, quoted=True))
     fields = [(name, kind) for name, kind in outputs[0].kind.children if isinstance(kind, DuckDBPyType)]
-    columns = [exp.alias_(read_field(row.copy(), name), name, quoted=True) for name, _ in fields]
-    return _around(tree, columns), [Output(name, name, kind) for name, kind in fields]
-
-
-def _around(tree: exp.Expr, columns: list[exp.Expr]) -> exp.Expr:
-    """A query of another one's rows."""
-    return exp.Select(expressions=columns).from_(
-        exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier("r")))
-    )
+    columns = select_from(tree, [read_field(row.copy(), name) for name, _ in fields], [name for name, _ in fields])
+    return columns, [Output(name, name, kind) for name, kind in fields]
 
 
 def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
@@ -107,19 +88,8 @@ def _without_null_elements(tree: exp.Expr, outputs: list[Output]) -> exp.Expr:
         if output.kind.id == "list":
             failure = failing(f"array {output.name} has a NULL element; use IGNORE NULLS", str(output.kind))
             column = once(f"CASE WHEN LIST_COUNT(p.a) <> LEN(p.a) THEN {failure} ELSE p.a END", a=column)
-        columns.append(exp.alias_(column, output.physical, quoted=True))
-    return _around(tree, columns)
-
-
-def _parse(sql: str) -> exp.Expr:
-    try:
-        statements = [statement for statement in sqlglot.parse(sql, read=_BigQuery) if statement]
-    except SqlglotError as error:
-        first = str(error).split("\n", 1)[0]
-        raise WarehouseError("INVALID_QUERY", f"the query is not BigQuery SQL: {first}") from None
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        raise WarehouseError("INVALID_QUERY", "a query is exactly one SELECT")
-    return statements[0]
+        columns.append(column)
+    return select_from(tree, columns, [output.physical for output in outputs])
 
 
 def _require_distinct(outputs: list[Output]) -> None:

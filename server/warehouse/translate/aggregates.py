@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, exactly, number_kind, written
+from server.warehouse.translate.coercion import WITHOUT_ORDER
+from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, exactly, number_kind
 from server.warehouse.translate.once import once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported, written
 
 _MARK = "aggregate"
-_WITHOUT_ORDER = {"ARRAY": "ARRAY", "RECORD": "STRUCT", "JSON": "JSON"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,16 @@ def _of_list(name: str, array: exp.Expr) -> exp.Expr:
     return call("LIST_AGGREGATE", array, literal(name))
 
 
+def _summed_kind(node: exp.Expr, what: Argument, types: Types) -> str:
+    if types.kind(what.value) == "INTERVAL":
+        raise unsupported(f"{written(node)} of INTERVAL", node)
+    return number_kind([what.value], types, written(node))
+
+
 def _sum(node: exp.Expr, types: Types) -> exp.Expr:
     """The sum keeps the type, and is an error beyond it; DuckDB would go on with 128 bits."""
     what = argument(node)
-    if types.kind(what.value) == "INTERVAL":
-        raise unsupported(f"{written(node)} of INTERVAL", node)
-    kind = number_kind([what.value], types, written(node))
+    kind = _summed_kind(node, what, types)
     if what.having:
         return cast(_of_list("sum", _chosen(what)), NUMBERS[kind])
     plain(node, what)
@@ -131,9 +135,7 @@ def _sum(node: exp.Expr, types: Types) -> exp.Expr:
 def _average(node: exp.Expr, types: Types) -> exp.Expr:
     """The average of NUMERIC is NUMERIC and computed as exactly."""
     what = argument(node)
-    if types.kind(what.value) == "INTERVAL":
-        raise unsupported(f"{written(node)} of INTERVAL", node)
-    kind = number_kind([what.value], types, written(node))
+    kind = _summed_kind(node, what, types)
     if what.having:
         chosen = _chosen(what)
         if kind not in EXACT:
@@ -176,8 +178,8 @@ def _extreme(node: exp.Expr, types: Types) -> exp.Expr:
     """MIN and MAX are NaN when a value is; DuckDB's MIN is not."""
     what, name = argument(node), written(node)
     kind = types.kind(what.value)
-    if kind in _WITHOUT_ORDER:
-        raise invalid(f"{name} needs values with an order and was given {_WITHOUT_ORDER[kind]}", node)
+    if kind in WITHOUT_ORDER:
+        raise invalid(f"{name} needs values with an order and was given {WITHOUT_ORDER[kind]}", node)
     if what.having:
         return _of_list(name.lower(), _chosen(what))
     plain(node, what)
@@ -203,8 +205,8 @@ def _by(node: exp.Expr, types: Types) -> exp.Expr:
 
 
 def _best(value: exp.Expr, by: exp.Expr, node: exp.Expr, types: Types, *, greatest: bool) -> exp.Expr:
-    if (kind := types.kind(by)) in _WITHOUT_ORDER:
-        raise invalid(f"MAX and MIN need values with an order and were given {_WITHOUT_ORDER[kind]}", node)
+    if (kind := types.kind(by)) in WITHOUT_ORDER:
+        raise invalid(f"MAX and MIN need values with an order and were given {WITHOUT_ORDER[kind]}", node)
     return aggregated("ARG_MAX" if greatest else "ARG_MIN", value, by)
 
 
@@ -252,8 +254,8 @@ def _pairs(name: str) -> Rule:
 def _approximate_count(node: exp.Expr, types: Types) -> exp.Expr:
     """Counted exactly: an approximation may be exact."""
     value = argument(node).value
-    if (kind := types.kind(value)) in _WITHOUT_ORDER:
-        raise invalid(f"{written(node)} cannot count values of type {_WITHOUT_ORDER[kind]}", node)
+    if (kind := types.kind(value)) in WITHOUT_ORDER:
+        raise invalid(f"{written(node)} cannot count values of type {WITHOUT_ORDER[kind]}", node)
     return aggregated("COUNT", value, distinct=True)
 
 

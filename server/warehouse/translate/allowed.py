@@ -9,6 +9,8 @@ from server.warehouse.translate.aggregates import AGGREGATES
 from server.warehouse.translate.arrays import ARRAYS
 from server.warehouse.translate.casts import CASTS
 from server.warehouse.translate.collecting import COLLECTING
+from server.warehouse.translate.date_arithmetic import DATE_ARITHMETIC
+from server.warehouse.translate.date_parts import DATE_PARTS
 from server.warehouse.translate.dates import DATES
 from server.warehouse.translate.encodings import ENCODINGS
 from server.warehouse.translate.failures import FAILURES
@@ -24,8 +26,8 @@ from server.warehouse.translate.texts import TEXTS
 from server.warehouse.translate.windows import WINDOWS
 
 _PARTS = (
-    OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, REGULAR, ENCODINGS, DATES, INTERVALS, JSON, ARRAYS, AGGREGATES,
-    COLLECTING, WINDOWS, FAILURES, SKETCHES,
+    OPERATORS, ARITHMETIC, MATHEMATICS, CASTS, TEXTS, REGULAR, ENCODINGS, DATES, DATE_PARTS, DATE_ARITHMETIC,
+    INTERVALS, JSON, ARRAYS, AGGREGATES, COLLECTING, WINDOWS, FAILURES, SKETCHES,
 )  # fmt: skip
 # What the translation of queries knows itself.
 _STRUCTURE: tuple[type[exp.Expr], ...] = (

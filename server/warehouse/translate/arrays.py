@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from server.warehouse.translate.names import read_json
-from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, number_kind, written
+from server.warehouse.translate.numbers import EXACT, NUMBERS, as_kind, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported, written
 from server.warehouse.translate.shapes import agree
 
 
@@ -43,9 +43,14 @@ def _array(node: exp.Expr, types: Types) -> exp.Expr:
     return node
 
 
-def _array_length(node: exp.Expr, types: Types) -> exp.Expr:
-    _require_array(node, node.args["this"], types)
-    return call("LEN", node.args["this"])
+def _of_array(name: str) -> Rule:
+    """A function of one array, under another name."""
+
+    def rule(node: exp.Expr, types: Types) -> exp.Expr:
+        _require_array(node, node.args["this"], types)
+        return call(name, node.args["this"])
+
+    return rule
 
 
 def _concat(node: exp.Expr, types: Types) -> exp.Expr:
@@ -73,11 +78,6 @@ def _end(place: str) -> Rule:
         return once(f"LIST_EXTRACT(p.a, CASE WHEN LEN(p.a) = 0 THEN {empty} ELSE {place} END)", a=array)
 
     return rule
-
-
-def _reverse(node: exp.Expr, types: Types) -> exp.Expr:
-    _require_array(node, node.args["this"], types)
-    return call("LIST_REVERSE", node.args["this"])
 
 
 def _slice(node: exp.Expr, types: Types) -> exp.Expr:
@@ -173,11 +173,11 @@ ARRAYS = Rules(
     by_type={
         exp.Bracket: _bracket,
         exp.Array: _array,
-        exp.ArraySize: _array_length,
+        exp.ArraySize: _of_array("LEN"),
         exp.ArrayConcat: _concat,
         exp.ArrayFirst: _end("1"),
         exp.ArrayLast: _end("LEN(p.a)"),
-        exp.ArrayReverse: _reverse,
+        exp.ArrayReverse: _of_array("LIST_REVERSE"),
         exp.ArraySlice: _slice,
         exp.ArrayToString: _to_string,
         exp.GenerateSeries: _series,

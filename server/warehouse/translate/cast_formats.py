@@ -2,7 +2,7 @@
 
 from sqlglot import exp
 
-from server.warehouse.translate.dates import local_time
+from server.warehouse.translate.moments import local_time
 from server.warehouse.translate.rules import Types, call, invalid, literal, unsupported
 
 _OF_BYTES = {

@@ -6,8 +6,8 @@ from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
 from server.warehouse.translate.cast_formats import formatted
-from server.warehouse.translate.dates import timestamp_text
 from server.warehouse.translate.intervals import interval_text
+from server.warehouse.translate.moments import timestamp_text
 from server.warehouse.translate.numbers import EXACT, NUMBERS
 from server.warehouse.translate.once import failing, once
 from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
@@ -15,7 +15,7 @@ from server.warehouse.translate.shapes import conformed
 from server.warehouse.translate.text_forms import from_text
 
 # Source: GoogleSQL's "Conversion rules", the table of casts. NULL goes to everything.
-_NUMBERS = frozenset({"INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64"})
+_NUMBERS = frozenset(NUMBERS)
 _CASTS: dict[str, frozenset[str]] = {
     "INT64": _NUMBERS | {"BOOLEAN", "STRING"},
     **dict.fromkeys(("NUMERIC", "BIGNUMERIC", "FLOAT64"), _NUMBERS | {"STRING"}),
@@ -64,7 +64,7 @@ def _cast(original: exp.Expr, types: Types) -> exp.Expr:
         node.set("this", call("ROUND", value))
     if kind == "TIMESTAMP" and target == "TIME":
         node.set("this", call("TIMEZONE", literal("UTC"), value))
-    if kind == "STRING" and target not in ("ARRAY", "RECORD"):
+    if kind == "STRING":
         node = from_text(node)
     if precise:
         return cast(type(original)(this=node.copy(), to=precise), NUMBERS[target])

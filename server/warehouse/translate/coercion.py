@@ -5,32 +5,24 @@ date or time. Everything else takes a CAST.
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 from sqlglot import exp
 
+from server.domain.schema import FieldType, TableField
 from server.warehouse.translate.rules import Types, invalid
+from server.warehouse.types import duckdb_type
 
-_NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
-_EXACT = {"BIGNUMERIC": "DECIMAL(38, 18)", "NUMERIC": "DECIMAL(38, 9)"}
-DUCKDB = {
-    "INT64": "BIGINT",
-    "FLOAT64": "DOUBLE",
-    "BOOLEAN": "BOOLEAN",
-    "STRING": "VARCHAR",
-    "BYTES": "BLOB",
-    "DATE": "DATE",
-    "DATETIME": "TIMESTAMP",
-    "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
-    "TIME": "TIME",
-    "JSON": "JSON",
-    **_EXACT,
-}
+WIDENING = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
+"""Numbers, each of which becomes those behind it."""
+WITHOUT_ORDER = {"ARRAY": "ARRAY", "RECORD": "STRUCT", "JSON": "JSON"}
+"""Types of values that are neither less nor greater, and what a query calls them."""
+DUCKDB = {kind: duckdb_type(TableField(name="value", type=kind)) for kind in get_args(FieldType) if kind != "RECORD"}
 """The types that are not made of others."""
 ERROR = "error"
 """Marks the translation of ERROR(...), a CAST."""
 _CALENDAR = ("DATE", "DATETIME")
 _TIMES = frozenset({"DATE", "DATETIME", "TIMESTAMP", "TIME"})
-_WITHOUT_ORDER = ("ARRAY", "JSON", "RECORD")
 
 
 def supertype(values: Sequence[exp.Expr], types: Types, where: str, node: exp.Expr) -> str:
@@ -58,7 +50,7 @@ def _common(values: Sequence[exp.Expr], kinds: Sequence[str], where: str, node: 
     found = {kind for value, kind in zip(values, kinds, strict=True) if kind != "NULL" and not is_text(value)}
     if texts and not (found and found <= _TIMES):
         found.add("STRING")
-    for ladder in (_NUMBERS, _CALENDAR):
+    for ladder in (WIDENING, _CALENDAR):
         if found <= set(ladder):
             return max(found, key=ladder.index, default="NULL")
     if len(found) > 1:
@@ -75,10 +67,10 @@ def settle_literals(values: Sequence[exp.Expr], types: Types) -> None:
     kinds = {types.kind(value) for value in values if value not in literals}
     if not literals or "FLOAT64" in kinds:
         return
-    for kind, duckdb_type in _EXACT.items():
+    for kind in ("BIGNUMERIC", "NUMERIC"):
         if kind in kinds:
             for value in literals:
-                value.set("to", exp.DataType.build(duckdb_type, dialect="duckdb"))
+                value.set("to", exp.DataType.build(DUCKDB[kind], dialect="duckdb"))
             return
 
 
@@ -100,9 +92,10 @@ def require_comparable(values: Sequence[exp.Expr], types: Types, node: exp.Expr,
         WarehouseError: INVALID_QUERY.
     """
     kind = supertype(values, types, "cannot compare", node)
-    if kind in ("ARRAY", "JSON") or (ordered and kind in _WITHOUT_ORDER):
-        named = "STRUCT" if kind == "RECORD" else kind
-        raise invalid(f"values of type {named} {'have no order' if ordered else 'cannot be compared'}", node)
+    if kind in ("ARRAY", "JSON") or (ordered and kind in WITHOUT_ORDER):
+        raise invalid(
+            f"values of type {WITHOUT_ORDER[kind]} {'have no order' if ordered else 'cannot be compared'}", node
+        )
     return kind
 
 

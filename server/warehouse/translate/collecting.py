@@ -3,9 +3,9 @@
 from sqlglot import exp
 
 from server.warehouse.translate.aggregates import Argument, aggregated, argument, marked
-from server.warehouse.translate.numbers import NUMBERS, as_kind, number_kind, written
+from server.warehouse.translate.numbers import NUMBERS, as_kind, number_kind
 from server.warehouse.translate.once import once
-from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported, written
 
 
 def _list(what: Argument, node: exp.Expr, value: exp.Expr | None = None, *, present: bool) -> exp.Expr:

@@ -2,18 +2,22 @@
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import as_kind, number_kind, written
+from server.warehouse.translate.numbers import as_kind, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, invalid, literal, unsupported
+from server.warehouse.translate.rules import (
+    Rule,
+    Rules,
+    Types,
+    arguments,
+    call,
+    invalid,
+    literal,
+    require_kind,
+    unsupported,
+    written,
+)
 
 _FORMS = ("NFC", "NFKC", "NFD", "NFKD")
-
-
-def _require(node: exp.Expr, types: Types, value: exp.Expr, *kinds: str) -> str:
-    kind = types.kind(value)
-    if kind not in (*kinds, "NULL"):
-        raise invalid(f"{written(node)} needs {' or '.join(kinds)} and was given {kind}; use CAST", node)
-    return kind
 
 
 def _of(name: str, *kinds: str, template: str = "") -> Rule:
@@ -21,7 +25,7 @@ def _of(name: str, *kinds: str, template: str = "") -> Rule:
 
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
         value = node.args.get("this") or node.expressions[0]
-        _require(node, types, value, *kinds)
+        require_kind(node, types, value, *kinds)
         return once(template, a=value) if template else call(name, value.copy())
 
     return rule
@@ -34,7 +38,7 @@ def _octets(value: exp.Expr, kind: str) -> exp.Expr:
 def _hash(name: str) -> Rule:
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
         value = node.args["this"]
-        kind = _require(node, types, value, "STRING", "BYTES")
+        kind = require_kind(node, types, value, "STRING", "BYTES")
         length = node.args.get("length")
         if length is not None and length.name == "512":
             return call("bq_sha512", _octets(value, kind))
@@ -48,12 +52,12 @@ def _hexadecimal_hash(node: exp.Expr, types: Types) -> exp.Expr:
 
 
 def _fingerprint(node: exp.Expr, types: Types) -> exp.Expr:
-    (value,) = node.expressions
-    return call("bq_fingerprint", _octets(value, _require(node, types, value, "STRING", "BYTES")))
+    (value,) = arguments(node, 1)
+    return call("bq_fingerprint", _octets(value, require_kind(node, types, value, "STRING", "BYTES")))
 
 
 def _code_points(node: exp.Expr, types: Types) -> exp.Expr:
-    if _require(node, types, node.args["this"], "STRING", "BYTES") == "BYTES":
+    if require_kind(node, types, node.args["this"], "STRING", "BYTES") == "BYTES":
         return call("bq_numbers_of_octets", node.args["this"].copy())
     letters = "STRING_SPLIT(p.a, '')"
     points = f"LIST_TRANSFORM({letters}, LAMBDA c : CAST(UNICODE(c) AS BIGINT))"
@@ -92,20 +96,19 @@ def _normal(node: exp.Expr, types: Types) -> exp.Expr:
     form = node.args["form"].name.upper() if node.args.get("form") else "NFC"
     if form not in _FORMS:
         raise invalid(f"{written(node)}: the form is one of {', '.join(_FORMS)}, not {form}", node)
-    _require(node, types, node.args["this"], "STRING")
+    require_kind(node, types, node.args["this"], "STRING")
     folded = exp.Boolean(this=bool(node.args.get("is_casefold")))
     return call("bq_normalize", node.args["this"].copy(), literal(form), folded)
 
 
 def _bytes(node: exp.Expr, _types: Types) -> exp.Expr:
-    """b'...', with its escapes."""
-    raw = node.name.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
-    return call("UNHEX", literal(raw.hex()))
+    """b'...', read already into a letter for each byte."""
+    return call("UNHEX", literal(node.name.encode("latin-1").hex()))
 
 
 def _unhex(node: exp.Expr, types: Types) -> exp.Expr:
     value = node.args["this"]
-    _require(node, types, value, "STRING")
+    require_kind(node, types, value, "STRING")
     wrong = failing("FROM_HEX needs a text of hexadecimal digits", "BLOB")
     return once(
         f"CASE WHEN REGEXP_MATCHES(p.a, '^[0-9a-fA-F]*$') THEN UNHEX(p.a) WHEN p.a IS NOT NULL THEN {wrong} END",
@@ -128,11 +131,9 @@ _NET: dict[str, tuple[str, ...]] = {
 
 def _net(name: str, function: str, *kinds: str) -> Rule:
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
-        values = [node.this] if isinstance(node, exp.Host) else node.expressions
         if not isinstance(node.parent, exp.NetFunc):
             raise unsupported(f"the function {name}", node)
-        if len(values) != len(kinds):
-            raise invalid(f"NET.{name} takes {len(kinds)} argument{'s' if len(kinds) > 1 else ''}", node)
+        values = [node.this] if isinstance(node, exp.Host) else arguments(node, len(kinds))
         for value, kind in zip(values, kinds, strict=True):
             if types.kind(value) not in (kind, "NULL"):
                 raise invalid(f"NET.{name} needs {kind} and was given {types.kind(value)}", node)

@@ -10,13 +10,11 @@ from sqlglot import exp
 
 from server.warehouse.translate.aggregates import is_marked
 from server.warehouse.translate.coercion import ERROR, supertype
-from server.warehouse.translate.rules import Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.rules import IMPLIED, Rules, Types, arguments, call, cast, invalid, literal, unsupported
 
 _OUTSIDE = "outside"
 _SHIELDED = "shielded"
 _ROW = "q"
-# What sqlglot puts between a function and its argument.
-_IMPLIED = (exp.TsOrDsToDate, exp.TsOrDsToDatetime, exp.TsOrDsToTimestamp, exp.TsOrDsToTime)
 
 
 def shield_arguments(tree: exp.Expr) -> None:
@@ -39,7 +37,7 @@ def shield_arguments(tree: exp.Expr) -> None:
 def _arguments(function: exp.Expr) -> list[exp.Expr]:
     found = []
     for part in function.iter_expressions():
-        implied = isinstance(part, _IMPLIED) or (isinstance(function, exp.Contains) and isinstance(part, exp.Lower))
+        implied = isinstance(part, IMPLIED) or (isinstance(function, exp.Contains) and isinstance(part, exp.Lower))
         found.extend(_arguments(part) if implied else [part])
     return found
 
@@ -93,15 +91,9 @@ def _is_collected(node: exp.Expr) -> bool:
     return isinstance(node, exp.Window | exp.Query | exp.Exists) or is_marked(node)
 
 
-def _arguments_of(node: exp.Expr, count: int) -> list[exp.Expr]:
-    if len(node.expressions) != count:
-        raise invalid(f"{node.name.upper()} takes {count} argument{'s' if count > 1 else ''}", node)
-    return list(node.expressions)
-
-
 def _if_error(node: exp.Expr, types: Types) -> exp.Expr:
     """IFERROR(value, other)."""
-    value, other = _arguments_of(node, 2)
+    value, other = arguments(node, 2)
     supertype([value, other], types, "IFERROR cannot give", node)
     boxed = exp.Struct(expressions=[exp.PropertyEQ(this=exp.to_identifier("v"), expression=other.copy())])
     return call("STRUCT_EXTRACT", exp.Coalesce(this=_attempt(value), expressions=[boxed]), literal("v"))
@@ -109,18 +101,18 @@ def _if_error(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _is_failure(node: exp.Expr, _types: Types) -> exp.Expr:
     """ISERROR(value)."""
-    (value,) = _arguments_of(node, 1)
+    (value,) = arguments(node, 1)
     return exp.Paren(this=exp.Is(this=_attempt(value), expression=exp.Null()))
 
 
 def _null_if_error(node: exp.Expr, _types: Types) -> exp.Expr:
     """NULLIFERROR(value)."""
-    (value,) = _arguments_of(node, 1)
+    (value,) = arguments(node, 1)
     return call("STRUCT_EXTRACT", _attempt(value), literal("v"))
 
 
 def _error(node: exp.Expr, types: Types) -> exp.Expr:
-    (message,) = _arguments_of(node, 1)
+    (message,) = arguments(node, 1)
     if (kind := types.kind(message)) not in ("STRING", "NULL"):
         raise invalid(f"ERROR needs a text and was given {kind}; use CAST", node)
     failure = cast(call("bq_fail", message.copy()), "VARCHAR")

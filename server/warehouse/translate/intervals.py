@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import as_kind, number_kind, written
+from server.warehouse.translate.numbers import as_kind, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal
+from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, cast, invalid, literal, written
 
 _PARTS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 # How many of what DuckDB counts in are one of each part.
@@ -136,9 +136,7 @@ def _bucket(kind: str, duckdb_type: str) -> Rule:
     """DATE_BUCKET and its like: the start of the interval that a time lies in, counted from an origin."""
 
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
-        if len(node.expressions) not in (2, 3):
-            raise invalid(f"{kind}_BUCKET takes a {kind}, an INTERVAL and an origin", node)
-        value, width, *origin = node.expressions
+        value, width, *origin = arguments(node, 2, 3)
         if (given := types.kind(width)) != "INTERVAL":
             raise invalid(f"{kind}_BUCKET needs an INTERVAL and was given {given}", node)
         start = origin[0] if origin else literal("1950-01-01")

@@ -5,8 +5,19 @@ from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import number_kind, written
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, unsupported
+from server.warehouse.translate.numbers import number_kind
+from server.warehouse.translate.rules import (
+    Rule,
+    Rules,
+    Types,
+    arguments,
+    call,
+    cast,
+    invalid,
+    literal,
+    unsupported,
+    written,
+)
 
 
 def _text_of(value: exp.Expr, types: Types, node: exp.Expr) -> exp.Expr:
@@ -36,12 +47,12 @@ def _read(name: str, *, keeps_json: bool) -> Rule:
 
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
         value, path = node.args["this"], node.args.get("expression")
-        arguments = _text_of(value, types, node), _path(path) if path is not None else literal("$")
+        read = _text_of(value, types, node), _path(path) if path is not None else literal("$")
         if not keeps_json or types.kind(value) != "JSON":
-            return call(name, *arguments)
+            return call(name, *read)
         if name.endswith("_array"):
-            return cast(call(name, *arguments), "JSON[]")
-        return cast(call(f"{name}_json", *arguments), "JSON")
+            return cast(call(name, *read), "JSON[]")
+        return cast(call(f"{name}_json", *read), "JSON")
 
     return rule
 
@@ -50,7 +61,7 @@ def _converted(name: str, duckdb_type: str = "") -> Rule:
     """A value of JSON as one of SQL, or an array of them."""
 
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
-        value, *others = node.expressions if isinstance(node, exp.Anonymous) else [node.args["this"]]
+        value, *others = arguments(node, 1, 2) if isinstance(node, exp.Anonymous) else [node.args["this"]]
         if others or node.args.get("expression") is not None:
             raise unsupported(f"{written(node)} with a mode", node)
         if (kind := types.kind(value)) not in ("JSON", "NULL"):
@@ -61,10 +72,10 @@ def _converted(name: str, duckdb_type: str = "") -> Rule:
     return rule
 
 
-def _named(node: exp.Expr, arguments: Sequence[exp.Expr | None], *names: str) -> dict[str, exp.Expr]:
+def _named(node: exp.Expr, given: Sequence[exp.Expr | None], *names: str) -> dict[str, exp.Expr]:
     """The arguments `name => value` among others. Raises INVALID_QUERY for a name that is none of these."""
     found = {}
-    for part in arguments:
+    for part in given:
         if isinstance(part, exp.Kwarg):
             name = part.name.lower()
             if name not in names:
@@ -73,8 +84,8 @@ def _named(node: exp.Expr, arguments: Sequence[exp.Expr | None], *names: str) ->
     return found
 
 
-def _positional(arguments: Sequence[exp.Expr | None]) -> list[exp.Expr]:
-    return [part for part in arguments if part is not None and not isinstance(part, exp.Kwarg)]
+def _positional(given: Sequence[exp.Expr | None]) -> list[exp.Expr]:
+    return [part for part in given if part is not None and not isinstance(part, exp.Kwarg)]
 
 
 def _parse(node: exp.Expr, types: Types) -> exp.Expr:
@@ -143,12 +154,12 @@ def _change(name: str, option: str, *, wraps: bool) -> Rule:
     """JSON_SET and its like; `wraps`: the value may be a SQL array, whose elements are told from JSON's."""
 
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
-        arguments = _positional(node.expressions)
+        given = _positional(node.expressions)
         flag = _named(node, node.expressions, option).get(option, exp.true())
-        if not arguments or len(arguments) % 2:
+        if not given or len(given) % 2:
             raise invalid(f"{written(node)} takes JSON and pairs of a path and a value", node)
         pairs = []
-        for path, value in zip(_require_paths(node, arguments[::2], types), arguments[1::2], strict=True):
+        for path, value in zip(_require_paths(node, given[::2], types), given[1::2], strict=True):
             made = _made(value, types)
             if wraps:
                 made = call("CONCAT", literal("["), made, literal("]"))

@@ -2,9 +2,9 @@
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import EXACT, as_kind, exactly, finite, number_kind, written
+from server.warehouse.translate.numbers import EXACT, as_kind, exactly, finite, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, unsupported
+from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, cast, invalid, unsupported, written
 
 _NEEDED = "needs an argument for which it is defined, and a result within FLOAT64"
 # With the functions that DuckDB does not have put together from those that it has.
@@ -62,9 +62,7 @@ def _is(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _zero(node: exp.Expr, types: Types) -> exp.Expr:
     """ZEROIFNULL and NULLIFZERO."""
-    if len(node.expressions) != 1:
-        raise invalid(f"{written(node)} takes one number", node)
-    value = node.expressions[0]
+    (value,) = arguments(node, 1)
     kind = number_kind([value], types, written(node))
     zero = as_kind(exp.Literal.number(0), kind)
     if written(node) == "ZEROIFNULL":

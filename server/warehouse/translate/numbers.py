@@ -4,36 +4,16 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from server.warehouse.translate.coercion import settle_literals, supertype
+from server.warehouse.translate.coercion import DUCKDB, WIDENING, WITHOUT_ORDER, settle_literals, supertype
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid
+from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, cast, invalid, written
 
-NUMBERS = {
-    "INT64": "BIGINT",
-    "FLOAT64": "DOUBLE",
-    "NUMERIC": "DECIMAL(38, 9)",
-    "BIGNUMERIC": "DECIMAL(38, 18)",
-}
+NUMBERS = {kind: DUCKDB[kind] for kind in WIDENING}
 EXACT = ("NUMERIC", "BIGNUMERIC")
-_WIDENING = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
 _SPANS = frozenset({"DATE", "DATETIME", "TIMESTAMP", "TIME", "INTERVAL"})
-_ORDERED = {
-    **NUMBERS,
-    "DATE": "DATE",
-    "DATETIME": "TIMESTAMP",
-    "TIMESTAMP": "TIMESTAMPTZ",
-    "TIME": "TIME",
-    "STRING": "TEXT",
-}
 
 
-def written(node: exp.Expr) -> str:
-    """The function's name as the query wrote it."""
-    known = type(node).sql_name() if isinstance(node, exp.Func) else node.key
-    return str(node.meta.get("bigquery_name") or (node.name if isinstance(node, exp.Anonymous) else known)).upper()
-
-
-def number_kind(values: Sequence[exp.Expr], types: Types, what: str, *, only: Sequence[str] = _WIDENING) -> str:
+def number_kind(values: Sequence[exp.Expr], types: Types, what: str, *, only: Sequence[str] = WIDENING) -> str:
     """The type that all the numbers take; INT64 when all are NULL.
 
     Raises:
@@ -43,9 +23,9 @@ def number_kind(values: Sequence[exp.Expr], types: Types, what: str, *, only: Se
     kinds = [types.kind(value) for value in values]
     for kind, value in zip(kinds, values, strict=True):
         if kind not in (*only, "NULL"):
-            needed = "numbers" if len(only) == len(_WIDENING) else " or ".join(only)
+            needed = "numbers" if len(only) == len(WIDENING) else " or ".join(only)
             raise invalid(f"{what} needs {needed} and was given {kind}; use CAST", value)
-    return max((kind for kind in kinds if kind != "NULL"), key=_WIDENING.index, default="INT64")
+    return max((kind for kind in kinds if kind != "NULL"), key=WIDENING.index, default="INT64")
 
 
 def as_kind(value: exp.Expr, kind: str) -> exp.Expr:
@@ -122,10 +102,9 @@ def _exact_quotient(a: exp.Expr, b: exp.Expr, kind: str) -> exp.Expr:
 
 
 def _ieee_divide(node: exp.Expr, types: Types) -> exp.Expr:
-    if len(node.expressions) != 2:
-        raise invalid("IEEE_DIVIDE takes two numbers", node)
-    number_kind(node.expressions, types, "IEEE_DIVIDE")
-    left, right = (as_kind(value, "FLOAT64") for value in node.expressions)
+    values = arguments(node, 2)
+    number_kind(values, types, "IEEE_DIVIDE")
+    left, right = (as_kind(value, "FLOAT64") for value in values)
     return exp.Paren(this=exp.Div(this=left, expression=right))
 
 
@@ -241,9 +220,9 @@ def _extreme(node: exp.Expr, types: Types) -> exp.Expr:
     name = written(node)
     values = [node.args["this"], *node.expressions]
     kind = supertype(values, types, f"{name} cannot choose from", node)
-    if kind in ("ARRAY", "RECORD", "JSON"):
-        raise invalid(f"values of type {'STRUCT' if kind == 'RECORD' else kind} have no order", node)
-    named = {f"v{place}": cast(v.copy(), _ORDERED[kind]) if kind in _ORDERED else v for place, v in enumerate(values)}
+    if kind in WITHOUT_ORDER:
+        raise invalid(f"values of type {WITHOUT_ORDER[kind]} have no order", node)
+    named = {f"v{place}": cast(v.copy(), DUCKDB[kind]) if kind in DUCKDB else v for place, v in enumerate(values)}
     missing = " OR ".join(f"p.{v} IS NULL" for v in named)
     nan = f"WHEN {' OR '.join(f'ISNAN(p.{v})' for v in named)} THEN CAST('nan' AS DOUBLE)" if kind == "FLOAT64" else ""
     chosen = f"{name}({', '.join(f'p.{v}' for v in named)})"

@@ -5,9 +5,8 @@ So every function counts bytes, and `.` in a regular expression is one byte, as 
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import written
 from server.warehouse.translate.once import once
-from server.warehouse.translate.rules import Rule, Types, call, invalid, literal
+from server.warehouse.translate.rules import Rule, Types, call, invalid, literal, written
 
 
 def also_of_bytes(rule: Rule, *keys: str) -> Rule:
@@ -25,6 +24,13 @@ def also_of_bytes(rule: Rule, *keys: str) -> Rule:
         return as_bytes(rule(node, types), types)
 
     return either
+
+
+def require_texts(node: exp.Expr, types: Types, *keys: str) -> None:
+    """Refuse arguments that are no texts; those that were bytes are texts by now. Raises INVALID_QUERY."""
+    for key in keys:
+        if (value := node.args.get(key)) is not None and types.kind(value) not in ("STRING", "NULL"):
+            raise invalid(f"{written(node)} needs STRING or BYTES and was given {types.kind(value)}; use CAST", node)
 
 
 def letters(value: exp.Expr) -> exp.Expr:

@@ -1,22 +1,21 @@
-"""Translates queries: scopes, names, SELECT lists, grouping and ordering."""
+"""Translates queries: scopes, names, SELECT lists, grouping and ordering. `from_clause` has what they read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
-from server.domain.schema import TableField
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.allowed import rule_of
-from server.warehouse.translate.coercion import require_condition
+from server.warehouse.translate.coercion import WITHOUT_ORDER, require_condition
 from server.warehouse.translate.common_tables import in_order_of_use, names_read, require_distinct
+from server.warehouse.translate.expression_types import ExpressionTypes
+from server.warehouse.translate.from_clause import FromClause
 from server.warehouse.translate.names import Column, Scope, read_path
-from server.warehouse.translate.numbers import written
-from server.warehouse.translate.pivot import pivoted, unpivoted
-from server.warehouse.translate.rules import Rule, invalid, unsupported
+from server.warehouse.translate.rules import Rule, invalid, place, unsupported, written
 from server.warehouse.translate.select_list import (
     Resolved,
+    aliased,
     expand,
     give_types,
     name_fields,
@@ -31,11 +30,9 @@ from server.warehouse.translate.set_operations import (
     in_common_form,
     require_written_out,
 )
-from server.warehouse.translate.sources import Output, Relation, Relations, Sources, array_of, merge
+from server.warehouse.translate.sources import Output, Relation, Relations, Sources
 from server.warehouse.translate.windows import nan_first
-from server.warehouse.types import bigquery_field, is_untyped, scalar_type
-
-_KINDS = {"list": "ARRAY", "struct": "RECORD"}
+from server.warehouse.types import bigquery_field
 
 
 class QueryTranslator:
@@ -43,28 +40,8 @@ class QueryTranslator:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-
-    def kind(self, node: exp.Expr) -> str:
-        """The type of a translated expression, for the rules."""
-        if known := _known_kind(node):
-            return known
-        (kind,) = self._sources.types([node])
-        if is_untyped(kind):
-            return "NULL"
-        return _KINDS.get(kind.id) or scalar_type(kind) or str(kind)
-
-    def fields(self, node: exp.Expr) -> tuple[str, ...]:
-        """The names of a STRUCT's fields, for the rules."""
-        (kind,) = self._sources.types([node])
-        return tuple(name for name, _ in kind.children) if kind.id == "struct" else ()
-
-    def field(self, node: exp.Expr) -> TableField:
-        """The whole type of a translated expression, for the rules."""
-        return bigquery_field("value", self._sources.types([node])[0])
-
-    def whole(self, nodes: Sequence[exp.Expr]) -> list[DuckDBPyType]:
-        """The whole types of translated expressions, for the rules."""
-        return self._sources.types(nodes)
+        self._types = ExpressionTypes(sources)
+        self._from = FromClause(sources, self._types, self)
 
     def query(self, node: exp.Expr, parent: Scope | None, relations: Relations) -> list[Output]:
         """Translate a query; answers with its result's columns."""
@@ -140,10 +117,10 @@ class QueryTranslator:
 
     def _select(self, node: exp.Select, parent: Scope | None, relations: Relations) -> list[Output]:
         scope = Scope(parent)
-        self._from(node, scope, relations)
-        return self._selected(node, scope, relations)
+        self._from.translate(node, scope, relations)
+        return self.selected(node, scope, relations)
 
-    def _selected(self, node: exp.Select, scope: Scope, relations: Relations) -> list[Output]:
+    def selected(self, node: exp.Select, scope: Scope, relations: Relations) -> list[Output]:
         """Translate everything but the FROM clause, which made the scope."""
         value = self._value_translator(scope, relations)
         spell_out_windows(node)
@@ -154,23 +131,23 @@ class QueryTranslator:
             Output(name, physical, kind)
             for (name, physical), kind in zip(named, self._sources.types(values), strict=True)
         ]
-        node.set("expressions", [_alias(v, o.physical) for v, o in zip(values, outputs, strict=True)])
+        node.set("expressions", [aliased(v, o.physical) for v, o in zip(values, outputs, strict=True)])
         self._clauses(node, scope, relations, outputs)
         kind = node.args.get("kind")
         node.set("kind", None)
         return outputs if kind is None else self._as_struct(node, outputs) if kind == "STRUCT" else _as_value(outputs)
 
     def _typed(self, value: exp.Expr) -> Column:
-        return Column(self.field(value), value)
+        return Column(self._types.field(value), value)
 
     def _value_translator(self, scope: Scope, relations: Relations) -> Callable[[exp.Expr], exp.Expr]:
-        return lambda item: self._value(item, scope, relations)
+        return lambda item: self.value(item, scope, relations)
 
     def _clauses(self, node: exp.Select, scope: Scope, relations: Relations, outputs: Sequence[Output]) -> None:
         plain = self._value_translator(scope, relations)
         if where := node.args.get("where"):
             _replace_children(where, plain)
-            require_condition(where.this, self, "WHERE")
+            require_condition(where.this, self._types, "WHERE")
         named = Scope(scope.parent, scope.sources, scope.merged, _aliases(node.expressions, outputs))
         with_aliases = self._value_translator(named, relations)
         if group := node.args.get("group"):
@@ -178,7 +155,7 @@ class QueryTranslator:
         for clause in ("having", "qualify"):
             if found := node.args.get(clause):
                 _replace_children(found, with_aliases)
-                require_condition(found.this, self, clause.upper())
+                require_condition(found.this, self._types, clause.upper())
         if order := node.args.get("order"):
             for ordered in order.expressions:
                 self._order(ordered, node, with_aliases)
@@ -188,10 +165,10 @@ class QueryTranslator:
             return
         written = ordered.this.sql("bigquery")[:80]
         ordered.set("this", value(ordered.this))
-        if (kind := self.kind(ordered.this)) in ("ARRAY", "RECORD", "JSON"):
-            raise invalid(f"ORDER BY {written}: a value of type {kind} has no order", ordered)
+        if (kind := self._types.kind(ordered.this)) in WITHOUT_ORDER:
+            raise invalid(f"ORDER BY {written}: a value of type {WITHOUT_ORDER[kind]} has no order", ordered)
         if not node.args.get("distinct"):
-            nan_first(ordered, self)
+            nan_first(ordered, self._types)
         elif ordered.this.unnest().sql("duckdb") not in {item.this.sql("duckdb") for item in node.expressions}:
             raise invalid(f"ORDER BY {written} of a SELECT DISTINCT: it has to be in the SELECT list", ordered)
 
@@ -221,126 +198,10 @@ class QueryTranslator:
             for output, item in zip(outputs, node.expressions, strict=True)
         ]
         struct = exp.Struct(expressions=parts)
-        node.set("expressions", [_alias(struct, "value")])
+        node.set("expressions", [aliased(struct, "value")])
         return [Output("value", "value", self._sources.types([struct])[0], is_row=True)]
 
-    def _from(self, node: exp.Select, scope: Scope, relations: Relations) -> None:
-        if from_ := node.args.get("from_"):
-            from_.set("this", self._source(from_.this, scope, relations))
-        for join in node.args.get("joins") or ():
-            self._join(join, scope, relations)
-        aliases = [source.alias.lower() for source in scope.sources if source.alias]
-        if twice := sorted({alias for alias in aliases if aliases.count(alias) > 1}):
-            raise invalid(f"two items of FROM are named {', '.join(twice)}; give one of them another alias", from_)
-
-    def _join(self, join: exp.Join, scope: Scope, relations: Relations) -> None:
-        before, merged = len(scope.sources), dict(scope.merged)
-        if join.kind == "CROSS" and (join.args.get("on") or join.args.get("using")):
-            raise invalid("a CROSS JOIN takes neither ON nor USING", join.this)
-        is_array = isinstance(join.this, exp.Unnest) or _is_path_of(join.this, scope)
-        written = join.this
-        join.set("this", self._source(join.this, scope, relations))
-        if join.args.get("using"):
-            # What parentheses have merged on the right is the right side's.
-            added = {name: column for name, column in scope.merged.items() if merged.get(name) is not column}
-            sides = Scope(None, scope.sources[:before], merged), Scope(None, scope.sources[before:], added)
-            scope.merged.update(merge(join, *sides, self))
-        elif on := join.args.get("on"):
-            join.set("on", self._value(on, scope, relations))
-            require_condition(join.args["on"], self, "ON")
-        elif is_array and join.kind != "CROSS":
-            join.set("on", exp.true())
-        elif join.kind != "CROSS":  # which a comma is, too
-            raise invalid(" ".join(word for word in (join.side, "JOIN needs ON or USING") if word), written)
-
-    def _source(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
-        if pivots := node.args.get("pivots"):
-            node.set("pivots", None)
-            return self._pivoted(node, pivots, scope, relations)
-        if joins := node.args.get("joins"):
-            node.set("joins", None)
-            return self._joined(node, joins, scope, relations)
-        if isinstance(node, exp.Subquery) and not _is_query(node):
-            return exp.Subquery(this=self._source(node.this, scope, relations))
-        if isinstance(node, exp.Unnest):
-            alias = node.args.get("alias")
-            names = [*alias.columns, alias.this] if alias else []
-            named = next((name.name for name in names if name), "")
-            offset = node.args.get("offset")
-            return self._unnest(array_of(node), named, offset.name if offset else "", scope, relations)
-        if isinstance(node, exp.Subquery):
-            return self._subquery(node, node.alias, self.query(node.this, scope.parent, relations), scope)
-        if not isinstance(node, exp.Table):
-            raise unsupported(f"FROM {node.sql('bigquery')[:80]}")
-        return self._table(node, scope, relations)
-
-    def _joined(self, node: exp.Expr, joins: list[exp.Join], scope: Scope, relations: Relations) -> exp.Expr:
-        """Joins that stand in parentheses, or inside another join: a FROM clause of their own."""
-        inner = Scope(scope.parent)
-        first = self._source(node, inner, relations)
-        for join in joins:
-            self._join(join, inner, relations)
-        first.set("joins", joins)
-        scope.sources.extend(inner.sources)
-        scope.merged.update(inner.merged)
-        return first
-
-    def _pivoted(self, node: exp.Expr, pivots: list[exp.Pivot], scope: Scope, relations: Relations) -> exp.Expr:
-        pivot = pivots[-1]
-        if len(pivots) > 1:
-            raise unsupported("PIVOT or UNPIVOT of another one; put the first into a subquery", pivot)
-        inner = Scope(scope.parent)
-        from_ = exp.From(this=self._source(node, inner, relations))
-        columns = [column for source in inner.sources for column in source.star]
-        if pivot.args.get("unpivot"):
-            select = self._unpivoted(pivot, columns, inner, relations)
-        else:
-            select = pivoted(pivot, columns)
-        select.set("from_", from_)
-        outputs = self._selected(select, inner, relations)
-        return self._subquery(exp.Subquery(this=select), pivot.alias or node.alias_or_name, outputs, scope)
-
-    def _unpivoted(self, pivot: exp.Pivot, columns: Sequence[Column], inner: Scope, relations: Relations) -> exp.Select:
-        array, values, others = unpivoted(pivot, columns)
-        rows, (element, *_) = self._sources.unnest(self._value(array, inner, relations), "", "")
-        listed = [*others, *element.star]
-        select = exp.Select(
-            expressions=[_alias(Resolved(this=column.read()), column.field.name) for column in listed],
-            joins=[exp.Join(this=rows, kind="CROSS")],
-        )
-        if not pivot.args.get("include_nulls"):
-            cells = [Resolved(this=column.read()) for column in element.star[: len(values)]]
-            given = [exp.Not(this=exp.Is(this=value, expression=exp.Null())) for value in cells]
-            select.set("where", exp.Where(this=exp.or_(*given)))
-        return select
-
-    def _subquery(self, node: exp.Expr, alias: str, outputs: Sequence[Output], scope: Scope) -> exp.Expr:
-        name = self._sources.new_name("s")
-        node.set("alias", exp.TableAlias(this=exp.to_identifier(name)))
-        scope.sources.append(self._sources.of_outputs(name, alias, outputs))
-        return node
-
-    def _table(self, node: exp.Table, scope: Scope, relations: Relations) -> exp.Expr:
-        path = [part.name for part in node.parts]
-        offset = node.text("offset")
-        if _is_path_of(node, scope):
-            return self._unnest(_column_of(path), node.alias or path[-1], offset, scope, relations)
-        if offset:
-            raise invalid(f"WITH OFFSET needs an array, and {'.'.join(path)} is a table", node)
-        relation = relations.get(path[0].lower()) if len(path) == 1 else None
-        if relation:
-            physical, source = self._sources.relation(relation, node.alias or path[0])
-        else:
-            physical, source = self._sources.table(node)
-        scope.sources.append(source)
-        return physical
-
-    def _unnest(self, array: exp.Expr, alias: str, offset: str, scope: Scope, relations: Relations) -> exp.Expr:
-        physical, sources = self._sources.unnest(self._value(array, scope, relations), alias, offset)
-        scope.sources.extend(sources)
-        return physical
-
-    def _value(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
+    def value(self, node: exp.Expr, scope: Scope, relations: Relations) -> exp.Expr:
         """Translate a value: names first, then its parts, then itself."""
         if isinstance(node, Resolved):
             return _detached(node)
@@ -362,13 +223,13 @@ class QueryTranslator:
         return _placed(self._translated(rule, node), node) if rule else node
 
     def _translated(self, rule: Rule, node: exp.Expr) -> exp.Expr:
-        """What the rule makes of a node whose arguments are all there."""
+        """What the rule makes of a node whose parts are translated."""
+        for key in [key for key, part in node.args.items() if part is None]:
+            del node.args[key]
         try:
-            return rule(node, self)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            if not isinstance(node, exp.Func):
-                raise
-            raise invalid(f"{written(node)} was given too few arguments, or too many", node) from error
+            return rule(node, self._types)
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
+            raise _stumbled(node, error) from error
 
     def _column(self, node: exp.Column, scope: Scope) -> exp.Expr:
         if isinstance(node.this, exp.Star):
@@ -380,26 +241,20 @@ class QueryTranslator:
         return _placed(read_path(column, rest), node.parts[0])
 
 
-_TRUTHS = (exp.Connector, exp.Not, exp.Predicate, exp.Is, exp.Like, exp.Escape, exp.In, exp.Between, exp.Exists)
-_CAST_KINDS = {"BIGINT": "INT64", "DOUBLE": "FLOAT64", "VARCHAR": "STRING", "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
-
-
-def _known_kind(node: exp.Expr) -> str | None:
-    """The type of what shows it by itself, so that DuckDB need not be asked."""
-    if isinstance(node, exp.Paren):
-        return _known_kind(node.this)
-    if isinstance(node, _TRUTHS):
-        return "BOOLEAN"
-    if isinstance(node, exp.Literal):
-        return "STRING" if node.is_string else "INT64"
-    return _CAST_KINDS.get(node.args["to"].sql("duckdb")) if isinstance(node, exp.Cast) else None
-
-
 def _placed(node: exp.Expr, written: exp.Expr) -> exp.Expr:
     """Let an error that is about the translated node tell where it was written."""
     if "start" in written.meta and "start" not in node.meta:
         node.meta.update({key: written.meta[key] for key in ("line", "col", "start", "end")})
     return node
+
+
+def _stumbled(node: exp.Expr, error: Exception) -> WarehouseError:
+    """The error for a node whose rule fails: an argument is not there, or one is what the rule does not foresee."""
+    named = node if place(node) else node.find_ancestor(exp.Func)
+    missing = error.args[0] if isinstance(error, KeyError) else None
+    if missing in node.arg_types and missing not in node.args:
+        return invalid(f"{written(node)} was given too few arguments", named)
+    return unsupported(f"{written(node)} as it is used", named)
 
 
 def _replace_children(node: exp.Expr, translate: Callable[[exp.Expr], exp.Expr]) -> None:
@@ -430,21 +285,9 @@ def _by_name(
     return filled(own, others), filled(others, own)
 
 
-def _is_query(node: exp.Subquery) -> bool:
-    """Whether parentheses hold a query; they may also hold the items of a FROM clause."""
-    inner = node.this
-    if isinstance(inner, exp.Subquery):
-        return _is_query(inner) and not (inner.alias or inner.args.get("joins") or inner.args.get("pivots"))
-    return isinstance(inner, exp.Query)
-
-
 def _unaliased(item: exp.Expr) -> exp.Expr:
     value: exp.Expr = item.this if isinstance(item, exp.Alias) else item
     return value
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Expr:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
 
 
 def _aliases(items: Sequence[exp.Expr], outputs: Sequence[Output]) -> dict[str, Column]:
@@ -472,11 +315,6 @@ def _require_numbers(node: exp.Expr) -> None:
             raise invalid(f"{clause.upper()} takes a whole number and not an expression", found)
 
 
-def _is_path_of(node: exp.Expr, scope: Scope) -> bool:
-    """Whether what looks like a table is an array of a row that is visible: `FROM t, t.items`."""
-    return isinstance(node, exp.Table) and len(node.parts) > 1 and scope.seen_source(node.parts[0].name) is not None
-
-
 def _is_bare(node: exp.Expr) -> bool:
     return isinstance(node, exp.Column) and len(node.parts) == 1
 
@@ -498,10 +336,3 @@ def _position(node: exp.Expr, outputs: Sequence[Output]) -> int:
     if _is_bare(node) and names.count(node.name.lower()) == 1:
         return names.index(node.name.lower())
     raise unsupported(f"ORDER BY {node.sql('bigquery')[:80]} after a set operation; name one of its columns")
-
-
-def _column_of(path: Sequence[str]) -> exp.Expr:
-    column: exp.Expr = exp.column(path[1], table=path[0])
-    for name in path[2:]:
-        column = exp.Dot(this=column, expression=exp.to_identifier(name))
-    return column

@@ -4,10 +4,10 @@ import re
 
 from sqlglot import exp
 
-from server.warehouse.translate.numbers import as_kind, number_kind, written
-from server.warehouse.translate.octets import also_of_bytes
+from server.warehouse.translate.numbers import as_kind, number_kind
+from server.warehouse.translate.octets import also_of_bytes, require_texts
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, invalid, literal
+from server.warehouse.translate.rules import Rule, Rules, Types, invalid, literal, written
 
 # A letter that no text has parts it: between two of them stands a match.
 _PARTING = "CHR(1114111)"
@@ -33,15 +33,8 @@ def _groups(node: exp.Expr) -> int | None:
     return count
 
 
-def _require_texts(node: exp.Expr, types: Types) -> None:
-    for key in ("this", "expression", "replacement"):
-        value = node.args.get(key)
-        if value is not None and (kind := types.kind(value)) not in ("STRING", "NULL"):
-            raise invalid(f"{written(node)} needs STRING or BYTES and was given {kind}; use CAST", node)
-
-
 def _matched(node: exp.Expr, types: Types) -> exp.Expr:
-    _require_texts(node, types)
+    require_texts(node, types, "this", "expression", "replacement")
     if isinstance(node, exp.RegexpExtract):
         _groups(node)
         if node.args.get("position") is not None:
@@ -66,13 +59,13 @@ def _matches(text: str, groups: int | None) -> str:
 
 def _all_matches(node: exp.Expr, types: Types) -> exp.Expr:
     """REGEXP_EXTRACT_ALL: what the one group captures, or else the whole matches."""
-    _require_texts(node, types)
+    require_texts(node, types, "this", "expression", "replacement")
     return once(_matches("p.a", _groups(node)), a=node.args["this"], b=node.args["expression"])
 
 
 def _place_of_match(node: exp.Expr, types: Types) -> exp.Expr:
     """REGEXP_INSTR: where the n-th match from a position on begins, or where it has ended."""
-    _require_texts(node, types)
+    require_texts(node, types, "this", "expression", "replacement")
     option = node.args.get("option")
     if option is not None:
         number_kind([option], types, "the last argument of REGEXP_INSTR", only=("INT64",))

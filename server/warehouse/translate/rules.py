@@ -66,6 +66,35 @@ def fail(message: str, duckdb_type: str) -> exp.Expr:
     return cast(call("bq_fail", literal(message)), duckdb_type)
 
 
+IMPLIED = (exp.TsOrDsToDate, exp.TsOrDsToDatetime, exp.TsOrDsToTimestamp, exp.TsOrDsToTime)
+"""What sqlglot puts between a function and its argument."""
+
+
+def written(node: exp.Expr) -> str:
+    """The function's name as the query wrote it."""
+    if isinstance(node, IMPLIED) and "bigquery_name" not in node.meta and node.parent:
+        return written(node.parent)
+    known = type(node).sql_name() if isinstance(node, exp.Func) else node.key
+    name = str(node.meta.get("bigquery_name") or (node.name if isinstance(node, exp.Anonymous) else known)).upper()
+    return f"NET.{name}" if isinstance(node.parent, exp.NetFunc) else name
+
+
+def arguments(node: exp.Expr, *counts: int) -> list[exp.Expr]:
+    """The arguments of a function that sqlglot does not count. Raises INVALID_QUERY unless they are as many."""
+    if len(node.expressions) not in counts:
+        many = " or ".join(str(count) for count in counts)
+        raise invalid(f"{written(node)} takes {many} argument{'' if counts == (1,) else 's'}", node)
+    return list(node.expressions)
+
+
+def require_kind(node: exp.Expr, types: Types, value: exp.Expr, *kinds: str) -> str:
+    """The type of a function's argument, which is one of these or NULL. Raises INVALID_QUERY."""
+    kind = types.kind(value)
+    if kind not in (*kinds, "NULL"):
+        raise invalid(f"{written(node)} needs {' or '.join(kinds)} and was given {kind}; use CAST", node)
+    return kind
+
+
 def unsupported(what: str, node: exp.Expr | None = None) -> WarehouseError:
     """The error for SQL that BigQuery may know and the embedded warehouse does not."""
     return WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {what}{place(node)}")

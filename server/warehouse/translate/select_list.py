@@ -169,3 +169,8 @@ def spell_out_windows(select: exp.Select) -> None:
                 if part:
                     window.set(key, [item.copy() for item in part] if isinstance(part, list) else part.copy())
     select.set("windows", None)
+
+
+def aliased(value: exp.Expr, name: str) -> exp.Expr:
+    """An item of a SELECT list."""
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))

@@ -61,7 +61,7 @@ def arranged(side: exp.Expr, outputs: Sequence[Output], names: Sequence[str]) ->
     found = [known.get(name) for name in names]
     values = [_column(output) if output else exp.Null() for output in found]
     named = [output.physical if output else name for output, name in zip(found, names, strict=True)]
-    return _select(side, values, named), found
+    return select_from(side, values, named), found
 
 
 def filled(columns: Sequence[Output | None], others: Sequence[Output | None]) -> list[Output]:
@@ -87,17 +87,18 @@ def in_common_form(side: exp.Expr, own: Sequence[Output], wanted: Sequence[Outpu
     if all(fits(ours.kind, theirs.kind) for ours, theirs in zip(own, wanted, strict=True)):
         return side
     values = [conformed(_column(ours), ours.kind, theirs.kind) for ours, theirs in zip(own, wanted, strict=True)]
-    return _select(side, values, [output.physical for output in own])
+    return select_from(side, values, [output.physical for output in own])
 
 
 def _column(output: Output) -> exp.Expr:
     return exp.column(exp.to_identifier(output.physical, quoted=True), table="r")
 
 
-def _select(side: exp.Expr, values: Sequence[exp.Expr], names: Sequence[str]) -> exp.Expr:
+def select_from(rows: exp.Expr, values: Sequence[exp.Expr], names: Sequence[str]) -> exp.Expr:
+    """A query of another one's rows, which are named `r`."""
     listed = [exp.alias_(value, name, quoted=True) for value, name in zip(values, names, strict=True)]
-    rows = exp.Subquery(this=side.copy(), alias=exp.TableAlias(this=exp.to_identifier("r")))
-    return exp.Select(expressions=listed).from_(rows)
+    named = exp.Subquery(this=rows.copy(), alias=exp.TableAlias(this=exp.to_identifier("r")))
+    return exp.Select(expressions=listed).from_(named)
 
 
 def with_order_outside(tree: exp.Expr) -> exp.Expr:

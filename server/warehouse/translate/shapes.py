@@ -10,12 +10,10 @@ import duckdb
 from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
+from server.warehouse.translate.coercion import WIDENING
 from server.warehouse.translate.names import read_field
 from server.warehouse.translate.rules import Types, call, invalid, literal
 from server.warehouse.types import is_untyped, scalar_type
-
-WIDER = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
-"""Numbers, each of which becomes those behind it."""
 
 
 def common_kind(left: DuckDBPyType, right: DuckDBPyType) -> DuckDBPyType | None:
@@ -30,8 +28,8 @@ def common_kind(left: DuckDBPyType, right: DuckDBPyType) -> DuckDBPyType | None:
     ours, theirs = scalar_type(left), scalar_type(right)
     if ours == theirs and ours is not None:
         return left
-    if ours in WIDER and theirs in WIDER:
-        return max(left, right, key=lambda kind: WIDER.index(scalar_type(kind) or ""))
+    if ours in WIDENING and theirs in WIDENING:
+        return max(left, right, key=lambda kind: WIDENING.index(scalar_type(kind) or ""))
     return None
 
 

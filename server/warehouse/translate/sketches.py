@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from server.warehouse.translate.aggregates import aggregated
 from server.warehouse.translate.once import once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid
+from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, cast, invalid, written
 
 _COUNTED = ("INT64", "NUMERIC", "BIGNUMERIC", "STRING", "BYTES", "NULL")
 
@@ -22,11 +22,9 @@ def name_sketches(tree: exp.Expr) -> None:
 
 
 def _argument(node: exp.Expr, types: Types, *kinds: str) -> exp.Expr:
-    if not node.expressions or len(node.expressions) > (2 if node.name.upper().endswith("INIT") else 1):
-        raise invalid(f"{node.name.upper()} takes one value", node)
-    value: exp.Expr = node.expressions[0]
+    value, *_ = arguments(node, 1, 2) if node.name.upper().endswith("INIT") else arguments(node, 1)
     if (kind := types.kind(value)) not in (*kinds, "NULL"):
-        raise invalid(f"{node.name.upper()} cannot take a value of type {kind}", node)
+        raise invalid(f"{written(node)} cannot take a value of type {kind}", node)
     return value
 
 

@@ -4,7 +4,7 @@ import re
 
 from sqlglot import exp
 
-from server.warehouse.translate.coercion import is_text
+from server.warehouse.translate.coercion import DUCKDB, is_text
 from server.warehouse.translate.rules import call, cast, literal
 
 _DAY = r"[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}"
@@ -21,14 +21,7 @@ _FORMS: dict[str, str] = {
     "TIMESTAMP": rf"^{_DAY}([ Tt]{_CLOCK})?$",
     "TIME": rf"^{_CLOCK}$",
 }
-_NAMES = {
-    "BIGINT": "INT64",
-    "BOOLEAN": "BOOL",
-    "DOUBLE": "FLOAT64",
-    "TIMESTAMP": "DATETIME",
-    "DECIMAL(38, 9)": "NUMERIC",
-    "DECIMAL(38, 18)": "BIGNUMERIC",
-}
+_NAMES = {**{duckdb_type: kind for kind, duckdb_type in DUCKDB.items()}, "BOOLEAN": "BOOL"}
 # The texts of a TIMESTAMP that DuckDB reads as BigQuery does.
 _PLAIN_TIMESTAMP = rf"^{_DAY}([ T][0-2][0-9]:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,6}})?(Z|[+-][0-9]{{2}}(:[0-9]{{2}})?)?)?$"
 _HEXADECIMAL = r"^\s*[+-]?0[xX]"
@@ -52,7 +45,7 @@ def _checked(node: exp.Expr, text: exp.Expr, target: str, pattern: str, *, safe:
     case = exp.Case().when(exp.or_(is_right, exp.Is(this=text.copy(), expression=exp.Null())), _cast_one(node, target))
     if safe:
         return exp.Paren(this=case)
-    told = call("CONCAT", literal(f"bad {_NAMES.get(target, target)} value: "), text.copy())
+    told = call("CONCAT", literal(f"bad {_NAMES[target]} value: "), text.copy())
     return exp.Paren(this=case.else_(cast(call("bq_fail", told), target)))
 
 

@@ -4,10 +4,10 @@ from sqlglot import exp
 
 from server.warehouse.translate.casts import text_of
 from server.warehouse.translate.json_values import described, json_text
-from server.warehouse.translate.numbers import as_kind, number_kind, written
-from server.warehouse.translate.octets import also_of_bytes
+from server.warehouse.translate.numbers import as_kind, number_kind
+from server.warehouse.translate.octets import also_of_bytes, require_texts
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, literal, require_kind, written
 
 # Unicode's white space; DuckDB's is the blank alone.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -15,36 +15,23 @@ _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map
 _NO_LIMIT = 2**62
 
 
-def _require(node: exp.Expr, types: Types, value: exp.Expr, *kinds: str) -> str:
-    kind = types.kind(value)
-    if kind not in (*kinds, "NULL"):
-        raise invalid(f"{written(node)} needs {' or '.join(kinds)} and was given {kind}; use CAST", node)
-    return kind
-
-
-def _require_texts(node: exp.Expr, types: Types, *keys: str) -> None:
-    for key in keys:
-        if (value := node.args.get(key)) is not None and types.kind(value) not in ("STRING", "NULL"):
-            raise invalid(f"{written(node)} needs STRING or BYTES and was given {types.kind(value)}; use CAST", node)
-
-
 def _of_texts(*keys: str) -> Rule:
     """A function of texts that is the same on DuckDB."""
 
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
-        _require_texts(node, types, *keys)
+        require_texts(node, types, *keys)
         return node
 
     return also_of_bytes(rule, *keys)
 
 
 def _length(node: exp.Expr, types: Types) -> exp.Expr:
-    kind = _require(node, types, node.args["this"], "STRING", "BYTES")
+    kind = require_kind(node, types, node.args["this"], "STRING", "BYTES")
     return call("OCTET_LENGTH" if kind == "BYTES" else "LENGTH", node.args["this"])
 
 
 def _byte_length(node: exp.Expr, types: Types) -> exp.Expr:
-    kind = _require(node, types, node.args["this"], "STRING", "BYTES")
+    kind = require_kind(node, types, node.args["this"], "STRING", "BYTES")
     return call("OCTET_LENGTH" if kind == "BYTES" else "STRLEN", node.args["this"])
 
 
@@ -69,7 +56,7 @@ def _counted(node: exp.Expr, types: Types, key: str, result: exp.Expr) -> exp.Ex
 def _substring(node: exp.Expr, types: Types) -> exp.Expr:
     """Position 0 means 1 on BigQuery, and so does one that lies before the first character."""
     text, start = node.args["this"], node.args["start"]
-    _require_texts(node, types, "this")
+    require_texts(node, types, "this")
     before = exp.LT(this=start.copy(), expression=exp.Neg(this=call("LENGTH", text.copy())))
     first = exp.Case().when(exp.EQ(this=start.copy(), expression=literal(0)), literal(1))
     node.set("start", first.when(before, literal(1)).else_(start.copy()))
@@ -78,18 +65,18 @@ def _substring(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _end(node: exp.Expr, types: Types) -> exp.Expr:
     """LEFT and RIGHT."""
-    _require_texts(node, types, "this")
+    require_texts(node, types, "this")
     return _counted(node, types, "expression", node)
 
 
 def _repeat(node: exp.Expr, types: Types) -> exp.Expr:
-    _require(node, types, node.args["this"], "STRING", "BYTES")
+    require_kind(node, types, node.args["this"], "STRING", "BYTES")
     return _counted(node, types, "times", call("REPEAT", node.args["this"].copy(), node.args["times"].copy()))
 
 
 def _pad(node: exp.Expr, types: Types) -> exp.Expr:
     """LPAD and RPAD; what is too long is cut."""
-    _require_texts(node, types, "this", "fill_pattern")
+    require_texts(node, types, "this", "fill_pattern")
     length, fill = node.args["expression"], node.args.get("fill_pattern")
     number_kind([length], types, f"the length in {written(node)}", only=("INT64",))
     name = "LPAD" if node.args.get("is_left") else "RPAD"
@@ -102,7 +89,7 @@ def _pad(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _trim(node: exp.Expr, types: Types) -> exp.Expr:
     """TRIM, LTRIM, RTRIM; without characters they take white space away."""
-    _require_texts(node, types, "this", "expression")
+    require_texts(node, types, "this", "expression")
     name = {"LEADING": "LTRIM", "TRAILING": "RTRIM"}.get(str(node.args.get("position") or ""), "TRIM")
     characters = node.args.get("expression")
     return call(name, node.args["this"].copy(), literal(_SPACE) if characters is None else characters.copy())
@@ -114,7 +101,7 @@ def _case(name: str) -> Rule:
     def rule(node: exp.Expr, types: Types) -> exp.Expr:
         if isinstance(node.parent, exp.Contains):
             return node.this  # type: ignore[no-any-return]
-        if _require(node, types, node.this, "STRING", "BYTES") == "BYTES":
+        if require_kind(node, types, node.this, "STRING", "BYTES") == "BYTES":
             return call(f"bq_ascii_{name}", node.this.copy())
         return node
 
@@ -122,20 +109,20 @@ def _case(name: str) -> Rule:
 
 
 def _reverse(node: exp.Expr, types: Types) -> exp.Expr:
-    _require_texts(node, types, "this")
+    require_texts(node, types, "this")
     return call("bq_reverse", node.this.copy())
 
 
 def _split(node: exp.Expr, types: Types) -> exp.Expr:
     """Into the parts between the separators; into letters when the separator is empty."""
-    _require_texts(node, types, "this", "expression")
+    require_texts(node, types, "this", "expression")
     parts = "CASE WHEN p.a = '' AND p.s = '' THEN [''] WHEN p.s IS NOT NULL THEN STRING_SPLIT(p.a, p.s) END"
     return once(parts, a=node.args["this"], s=node.args["expression"])
 
 
 def _distance(node: exp.Expr, types: Types) -> exp.Expr:
     """EDIT_DISTANCE(a, b[, max_distance => n])."""
-    _require_texts(node, types, "this", "expression")
+    require_texts(node, types, "this", "expression")
     most = node.args.get("max_dist") or literal(_NO_LIMIT)
     return call(
         "bq_edit_distance", node.args["this"].copy(), node.args["expression"].copy(), cast(most.copy(), "BIGINT")
@@ -162,7 +149,7 @@ def _joined(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _position(node: exp.Expr, types: Types) -> exp.Expr:
     text, part = node.args["this"], node.args["substr"]
-    _require_texts(node, types, "this", "substr")
+    require_texts(node, types, "this", "substr")
     position, occurrence = node.args.get("position"), node.args.get("occurrence")
     if position is None:
         return call("STRPOS", text.copy(), part.copy())
@@ -171,7 +158,7 @@ def _position(node: exp.Expr, types: Types) -> exp.Expr:
 
 def _capitals(node: exp.Expr, types: Types) -> exp.Expr:
     """sqlglot puts BigQuery's own set of parting characters in where the query has none."""
-    _require(node, types, node.args["this"], "STRING")
+    require_kind(node, types, node.args["this"], "STRING")
     parting = node.args["expression"]
     is_default = isinstance(parting, exp.Literal) and "\\[" in parting.name
     return call("bq_initcap", node.args["this"].copy(), literal("") if is_default else parting.copy())

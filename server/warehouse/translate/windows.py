@@ -3,11 +3,9 @@
 from sqlglot import exp
 
 from server.warehouse.translate.aggregates import over
-from server.warehouse.translate.numbers import as_kind, number_kind, written
-from server.warehouse.translate.rules import Rule, Rules, Types, call, invalid, unsupported
-
-_NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
-_WITHOUT_ORDER = {"ARRAY": "ARRAY", "RECORD": "STRUCT", "JSON": "JSON"}
+from server.warehouse.translate.coercion import WIDENING, WITHOUT_ORDER
+from server.warehouse.translate.numbers import as_kind, number_kind
+from server.warehouse.translate.rules import Rule, Rules, Types, call, invalid, unsupported, written
 
 
 def _window_of(node: exp.Expr) -> exp.Expr:
@@ -76,8 +74,8 @@ def _percentile(node: exp.Expr, types: Types) -> exp.Expr:
     _require_share(node, share)
     share = as_kind(share, "FLOAT64")
     if isinstance(node, exp.PercentileDisc):
-        if (kind := types.kind(value)) in _WITHOUT_ORDER:
-            raise invalid(f"PERCENTILE_DISC needs values with an order and was given {_WITHOUT_ORDER[kind]}", node)
+        if (kind := types.kind(value)) in WITHOUT_ORDER:
+            raise invalid(f"PERCENTILE_DISC needs values with an order and was given {WITHOUT_ORDER[kind]}", node)
         return call("QUANTILE_DISC", value.copy(), share)
     kind = number_kind([value], types, "PERCENTILE_CONT")
     return call("QUANTILE_CONT", as_kind(value, "FLOAT64" if kind == "INT64" else kind), share)
@@ -105,12 +103,12 @@ def nan_first(node: exp.Expr, types: Types) -> exp.Expr:
 def _window(node: exp.Expr, types: Types) -> exp.Expr:
     """An OVER clause, its function translated already."""
     for key in node.args.get("partition_by") or ():
-        if (kind := types.kind(key)) in ("FLOAT64", *_WITHOUT_ORDER):
-            raise invalid(f"PARTITION BY takes no value of type {_WITHOUT_ORDER.get(kind, kind)}", key)
+        if (kind := types.kind(key)) in ("FLOAT64", *WITHOUT_ORDER):
+            raise invalid(f"PARTITION BY takes no value of type {WITHOUT_ORDER.get(kind, kind)}", key)
     order = node.args.get("order")
     for ordered in order.expressions if order else ():
-        if (kind := types.kind(ordered.this)) in _WITHOUT_ORDER:
-            raise invalid(f"ORDER BY: a value of type {_WITHOUT_ORDER[kind]} has no order", ordered)
+        if (kind := types.kind(ordered.this)) in WITHOUT_ORDER:
+            raise invalid(f"ORDER BY: a value of type {WITHOUT_ORDER[kind]} has no order", ordered)
     if any(isinstance(part, exp.Distinct) for part in node.args["this"].find_all(exp.Distinct)) and (
         order is not None or node.args.get("spec") is not None
     ):
@@ -149,7 +147,7 @@ def _require_range(node: exp.Expr, types: Types) -> None:
         return
     order = node.args.get("order")
     keys = order.expressions if order else []
-    if len(keys) != 1 or types.kind(keys[0].this) not in _NUMBERS:
+    if len(keys) != 1 or types.kind(keys[0].this) not in WIDENING:
         raise invalid("a RANGE with distances needs ORDER BY exactly one number, such as UNIX_DATE(day)", node)
 
 

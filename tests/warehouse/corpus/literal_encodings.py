@@ -17,6 +17,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     ('bytes of code points', 'SELECT CODE_POINTS_TO_BYTES([65, 98, 67, 100])', [(b'AbCd',)]),
     ('texts of code points', 'SELECT CODE_POINTS_TO_STRING([65, 255, 513, 1024]), CODE_POINTS_TO_STRING([97, 0, 0xF9B5]), CODE_POINTS_TO_STRING([65, 255, NULL, 1024])', [('AÿȁЀ', 'a例', None)]),
     ('CONTAINS_SUBSTR of any value', "SELECT CONTAINS_SUBSTR('the blue house', 'Blue house'), CONTAINS_SUBSTR('the red house', 'blue'), CONTAINS_SUBSTR('\\u2168 day', 'IX'), CONTAINS_SUBSTR((23, 35, 41), '35'), CONTAINS_SUBSTR(STRUCT('a' AS x, ['Blue', 'red'] AS y), 'blue'), CONTAINS_SUBSTR(['blue'], 'BLUE'), CONTAINS_SUBSTR(DATE '2024-01-02', '2024')", [(True, False, True, True, True, True, True)]),
+    ('letters and escapes in bytes', r"""SELECT b'日é', b'\a\b\f\n\r\t\v\\\?\"\'\`', b'\101\x41\X4a\377', b'\\n\\x41', TO_HEX(b'é'), B'''it's''', '\U0001F600\u65e5\x41\101\?\`', r'\q' """, [(b'\xe6\x97\xa5\xc3\xa9', b'\x07\x08\x0c\n\r\t\x0b\\?"\'`', b'AAJ\xff', b'\\n\\x41', 'c3a9', b"it's", '😀日AA?`', '\\q')]),
     ('beginnings and ends of bytes', "SELECT ENDS_WITH('apple', 'e'), ENDS_WITH(b'apple', b'le'), STARTS_WITH('bar', 'b'), STARTS_WITH(b'bar', b'x')", [(True, True, True, False)]),
     ('EDIT_DISTANCE counts letters', "SELECT EDIT_DISTANCE('é', 'e'), EDIT_DISTANCE('', 'abc'), EDIT_DISTANCE(b'\\xc3\\xa9', b'e'), EDIT_DISTANCE('abcdefg', 'a', max_distance => 2), EDIT_DISTANCE('a', NULL)", [(1, 3, 2, 2, None)]),
     ('from base 16, 32 and 64', "SELECT FROM_BASE32('MFRGGZDF74======'), FROM_BASE64('/+A='), FROM_HEX('00010203AAEEEFFF'), FROM_HEX('0AF'), FROM_HEX('666f6f626172')", [(b'abcde\xff', b'\xff\xe0', b'\x00\x01\x02\x03\xaa\xee\xef\xff', b'\x00\xaf', b'foobar')]),
@@ -77,5 +78,10 @@ ERRORS: list[tuple[str, str]] = [
     ('FROM_HEX of bytes', "SELECT FROM_HEX(b'a')"),
     ('an address that is none', "SELECT NET.IP_FROM_STRING('x')"),
     ('an address as a text', "SELECT NET.IP_TRUNC('a', 1)"),
+    ('an escape that bytes have not', r"SELECT b'\q'"),
+    ('two octal digits', r"SELECT b'\12'"),
+    ('an octal number beyond a byte', r"SELECT b'\400'"),
+    ('an escape that texts have not', r"SELECT REGEXP_CONTAINS('a1', '\d')"),
+    ('half of a letter', r"SELECT '\uD83D\uDE00'"),
     ('CHR below zero', 'SELECT CHR(-1)'),
 ]  # fmt: skip

@@ -38,7 +38,8 @@ def _from_base32(text: str) -> bytes:
         raise ValueError("FROM_BASE32 needs a text in base 32") from None
 
 
-def _normalized(text: str, form: str, folded: bool) -> str:
+def normalized(text: str, form: str, folded: bool) -> str:
+    """A text in one of Unicode's normal forms, with its capitals folded or as they are."""
     plain = unicodedata.normalize(form, text)  # type: ignore[arg-type]  # the translation lets only the four through
     return unicodedata.normalize(form, plain.casefold()) if folded else plain  # type: ignore[arg-type]
 
@@ -157,7 +158,7 @@ ENCODINGS = (
     Function("bq_octets_of_numbers", _octets_of_numbers, ("BIGINT[]",), _B),
     Function("bq_to_base32", lambda octets: base64.b32encode(octets).decode(), (_B,), _V),
     Function("bq_from_base32", _from_base32, (_V,), _B),
-    Function("bq_normalize", _normalized, (_V, _V, "BOOLEAN"), _V),
+    Function("bq_normalize", normalized, (_V, _V, "BOOLEAN"), _V),
     Function("bq_soundex", _soundex, (_V,), _V),
     Function("bq_edit_distance", _distance, (_V, _V, "BIGINT"), "BIGINT"),
     Function("bq_net_host", _host, (_V,), _V, gives_null=True),

@@ -33,7 +33,8 @@ class Repeated(dict[str, Any]):
     pairs: list[tuple[str, Any]]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def json_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; `Repeated` when a name stands in it more than once."""
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
@@ -49,7 +50,7 @@ def _refuse(word: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=_refuse, strict=False
+    object_pairs_hook=json_object, parse_float=Number, parse_int=Number, parse_constant=_refuse, strict=False
 )
 
 

@@ -14,7 +14,15 @@ from typing import Any
 
 from server.domain.schema import TableField
 from server.warehouse.embedded.functions.function import Function
-from server.warehouse.embedded.functions.json_reading import Number, Repeated, read, read_written, scalar, write
+from server.warehouse.embedded.functions.json_reading import (
+    Number,
+    Repeated,
+    json_object,
+    read,
+    read_written,
+    scalar,
+    write,
+)
 
 _SAFE_INTEGER = 2**53
 _INTEGERS = (-(2**63), 2**64)
@@ -169,20 +177,11 @@ def encoded(value: Any, field: TableField, wide: Callable[[Number], Any] | None 
     if field.type == "RECORD":
         names = ["" if _NAMELESS.fullmatch(part.name) else part.name for part in field.fields]
         parts = [encoded(value[part.name], part, wide) for part in field.fields]
-        pairs = list(zip(names, parts, strict=True))
-        return dict(pairs) if len(set(names)) == len(names) else _repeated(pairs)
+        return json_object(list(zip(names, parts, strict=True)))
     if field.type in _EXACT:
         number = Number(number_text(value))
         return wide(number) if wide else _as_text_when_inexact(number)
     return _ENCODED.get(field.type, str)(value)
-
-
-def _repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = Repeated()
-    for name, part in pairs:
-        found.setdefault(name, part)
-    found.pairs = pairs
-    return found
 
 
 def _as_text_when_inexact(number: Number) -> Any:

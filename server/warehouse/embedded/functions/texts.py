@@ -1,11 +1,13 @@
 """Texts: positions counted from either end, capitals, hashes that DuckDB does not have."""
 
 import hashlib
-import unicodedata
+from functools import partial
 
+from server.warehouse.embedded.functions.encodings import normalized
 from server.warehouse.embedded.functions.function import Function
 from server.warehouse.embedded.functions.json_texts import texts_in
 
+_folded = partial(normalized, form="NFKC", folded=True)
 # Source: GoogleSQL's INITCAP, the characters that part words beside white space.
 _PARTING = frozenset('[](){}/|<>!?@"^#$&~_,.:;*%+-')
 
@@ -42,10 +44,6 @@ def _contains(text: str | None, fields: str, part: str | None) -> bool | None:
     wanted = _folded(part)
     found = [None if value is None else wanted in _folded(value) for value in texts_in(text, fields)]
     return True if True in found else None if None in found else False
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 TEXTS = (
