@@ -10,13 +10,13 @@ from google.auth.exceptions import RefreshError, TransportError
 
 from server.domain.run import EffectState
 from server.domain.schema import TableRef
-from server.warehouse.bigquery import BigQueryWarehouse
+from server.warehouse.bigquery import BigQueryWarehouse, jobs
 from server.warehouse.bigquery.errors import is_transient
 from server.warehouse.port import WarehouseError, WriteEffect
 from tests.bigquery import faults
 from tests.bigquery.conftest import OWN
 from tests.bigquery.messages import Reply
-from tests.bigquery.proxy import Exchange, Fault, Proxy
+from tests.bigquery.proxy import Exchange, Fault, Proxy, pass_through
 from tests.warehouse.tables import column, effect, spec, values
 
 JOBS = "POST .*/jobs$"
@@ -69,6 +69,23 @@ async def test_a_lost_connection_or_acknowledgement_makes_no_second_write(
     assert await rows(warehouse) == [("BigQuery", 2)]
 
 
+async def test_an_acknowledgement_that_does_not_come_in_time_makes_no_second_write(
+    warehouse: BigQueryWarehouse, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "TIMEOUT", 1)
+    silence = faults.Hold(forwarded=True)
+
+    async def silent(exchange: Exchange) -> None:
+        is_first = not exchange.request.body["configuration"].get("dryRun") and not silence.reached.is_set()
+        await (silence(exchange) if is_first else pass_through(exchange))
+
+    proxy.fail(JOBS, silent, times=1_000_000)
+    outcome = await warehouse.write(ONE_ROW)
+    assert silence.reached.is_set()
+    assert (outcome.job_id, outcome.rows_written, outcome.adopted) == ("job-1-try1", 1, False)
+    assert await rows(warehouse) == [("BigQuery", 2)]
+
+
 @pytest.mark.parametrize(
     "fault", [faults.close, faults.drop_reply, faults.cut_reply, faults.answer(503, "backendError")]
 )
@@ -95,7 +112,8 @@ async def test_what_cannot_succeed_fails_at_once_in_bigquerys_words(warehouse: B
         await warehouse.write(ONE_ROW)
     assert refused.value.reason == "INVALID_QUERY"
     assert refused.value.message == "BigQuery: Unrecognized name: zz at [2:2] (invalidQuery)"
-    assert len(proxy.sent(JOBS)) == 1
+    (sent,) = proxy.sent(JOBS)
+    assert sent.body["configuration"]["query"]["query"] == ONE_ROW.sql, "the place is one in the tenant's own text"
 
 
 @pytest.mark.parametrize(
@@ -204,6 +222,19 @@ async def test_a_write_that_committed_before_it_could_be_stopped_is_told(
         await work
     assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.COMMITTED
     hold.go_on.set()
+    assert await rows(warehouse) == [("BigQuery", 2)]
+
+
+async def test_a_write_that_ends_well_although_its_end_was_asked_for_is_committed(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    await warehouse.write(ONE_ROW)
+    proxy.fail(JOB, faults.changed(lambda job: job["status"].update(state="RUNNING")))
+    settled = await warehouse.settle(ONE_ROW.job_id, OWN)
+    assert len(proxy.sent("POST .*/cancel$")) == 1
+    assert settled.state is EffectState.COMMITTED
+    assert settled.outcome is not None
+    assert (settled.outcome.job_id, settled.outcome.rows_written) == ("job-1-try1", 1)
     assert await rows(warehouse) == [("BigQuery", 2)]
 
 

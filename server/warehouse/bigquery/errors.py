@@ -70,11 +70,11 @@ def retry_after(error: BaseException) -> float:
     """The seconds that the answer asks to wait: its Retry-After header, 0 without one."""
     response = getattr(error, "response", None)
     value = response.headers.get("Retry-After", "") if response is not None else ""
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return min(float(value), _LONGEST_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     wait = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(wait, 0.0), _LONGEST_RETRY_AFTER)
