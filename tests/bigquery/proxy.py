@@ -105,6 +105,10 @@ class Proxy:
         """
         self._plans.append(_Plan(re.compile(where), fault, nth, times))
 
+    def mend(self) -> None:
+        """No more faults from now on; those under way go on."""
+        self._plans.clear()
+
     def sent(self, where: str) -> list[Request]:
         """The requests so far that `where` is found in, as in `fail`."""
         return [request for request in self.requests if re.search(where, request.line)]

@@ -86,6 +86,14 @@ async def test_the_nth_request_fails_and_those_after_it(proxy: Proxy) -> None:
     assert [(await create(proxy, name)).status_code for name in ("a", "b", "c", "d")] == [200, 503, 503, 200]
 
 
+async def test_a_mended_proxy_has_no_more_faults(proxy: Proxy) -> None:
+    proxy.fail("", answer(503, "backendError"), times=1_000_000)
+
+    assert (await send(proxy, "GET", DATASETS)).status_code == 503
+    proxy.mend()
+    assert (await send(proxy, "GET", DATASETS)).status_code == 200
+
+
 async def test_a_request_that_is_not_forwarded_has_no_effect(proxy: Proxy, bigquery: BigQueryServer) -> None:
     proxy.fail(CREATE, close)
 

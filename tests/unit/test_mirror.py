@@ -1,6 +1,8 @@
 """The mirror on a real store and a real warehouse."""
 
 import asyncio
+import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,45 +161,146 @@ async def test_a_tenants_tables_rest_between_two_writes(place: Place) -> None:
     assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 2}]
 
 
-async def test_an_outage_is_caught_up_with_one_statement_a_table(proxy: Proxy, tmp_path: Path) -> None:
+JOBS = "POST .*/jobs$"
+
+
+def merges(proxy: Proxy) -> dict[str, list[Any]]:
+    """The jobs that were started so far to write an x_meta_ table, by table."""
+    found = defaultdict[str, list[Any]](list)
+    for sent in proxy.sent(JOBS):
+        job = sent.body["configuration"]["query"]
+        if job["query"].startswith("MERGE"):
+            found[job["query"].split("`")[1].rpartition(".")[2]].append(job)
+    return found
+
+
+@pytest.fixture
+async def far(proxy: Proxy, tmp_path: Path) -> AsyncIterator[Place]:
+    """A place whose warehouse is behind the proxy."""
     store = await open_sqlite(tmp_path / "control.sqlite3")
     warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
-    place = Place(store, warehouse)
-    await place.dataset()
-    outage = asyncio.Event()
-
-    async def refused(exchange: Exchange) -> None:
-        await (pass_through(exchange) if outage.is_set() else faults.answer(403, "accessDenied", "no")(exchange))
-
-    proxy.fail("POST .*/jobs$", refused, times=1_000_000)
-    for _ in range(5):
-        await store.accept_run(new_run(), PLANS)
-        await place.mirror.finish()
-    outage.set()
-    assert len(await store.outbox(skip=(), limit=99)) == 10, "nothing was lost"
-    for _ in range(95):
-        await store.accept_run(new_run(), PLANS)
-    proxy.requests.clear()
-    await place.mirror.finish()
-    assert await store.outbox(skip=(), limit=99) == []
-    statements = [sent.body["configuration"]["query"]["query"] for sent in proxy.sent("POST .*/jobs$")]
-    merges = [statement for statement in statements if statement.startswith("MERGE")]
-    assert sorted(merge.split("`")[1].rpartition(".")[2] for merge in merges) == [
-        "x_meta_pipeline_queue",
-        "x_meta_pipeline_runs",
-        "x_meta_step_logs",
-    ]
-    assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 100}]
+    opened = Place(store, warehouse)
+    await opened.dataset()
+    yield opened
     await warehouse.close()
     await store.close()
 
 
-async def test_an_older_row_never_overtakes_a_newer_one(proxy: Proxy, tmp_path: Path) -> None:
+async def test_a_refusal_is_caught_up_with_one_statement_a_table(far: Place, proxy: Proxy) -> None:
+    proxy.fail(JOBS, faults.answer(403, "accessDenied", "no"), times=1_000_000)
+    for _ in range(5):
+        await far.store.accept_run(new_run(), PLANS)
+        await far.mirror.finish()
+    proxy.mend()
+    assert len(await far.store.outbox(skip=(), limit=99)) == 10, "nothing was lost"
+    for _ in range(95):
+        await far.store.accept_run(new_run(), PLANS)
+    proxy.requests.clear()
+    await far.mirror.finish()
+    assert await far.store.outbox(skip=(), limit=99) == []
+    written = {"x_meta_pipeline_queue": 1, "x_meta_pipeline_runs": 1, "x_meta_step_logs": 1}
+    assert {table: len(jobs) for table, jobs in merges(proxy).items()} == written
+    assert await far.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 100}]
+
+
+async def test_an_outage_is_outlasted_also_when_the_worker_is_not(far: Place, proxy: Proxy) -> None:
+    """The first worker's statements are carried out, and BigQuery is gone before it says so; then the worker is."""
+    asked = asyncio.Event()
+
+    async def gone(exchange: Exchange) -> None:
+        asked.set()
+        is_odd = len(proxy.requests) % 2
+        await (faults.close if is_odd else faults.answer(503, "backendError"))(exchange)
+
+    async def last_words(exchange: Exchange) -> None:
+        await faults.drop_reply(exchange)
+        proxy.mend()
+        proxy.fail("", gone, times=1_000_000)
+
+    proxy.fail(JOBS, last_words, times=3)
+    for _ in range(5):
+        await far.store.accept_run(new_run(steps=("extract", "load")), PLANS)
+    first = asyncio.create_task(far.mirror.run())
+    await asked.wait()
+    for _ in range(5):
+        await far.store.accept_run(new_run(steps=("extract", "load")), PLANS)
+    first.cancel()
+    await asyncio.wait([first])
+    await far.store.expire_worker("w1")
+    asked.clear()
+    second = asyncio.create_task(Mirror("w2", far.store, far.warehouse, project=PROJECT, tables=tables()).run())
+    await asked.wait()
+    assert len(await far.store.outbox(skip=(), limit=99)) == 30, "nothing was lost"
+    proxy.mend()
+    async with asyncio.timeout(60):
+        while await far.store.outbox(skip=(), limit=1):
+            await far.store.wait_for_change(far.store.version, 0.1)
+    second.cancel()
+    await asyncio.wait([second])
+    for table, key, count in (
+        ("x_meta_pipeline_runs", "pipeline_logging_id", 10),
+        ("x_meta_pipeline_queue", "pipeline_logging_id", 10),
+        ("x_meta_step_logs", "CONCAT(pipeline_logging_id, step_id)", 20),
+    ):
+        (found,) = await far.rows(f"SELECT COUNT(*) AS n, COUNT(DISTINCT {key}) AS keys FROM {table}")
+        assert found == {"n": count, "keys": count}
+
+
+async def test_nothing_is_written_while_the_end_of_an_earlier_write_is_not_known(far: Place, proxy: Proxy) -> None:
+    run = await far.store.accept_run(new_run(), PLANS)
+    await far.mirror.finish()
+    claim = await far.store.claim("w1", lease_seconds=60, plans=PLANS)
+    assert claim is not None
+    job = "GET .*/jobs/convergence-mirror-acme_corp-x_meta_pipeline_runs-"
+
+    async def carried_out_unseen(exchange: Exchange) -> None:
+        if "x_meta_pipeline_runs" not in exchange.request.body["configuration"]["query"]["query"]:
+            await pass_through(exchange)
+            return
+        proxy.fail(job, faults.answer(403, "accessDenied", "not now"), times=1_000_000)
+        await faults.drop_reply(exchange)
+
+    proxy.fail(JOBS, carried_out_unseen, times=2)
+    await far.mirror.flush()
+    assert await far.rows("SELECT status FROM x_meta_pipeline_runs") == [{"status": "RUNNING"}]
+    await far.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, rows_processed=3))
+    waiting = await far.store.outbox(skip=(), limit=99)
+    proxy.requests.clear()
+    for _ in range(2):
+        far.mirror._postponed.clear()
+        await far.mirror.flush()
+        assert far.mirror._postponed[run.tenant_id].reason == "NOT_SETTLED"
+    assert len(proxy.sent(job)) == 2
+    assert merges(proxy) == {}
+    assert await far.store.outbox(skip=(), limit=99) == waiting
+    proxy.mend()
+    await far.mirror.finish()
+    assert await far.store.outbox(skip=(), limit=9) == []
+    assert await far.rows("SELECT status, rows_processed FROM x_meta_pipeline_runs") == [
+        {"status": "SUCCESS", "rows_processed": 3}
+    ]
+
+
+async def test_many_rows_are_written_in_statements_of_bounded_size(
+    far: Place, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.mirror._STATEMENT_BYTES", 2_000)
+    for _ in range(20):
+        await far.store.accept_run(new_run(), PLANS)
+    await far.mirror.finish()
+    for table in ("x_meta_pipeline_runs", "x_meta_pipeline_queue", "x_meta_step_logs"):
+        texts = [job["queryParameters"][0]["parameterValue"]["value"] for job in merges(proxy)[table]]
+        assert len(texts) > 1
+        assert max(map(len, texts)) <= 2_000
+        written = [row["pipeline_logging_id"] for text in texts for row in json.loads(text)]
+        assert len(written) == len(set(written)) == 20
+        assert await far.rows(f"SELECT COUNT(*) AS n FROM {table}") == [{"n": 20}]
+    assert await far.store.outbox(skip=(), limit=9) == []
+
+
+async def test_an_older_row_never_overtakes_a_newer_one(far: Place, proxy: Proxy) -> None:
     """The first worker stands still with its statement on the way, and another one takes the tables over."""
-    store = await open_sqlite(tmp_path / "control.sqlite3")
-    warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
-    place = Place(store, warehouse)
-    await place.dataset()
+    place, store = far, far.store
     await store.accept_run(new_run(), PLANS)
     await place.mirror.finish()
     held = faults.Hold()
@@ -207,14 +310,14 @@ async def test_an_older_row_never_overtakes_a_newer_one(proxy: Proxy, tmp_path: 
         first = "x_meta_pipeline_runs" in statement and not held.reached.is_set()
         await (held(exchange) if first else pass_through(exchange))
 
-    proxy.fail("POST .*/jobs$", hold_runs, times=1_000_000)
+    proxy.fail(JOBS, hold_runs, times=1_000_000)
     claim = await store.claim("w1", lease_seconds=60, plans=PLANS)
     assert claim is not None
     late = asyncio.create_task(place.mirror.flush())
     await held.reached.wait()
     await store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, rows_processed=3))
     await store.expire_worker("w1")
-    other = Mirror("w2", store, warehouse, project=PROJECT, tables=tables())
+    other = Mirror("w2", store, place.warehouse, project=PROJECT, tables=tables())
     await other.finish()
     assert await place.rows("SELECT status FROM x_meta_pipeline_runs") == [{"status": "SUCCESS"}]
     held.go_on.set()
@@ -223,24 +326,15 @@ async def test_an_older_row_never_overtakes_a_newer_one(proxy: Proxy, tmp_path: 
     await other.finish()
     await place.mirror.finish()
     assert await store.outbox(skip=(), limit=9) == []
-    await warehouse.close()
-    await store.close()
 
 
-async def test_only_the_days_of_the_rows_are_looked_at(proxy: Proxy, tmp_path: Path) -> None:
+async def test_only_the_days_of_the_rows_are_looked_at(far: Place, proxy: Proxy) -> None:
     """BigQuery bills a MERGE for what it looks at, and the tables grow for ever."""
-    store = await open_sqlite(tmp_path / "control.sqlite3")
-    warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=proxy.endpoint)
-    place = Place(store, warehouse)
-    await place.dataset()
-    run = await store.accept_run(new_run(), PLANS)
-    await place.mirror.finish()
-    statements = [sent.body["configuration"]["query"]["query"] for sent in proxy.sent("POST .*/jobs$")]
-    merges = [statement for statement in statements if statement.startswith("MERGE")]
-    assert len(merges) == 3
-    assert all(f"T.`created_at` >= TIMESTAMP '{run.created_at:%Y-%m-%d}'" in merge for merge in merges)
-    await warehouse.close()
-    await store.close()
+    run = await far.store.accept_run(new_run(), PLANS)
+    await far.mirror.finish()
+    statements = [job["query"] for jobs in merges(proxy).values() for job in jobs]
+    assert len(statements) == 3
+    assert all(f"T.`created_at` >= TIMESTAMP '{run.created_at:%Y-%m-%d}'" in sql for sql in statements)
 
 
 async def test_a_table_that_cannot_be_written_delays_no_other(place: Place) -> None:
