@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from server.domain.schema import DatasetRef
 from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.bigquery.calls import CONNECTIONS
 from server.warehouse.bigquery.credentials import installation_credentials, service_account_credentials
 from server.warehouse.port import WarehouseError, WriteMode
+from tests.bigquery.accounts import AUTHORIZATION, TOKENS, account_key, give_token
 from tests.bigquery.conftest import OWN
 from tests.bigquery.faults import Hold, answer, changed, statistics
 from tests.bigquery.messages import Reply
@@ -29,39 +28,26 @@ from tests.warehouse.tables import column, effect, spec, values
 @pytest.fixture
 def key(proxy: Proxy) -> dict[str, str]:
     """A service account's key, whose tokens the proxy gives."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return {
-        "type": "service_account",
-        "client_email": "convergence@acme-project.example.com",
-        "private_key_id": "1",
-        "private_key": private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
-        "token_uri": f"{proxy.endpoint}/token",
-    }
-
-
-async def give_token(exchange: Exchange) -> None:
-    body = {"access_token": "the-token", "expires_in": 3600, "token_type": "Bearer"}
-    await exchange.answer(Reply(200, {"content-type": "application/json"}, json.dumps(body).encode()))
+    proxy.fail(TOKENS, give_token)
+    return account_key(proxy.endpoint)
 
 
 async def test_a_key_files_account_is_who_asks(proxy: Proxy, key: dict[str, str], tmp_path: Path) -> None:
-    proxy.fail("POST /token", give_token)
     (tmp_path / "key.json").write_text(json.dumps(key))
     opened = await BigQueryWarehouse.open(
         project=OWN.project, location="US", endpoint=proxy.endpoint, credentials_file=tmp_path / "key.json"
     )
     await opened.list_tables(OWN)
     await opened.close()
-    assert proxy.requests[-1].headers["authorization"] == "Bearer the-token"
+    assert proxy.requests[-1].headers["authorization"] == AUTHORIZATION
 
 
 async def test_a_tenants_own_credential_is_who_asks(proxy: Proxy, key: dict[str, str]) -> None:
-    proxy.fail("POST /token", give_token)
     credentials = service_account_credentials(key)
     opened = BigQueryWarehouse.seen_by(credentials, project=OWN.project, location="US", endpoint=proxy.endpoint)
     await opened.list_tables(OWN)
     await opened.close()
-    assert proxy.requests[-1].headers["authorization"] == "Bearer the-token"
+    assert proxy.requests[-1].headers["authorization"] == AUTHORIZATION
 
 
 async def test_without_a_key_nothing_is_told_to_an_address_without_tls(
@@ -97,14 +83,13 @@ async def test_no_application_default_credentials(monkeypatch: pytest.MonkeyPatc
 async def test_application_default_credentials_are_who_asks(
     monkeypatch: pytest.MonkeyPatch, proxy: Proxy, key: dict[str, str], tmp_path: Path
 ) -> None:
-    proxy.fail("POST /token", give_token)
     (tmp_path / "key.json").write_text(json.dumps(key))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
     credentials = installation_credentials(endpoint=None, credentials_file=None)
     opened = BigQueryWarehouse.seen_by(credentials, project=OWN.project, location="US", endpoint=proxy.endpoint)
     await opened.list_tables(OWN)
     await opened.close()
-    assert proxy.requests[-1].headers["authorization"] == "Bearer the-token"
+    assert proxy.requests[-1].headers["authorization"] == AUTHORIZATION
 
 
 async def test_a_dataset_that_was_made_before_needs_no_right_to_make_one(

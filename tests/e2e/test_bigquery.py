@@ -14,49 +14,43 @@ from google.cloud import bigquery as google
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Effect, Run
 from convergence.v1.tenant_service_pb2 import Tenant
-from server.domain.schema import DatasetRef
-from server.settings import Settings
 from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.bigquery.schemas import schema_fields
 from server.warehouse.billing_export import SCHEMA, generate
+from tests.bigquery.faults import statistics
 from tests.bigquery.proxy import Exchange, Fault, Proxy, pass_through
 from tests.bigquery.server import BigQueryServer
-from tests.e2e.service import Service, finished, make_checkout, onboard, start
+from tests.e2e.on_bigquery import FOR_EVER, JOBS, PROJECT, another_look, own, service_on
+from tests.e2e.service import Service, finished, onboard, start
 from tests.warehouse.tables import column, spec, values
 
-# The project that the pipeline files of the repository name.
-PROJECT = Settings().project
-OWN = DatasetRef(PROJECT, "acme_corp")
+OWN = own("acme_corp")
+EXPORT_PROJECT = "gac-prod-471220"
+"""A customer's, which the pipeline files of the repository name."""
 DAY = date(2025, 11, 18)
-JOBS = "POST .*/jobs$"
 
 
 @pytest.fixture
 async def service(proxy: Proxy, tmp_path: Path) -> AsyncIterator[Service]:
-    started = await Service.start(
-        make_checkout(tmp_path), bigquery_project=PROJECT, bigquery_endpoint=proxy.endpoint, lease_seconds="3"
-    )
-    yield started
-    await started.stop()
+    async with service_on(proxy, tmp_path, lease_seconds="3") as started:
+        yield started
 
 
 @pytest.fixture
 async def warehouse(bigquery: BigQueryServer) -> AsyncIterator[BigQueryWarehouse]:
-    """Another look at the same project."""
-    opened = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=bigquery.endpoint)
-    yield opened
-    await opened.close()
+    async with another_look(bigquery.endpoint) as opened:
+        yield opened
 
 
 def load_export(endpoint: str, rows: list[dict[str, object]]) -> None:
     """Google's billing export, as Google puts it into a customer's project."""
     client = google.Client(
-        project=PROJECT,
+        project=EXPORT_PROJECT,
         credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
         client_options={"api_endpoint": endpoint},
     )
     client.create_dataset("cloudact_cost_usage")
-    table = f"{PROJECT}.cloudact_cost_usage.gcp_billing_export_v1"
+    table = f"{EXPORT_PROJECT}.cloudact_cost_usage.gcp_billing_export_v1"
     client.create_table(google.Table(table, schema=schema_fields(SCHEMA.fields)))
     client.load_table_from_json(
         rows, table, job_config=google.LoadJobConfig(schema=schema_fields(SCHEMA.fields))
@@ -65,10 +59,12 @@ def load_export(endpoint: str, rows: list[dict[str, object]]) -> None:
 
 
 async def test_a_days_costs_are_loaded(
-    service: Service, warehouse: BigQueryWarehouse, bigquery: BigQueryServer
+    service: Service, proxy: Proxy, warehouse: BigQueryWarehouse, bigquery: BigQueryServer
 ) -> None:
     export = list(generate(1, [DAY], 100))
     await asyncio.to_thread(load_export, bigquery.endpoint, export)
+    cost = statistics(totalBytesProcessed="1234", totalBytesBilled="10485760", totalSlotMs="567")
+    proxy.fail("(POST .*/jobs|GET .*/jobs/[^/]*)$", cost, times=FOR_EVER)
     key = await onboard(service, "acme_corp")
     async with service.client(key) as client:
         assert (await client.get_system_info()).warehouse == "bigquery"
@@ -79,6 +75,9 @@ async def test_a_days_costs_are_loaded(
     (effect,) = run.steps[0].effects
     assert (effect.state, effect.rows_written, effect.write_mode) == (Effect.COMMITTED, 100, "append")
     assert effect.table == f"{PROJECT}.acme_corp.billing_cost_daily"
+    for told in (run.steps[0], effect):
+        assert (told.bytes_processed, told.bytes_billed, told.slot_milliseconds) == (1_234, 10_485_760, 567)
+    assert run.steps[0].rows_processed == 100
     job = await asyncio.to_thread(bigquery.call, "GET", f"/projects/{PROJECT}/jobs/{effect.job_id}")
     assert (
         job["configuration"]["labels"].items()
@@ -92,6 +91,11 @@ async def test_a_days_costs_are_loaded(
     await service.stop()
     sql = "SELECT status, rows_processed FROM x_meta_pipeline_runs WHERE pipeline_logging_id = "
     assert await values(warehouse, OWN, f"{sql}'{run.pipeline_logging_id}'") == [("SUCCESS", 100)]
+    sql = """
+    SELECT rows_processed, bytes_processed, bytes_billed, slot_milliseconds, JSON_VALUE(details, '$.job_id')
+    FROM x_meta_step_logs WHERE step_id = 'extract_billing_costs'
+    """
+    assert await values(warehouse, OWN, sql) == [(100, 1_234, 10_485_760, 567, effect.job_id)]
 
 
 async def test_an_onboarding_that_failed_is_gone_on_with(
