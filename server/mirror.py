@@ -27,7 +27,7 @@ from server.warehouse.port import Warehouse, WarehouseError
 _BATCH = 1_000
 # Tenants whose tables are written at a time.
 _TENANTS_AT_ONCE = 32
-# Bytes of rows in one statement; BigQuery takes 10 MB for everything.
+# Bytes of rows in the request for one statement; BigQuery takes 10 MB for everything.
 _STATEMENT_BYTES = 4_000_000
 # How long a worker has the tables of a tenant to itself; it is renewed while it writes them.
 _LEASE_SECONDS = 30.0
@@ -297,7 +297,7 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
     part: list[Row] = []
     size = 0
     for row in rows:
-        length = len(json.dumps(row))
+        length = _length(row)
         if part and size + length > _STATEMENT_BYTES:
             yield part
             part, size = [], 0
@@ -305,3 +305,9 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
         size += length
     if part:
         yield part
+
+
+def _length(row: Row) -> int:
+    """The bytes of a row in a request: a text of JSON in JSON, its objects texts again; each time quotes get longer."""
+    texts = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in row.items()}
+    return len(json.dumps(json.dumps(texts)))

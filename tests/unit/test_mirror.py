@@ -284,14 +284,14 @@ async def test_nothing_is_written_while_the_end_of_an_earlier_write_is_not_known
 async def test_many_rows_are_written_in_statements_of_bounded_size(
     far: Place, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.mirror._STATEMENT_BYTES", 2_000)
-    for _ in range(20):
-        await far.store.accept_run(new_run(), PLANS)
+    monkeypatch.setattr("server.mirror._STATEMENT_BYTES", 4_000)
+    for number in range(20):
+        await far.store.accept_run(replace(new_run(), variables={"note": '"' * 20 * number}), PLANS)
     await far.mirror.finish()
     for table in ("x_meta_pipeline_runs", "x_meta_pipeline_queue", "x_meta_step_logs"):
         texts = [job["queryParameters"][0]["parameterValue"]["value"] for job in merges(proxy)[table]]
         assert len(texts) > 1
-        assert max(map(len, texts)) <= 2_000
+        assert max(len(json.dumps(text)) for text in texts) <= 4_000, "as they are sent, in JSON"
         written = [row["pipeline_logging_id"] for text in texts for row in json.loads(text)]
         assert len(written) == len(set(written)) == 20
         assert await far.rows(f"SELECT COUNT(*) AS n FROM {table}") == [{"n": 20}]
