@@ -21,16 +21,20 @@ async def service_on(proxy: Proxy, folder: Path, **settings: str) -> AsyncIterat
     started = await Service.start(
         make_checkout(folder), bigquery_project=PROJECT, bigquery_endpoint=proxy.endpoint, **settings
     )
-    yield started
-    await started.stop()
+    try:
+        yield started
+    finally:
+        await started.stop()
 
 
 @asynccontextmanager
 async def another_look(endpoint: str) -> AsyncIterator[BigQueryWarehouse]:
     """The same project, not seen through the proxy."""
     opened = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=endpoint)
-    yield opened
-    await opened.close()
+    try:
+        yield opened
+    finally:
+        await opened.close()
 
 
 def own(tenant_id: str) -> DatasetRef:

@@ -67,7 +67,8 @@ async def test_a_days_costs_are_loaded(
     proxy.fail("(POST .*/jobs|GET .*/jobs/[^/]*)$", cost, times=FOR_EVER)
     key = await onboard(service, "acme_corp")
     async with service.client(key) as client:
-        assert (await client.get_system_info()).warehouse == "bigquery"
+        info = await client.get_system_info()
+        assert (info.warehouse, info.project) == ("bigquery", PROJECT)
         run = await finished(client, await start(client, "acme_corp", "gcp/cost/cost_billing", date=str(DAY)))
         assert run.status == Run.SUCCESS, run.error_message
     (loaded,) = await values(warehouse, OWN, "SELECT COUNT(*), ROUND(SUM(cost), 6) FROM billing_cost_daily")
@@ -77,7 +78,7 @@ async def test_a_days_costs_are_loaded(
     assert effect.table == f"{PROJECT}.acme_corp.billing_cost_daily"
     for told in (run.steps[0], effect):
         assert (told.bytes_processed, told.bytes_billed, told.slot_milliseconds) == (1_234, 10_485_760, 567)
-    assert run.steps[0].rows_processed == 100
+    assert (run.steps[0].rows_processed, run.steps[0].details["job_id"]) == (100, effect.job_id)
     job = await asyncio.to_thread(bigquery.call, "GET", f"/projects/{PROJECT}/jobs/{effect.job_id}")
     assert (
         job["configuration"]["labels"].items()

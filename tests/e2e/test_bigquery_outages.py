@@ -39,7 +39,7 @@ async def proxy(running_bigquery: BigQueryServer) -> AsyncIterator[Proxy]:
 @pytest.fixture(scope="module")
 async def service(proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     async with service_on(proxy, tmp_path_factory.mktemp("checkout")) as started:
-        for name, minutes in (("write", 5), ("write_soon", 0.03)):
+        for name, minutes in (("write", 5), ("write_soon", 0.05)):
             (started.checkout / f"configs/trial/{name}.yml").write_text(WRITE % minutes)
         yield started
 
@@ -139,10 +139,9 @@ async def test_what_bigquery_never_gets_to_ends_with_the_steps_time(
         ended = await finished(client, run)
     assert ended.status == Run.TIMED_OUT
     (step,) = ended.steps
-    assert step.error_message == "not finished within timeout_minutes: 0.03"
+    assert step.error_message == "not finished within timeout_minutes: 0.05"
     assert [effect.state for effect in step.effects] == [Effect.STOPPED]
     starts = [sent for sent in proxy.sent(JOBS) if "late_rows" in sent.body["configuration"]["query"]["query"]]
     tried = [sent.body["jobReference"]["jobId"] for sent in starts if not sent.body["configuration"].get("dryRun")]
-    assert len(tried) > 1
     assert set(tried) == {f"{step.effects[0].effect_id}-try1"}
     assert await values(warehouse, own("acme_corp"), "SELECT n FROM late_rows") == []
