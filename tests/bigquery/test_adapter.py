@@ -447,6 +447,7 @@ async def test_rows_travel_as_a_parameter(warehouse: BigQueryWarehouse, proxy: P
     await warehouse.ensure_table(OWN.table("costs"), COSTS)
     hostile = "'); DROP TABLE costs; --"
     await warehouse.upsert(OWN.table("costs"), ["service"], [{"service": hostile, "cost": 1}])
+    assert proxy.sent(JOBS)[-1].body["configuration"]["labels"] == {"tenant_id": "acme_corp"}
     (sent,) = proxy.sent(JOBS)
     assert hostile not in sent.body["configuration"]["query"]["query"]
     assert await values(warehouse, OWN, "SELECT service, cost FROM costs") == [(hostile, 1)]

@@ -333,6 +333,19 @@ async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(worksho
     assert step.bytes_billed == sum(effect.bytes_billed for effect in step.effects)
 
 
+async def test_the_limit_of_bytes_holds_for_what_a_step_looks_up(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        warehouse = context["warehouse"]
+        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
+        await warehouse.query("SELECT SUM(n) AS n FROM source")
+
+    workshop.processor("act", execute)
+    claim = replace(await workshop.claim("act"), maximum_bytes_billed=20)
+    run = await workshop.execution(claim).run()
+    assert run.status is RunStatus.FAILED
+    assert "may bill at most 20" in run.error_message
+
+
 @pytest.mark.parametrize(
     ("of_step", "of_tenant", "of_server", "whose"),
     [(10, 20, 30, "step"), (40, 20, 30, "tenant"), (None, 50, 30, "server"), (None, None, 30, "server")],

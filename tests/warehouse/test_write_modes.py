@@ -13,7 +13,7 @@ from server.warehouse.port import TableChange, Warehouse, WarehouseError, WriteE
 from tests.warehouse.tables import column, effect, spec, values
 
 COSTS = spec(
-    column("service", "STRING", "REQUIRED"),
+    column("service", "STRING", "REQUIRED", description="What was used"),
     column("day", "DATE"),
     column("cost", "NUMERIC"),
     column("labels", "RECORD", "REPEATED", [column("key", "STRING"), column("value", "STRING")]),

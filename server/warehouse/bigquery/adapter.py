@@ -208,7 +208,7 @@ class BigQueryWarehouse:
             parameters = (bigquery.ScalarQueryParameter("rows", "STRING", text),)
 
             async def prepare() -> Statement:
-                return Statement(sql, location, parameters=parameters)
+                return Statement(sql, location, labels={"tenant_id": table.dataset}, parameters=parameters)
 
             await self._effects.complete(job_id or _job_id(), location, prepare, adopt=False)
 
