@@ -31,7 +31,7 @@ from server.warehouse.translate.set_operations import (
     require_written_out,
 )
 from server.warehouse.translate.sources import Output, Relation, Relations, Sources
-from server.warehouse.translate.windows import nan_first
+from server.warehouse.translate.windows import nan_first, require_over
 from server.warehouse.types import bigquery_field
 
 
@@ -216,6 +216,8 @@ class QueryTranslator:
             name_fields(node)
         if isinstance(node, exp.Cast):
             give_types(node)
+        if isinstance(node, exp.Window):
+            require_over(node)
         if isinstance(node, exp.DataType | exp.Identifier):
             return node
         _replace_children(node, self._value_translator(scope, relations))

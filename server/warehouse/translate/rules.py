@@ -68,13 +68,15 @@ def fail(message: str, duckdb_type: str) -> exp.Expr:
 
 IMPLIED = (exp.TsOrDsToDate, exp.TsOrDsToDatetime, exp.TsOrDsToTimestamp, exp.TsOrDsToTime)
 """What sqlglot puts between a function and its argument."""
+_BIGQUERY_NAMES: dict[type[exp.Expr], str] = {exp.GroupConcat: "STRING_AGG", exp.ArgMax: "MAX_BY", exp.ArgMin: "MIN_BY"}
+"""Of functions whose written name sqlglot does not keep."""
 
 
 def written(node: exp.Expr) -> str:
     """The function's name as the query wrote it."""
     if isinstance(node, IMPLIED) and "bigquery_name" not in node.meta and node.parent:
         return written(node.parent)
-    known = type(node).sql_name() if isinstance(node, exp.Func) else node.key
+    known = _BIGQUERY_NAMES.get(type(node)) or (type(node).sql_name() if isinstance(node, exp.Func) else node.key)
     name = str(node.meta.get("bigquery_name") or (node.name if isinstance(node, exp.Anonymous) else known)).upper()
     return f"NET.{name}" if isinstance(node.parent, exp.NetFunc) else name
 
