@@ -108,10 +108,10 @@ def invalid(problem: str, node: exp.Expr | None = None) -> WarehouseError:
 
 
 def place(node: exp.Expr | None) -> str:
-    """` at line 2, column 5`: where the node was written; nothing when that is not known."""
+    """` at line 2, column 5`: where the node was written, or what is around it; nothing when that is not known."""
     found = [part.meta for part in node.walk() if "start" in part.meta] if node is not None else []
     first = min(found, key=lambda meta: meta["start"], default=None)
     if first is None:
-        return ""
+        return "" if node is None or isinstance(node.parent, exp.Query) else place(node.parent)
     width = first["end"] - first["start"]
     return f" at line {first['line']}, column {first['col'] - width}"
