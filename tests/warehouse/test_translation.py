@@ -311,7 +311,6 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("an escape that is none", "SELECT 'a',\n b'日\\q'", "INVALID_QUERY", "bytes have no escape sequence \\q; write a backslash as \\\\ at line 2, column 5"),
         refused("an escape cut short", r"SELECT '\u00g'", "INVALID_QUERY", r"texts have no escape sequence \u00; write a backslash as \\ at line 1, column 9"),
         refused("a code point in bytes", r"SELECT b'\u0041'", "INVALID_QUERY", r"bytes have no escape sequence \u0041; write a backslash as \\ at line 1, column 10"),
-        refused("raw bytes", r"SELECT 1, Rb'\d'", "UNSUPPORTED_SQL", "raw bytes; write b'...' at line 1, column 11"),
         refused("what the parser stumbles over", "SELECT REGEXP_EXTRACT('a')", "INVALID_QUERY", "cannot be read as BigQuery SQL"),
         refused("an unknown CTE", "SELECT * FROM Daily", "TABLE_NOT_FOUND", "table Daily was not found"),
     ],
