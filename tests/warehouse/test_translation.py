@@ -323,6 +323,53 @@ async def test_refusal(source: EmbeddedWarehouse, sql: str, reason: str, words: 
     assert words in error.value.message
 
 
+def documented(words: str, sql: str) -> Any:
+    """What docs/pipelines.md says, in these words, that the embedded warehouse does not run."""
+    return pytest.param(words, sql, id=words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sql"),
+    [
+        documented("`FOR SYSTEM_TIME`", "SELECT 1 FROM billing FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()"),
+        documented("`TABLESAMPLE`", "SELECT 1 FROM billing TABLESAMPLE SYSTEM (10 PERCENT)"),
+        documented("`UNNEST` of several arrays at once", "SELECT 1 FROM billing, UNNEST(labels, credits)"),
+        documented("an `INTERVAL` as a column", "SELECT INTERVAL 1 DAY AS x"),
+        documented("`RANGE`", "SELECT RANGE(DATE '2025-11-18', DATE '2025-11-19')"),
+        documented("a column, `RANGE`", "SELECT CAST('[2025-11-18, 2025-11-19)' AS RANGE<DATE>)"),
+        documented("`NOT LIKE ANY`", "SELECT currency NOT LIKE ANY ('E%', 'U%') FROM billing"),
+        documented("`NOT LIKE ALL`", "SELECT currency NOT LIKE ALL ('E%', 'U%') FROM billing"),
+        documented("`LIKE ANY` of a subquery", "SELECT currency LIKE ANY (SELECT 'E%') FROM billing"),
+        documented("`COLLATE`", "SELECT COLLATE(currency, 'und:ci') FROM billing"),
+        documented("`SEARCH`", "SELECT SEARCH(currency, 'EUR') FROM billing"),
+        documented("`NET.REG_DOMAIN`", "SELECT NET.REG_DOMAIN('a.example.com')"),
+        documented("`NET.PUBLIC_SUFFIX`", "SELECT NET.PUBLIC_SUFFIX('a.example.com')"),
+        documented("`CAST ... FORMAT` of numbers", "SELECT CAST(cost AS STRING FORMAT '999.9') FROM billing"),
+        documented("wildcards in a JSON path", "SELECT JSON_QUERY(JSON '[1]', '$[*]')"),
+        documented("`SUM` and `AVG` of `INTERVAL`", "SELECT SUM(INTERVAL amount DAY) FROM billing"),
+        documented("`AVG` of `INTERVAL`", "SELECT AVG(INTERVAL amount DAY) FROM billing"),
+        documented("`KLL_QUANTILES`", "SELECT KLL_QUANTILES.INIT_FLOAT64(cost) FROM billing"),
+        documented("geography", "SELECT ST_GEOGPOINT(1, 2)"),
+        documented("`RESPECT NULLS` in percentiles", "SELECT PERCENTILE_CONT(cost, 0.5 RESPECT NULLS) OVER () FROM billing"),
+        documented("`RESPECT NULLS` in percentiles and quantiles", "SELECT APPROX_QUANTILES(cost, 2 RESPECT NULLS) FROM billing"),
+        documented("`PIVOT` of a date", "SELECT * FROM (SELECT cost, DATE(usage_start_time) AS d FROM billing) PIVOT(SUM(cost) FOR d IN (DATE '2025-11-18'))"),
+        documented("`PIVOT` of another `PIVOT`", "SELECT * FROM billing PIVOT(SUM(cost) FOR currency IN ('EUR')) PIVOT(SUM(eur) FOR amount IN (3))"),
+        documented("`ddl` of `INFORMATION_SCHEMA.TABLES`", "SELECT ddl FROM src.INFORMATION_SCHEMA.TABLES"),
+        documented("bytes and times of `PARTITIONS`", "SELECT total_logical_bytes FROM src.INFORMATION_SCHEMA.PARTITIONS"),
+        documented("`last_modified_time` of `__TABLES__`", "SELECT last_modified_time FROM src.__TABLES__"),
+    ],
+)  # fmt: skip
+async def test_what_the_manual_says_is_refused_is_refused_with_its_place(
+    source: EmbeddedWarehouse, words: str, sql: str
+) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "pipelines.md").read_text()
+    with pytest.raises(WarehouseError, match=r" at line 1, column \d+") as error:
+        await source.query(sql, default_dataset=SOURCE)
+
+    assert error.value.reason == "UNSUPPORTED_SQL"
+    assert words in page
+
+
 async def test_an_empty_spec_is_not_a_table(source: EmbeddedWarehouse) -> None:
     with pytest.raises(WarehouseError, match="at least one column"):
         await source.ensure_table(SOURCE.table("empty"), TableSpec())
