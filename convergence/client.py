@@ -44,9 +44,12 @@ from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from convergence.v1.system_service_pb2 import (
     ApplyRetentionRequest,
     ApplyRetentionResponse,
+    AuditEvent,
     CheckStoreRequest,
     CheckStoreResponse,
     GetSystemInfoRequest,
+    ListAuditEventsRequest,
+    ListAuditEventsResponse,
     RebuildMirrorRequest,
     RebuildMirrorResponse,
     RescueRunRequest,
@@ -54,12 +57,20 @@ from convergence.v1.system_service_pb2 import (
 )
 from convergence.v1.system_service_pb2_grpc import SystemServiceStub
 from convergence.v1.tenant_service_pb2 import (
+    ApiKey,
+    CreateApiKeyRequest,
+    CreateApiKeyResponse,
     GetTenantRequest,
     GetUsageRequest,
+    ListApiKeysRequest,
+    ListApiKeysResponse,
     ListTenantsRequest,
     ListTenantsResponse,
     OnboardTenantRequest,
     OnboardTenantResponse,
+    RevokeApiKeyRequest,
+    RotateApiKeyRequest,
+    RotateApiKeyResponse,
     Tenant,
     TenantQuotas,
     Usage,
@@ -71,7 +82,9 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
-_Page = TypeVar("_Page", ListRunsResponse, ListPipelinesResponse, ListTenantsResponse)
+_Page = TypeVar(
+    "_Page", ListRunsResponse, ListPipelinesResponse, ListTenantsResponse, ListApiKeysResponse, ListAuditEventsResponse
+)
 
 
 class RunFilter(TypedDict, total=False):
@@ -334,6 +347,60 @@ class ConvergenceClient:
             for tenant in page.tenants:
                 yield tenant
 
+    # -- API keys ------------------------------------------------------------------------------------------------
+
+    async def create_api_key(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        tenant_id: str = "",
+        expires_at: datetime | None = None,
+        request_id: str = "",
+    ) -> CreateApiKeyResponse:
+        """Make a key; `api_key_secret` is shown here only. An operator who names no tenant makes an operator's key.
+
+        With a `request_id` the call may be repeated after a lost connection: it makes nothing twice, and a second
+        answer has no `api_key_secret`.
+        """
+        request = CreateApiKeyRequest(
+            tenant_id=tenant_id,
+            name=name,
+            scopes=scopes,
+            expires_at=_timestamp(expires_at),
+            request_id=request_id,
+        )
+        return await self._call(self.tenants.CreateApiKey, request)
+
+    async def list_api_keys(
+        self, *, tenant_id: str = "", page_size: int = 0, page_token: str = ""
+    ) -> ListApiKeysResponse:
+        """One page of keys, newest first. An operator who names no tenant gets the operators' keys."""
+        request = ListApiKeysRequest(tenant_id=tenant_id, page_size=page_size, page_token=page_token)
+        return await self._call(self.tenants.ListApiKeys, request)
+
+    async def iter_api_keys(self, *, tenant_id: str = "") -> AsyncIterator[ApiKey]:
+        """All keys that `list_api_keys` would list."""
+        async for page in _pages(lambda token: self.list_api_keys(tenant_id=tenant_id, page_token=token)):
+            for key in page.api_keys:
+                yield key
+
+    async def rotate_api_key(
+        self, key_id: str, *, tenant_id: str = "", overlap_seconds: int = 0, request_id: str = ""
+    ) -> RotateApiKeyResponse:
+        """Make the successor of a key, which works on for `overlap_seconds`. Repeatable as `create_api_key`."""
+        request = RotateApiKeyRequest(
+            tenant_id=tenant_id,
+            key_id=key_id,
+            overlap_seconds=overlap_seconds,
+            request_id=request_id,
+        )
+        return await self._call(self.tenants.RotateApiKey, request)
+
+    async def revoke_api_key(self, key_id: str, *, tenant_id: str = "") -> ApiKey:
+        """End a key: within 5 seconds on every server."""
+        return await self._call(self.tenants.RevokeApiKey, RevokeApiKeyRequest(tenant_id=tenant_id, key_id=key_id))
+
     # -- the server ----------------------------------------------------------------------------------------------
 
     async def get_system_info(self) -> SystemInfo:
@@ -352,6 +419,19 @@ class ConvergenceClient:
         """Take a run away from its worker, so that another one goes on with it."""
         request = RescueRunRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
         return await self._call(self.system.RescueRun, request)
+
+    async def list_audit_events(
+        self, *, tenant_id: str = "", page_size: int = 0, page_token: str = ""
+    ) -> ListAuditEventsResponse:
+        """One page of who changed what, newest first. An operator who names no tenant gets everything."""
+        request = ListAuditEventsRequest(tenant_id=tenant_id, page_size=page_size, page_token=page_token)
+        return await self._call(self.system.ListAuditEvents, request)
+
+    async def iter_audit_events(self, *, tenant_id: str = "") -> AsyncIterator[AuditEvent]:
+        """All events that `list_audit_events` would list."""
+        async for page in _pages(lambda token: self.list_audit_events(tenant_id=tenant_id, page_token=token)):
+            for event in page.events:
+                yield event
 
     async def apply_retention(self) -> ApplyRetentionResponse:
         """Remove what is older than the server's settings want to keep. Without a time limit."""

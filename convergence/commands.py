@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from convergence.arguments import PipelinePath, RequestId, TenantId, group, parse_quotas, split_path
+from convergence.arguments import Limit, PipelinePath, RequestId, TenantId, group, parse_quotas, split_path, take
 from convergence.client import ConvergenceClient
 from convergence.output import as_dict
 from convergence.session import current_session
 from convergence.tables import (
+    audit_table,
     onboarded_parts,
     pipeline_parts,
     pipelines_parts,
@@ -141,6 +142,23 @@ def system_info(ctx: typer.Context) -> None:
     async def work(client: ConvergenceClient) -> int:
         found = await client.get_system_info()
         session.show(as_dict(found), system_facts(found))
+        return 0
+
+    session.execute(work)
+
+
+@system.command("audit")
+def audit(
+    ctx: typer.Context,
+    tenant: Annotated[str, typer.Option("--tenant", help="Only this tenant's.")] = "",
+    limit: Limit = 50,
+) -> None:
+    """List who changed what, newest first."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await take(client.iter_audit_events(tenant_id=tenant), limit)
+        session.show({"events": [as_dict(item) for item in found]}, audit_table(found))
         return 0
 
     session.execute(work)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from server.domain.audit import Actor
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import QuotaUse
 from server.domain.run import Run, RunTrigger
@@ -39,7 +40,7 @@ class Tenants:
         self._keys = keys
         self._plans = plans
 
-    async def onboard(self, new: NewTenant, *, created_by: str, request_id: str = "") -> Onboarded:
+    async def onboard(self, new: NewTenant, by: Actor, *, request_id: str = "") -> Onboarded:
         """Store the tenant with its first key and start the run that makes its dataset.
 
         Raises:
@@ -50,7 +51,7 @@ class Tenants:
             # First, so that a repetition gets its answer whatever has become of the pipeline's file or of the rules.
             if key is not None and (earlier := await self._store.find_request(key)):
                 return await self._answer(earlier, "")
-            return await self._onboard(new, Caller(new.tenant_id, created_by, RunTrigger.SYSTEM), key)
+            return await self._onboard(new, Caller(new.tenant_id, by, RunTrigger.SYSTEM), key)
         except TenantConflict:
             raise TenantExists from None
         except RequestConflict:

@@ -19,7 +19,7 @@ from server.store.port import StepEnd
 from server.store.sql.store import SqlStore
 from server.warehouse.port import WarehouseError
 from server.worker.loop import Worker
-from tests.store.records import PLANS
+from tests.store.records import BY, PLANS
 from tests.unit.workshop import OWN, PROJECT, Execute, Workshop
 
 
@@ -316,7 +316,7 @@ async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(worksho
     lost.cancel()
     await asyncio.wait([lost])
     await workshop.store.expire_worker("worker")
-    await workshop.store.request_cancel(claim.run.pipeline_logging_id)
+    await workshop.store.request_cancel(claim.run.pipeline_logging_id, by=BY)
     again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
     assert again is not None
     assert [effect.state for effect in again.run.steps[0].effects] == [

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
+from server.domain.audit import Actor, AuditAction
 from server.domain.quotas import Plans
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, StepEnd
+from server.store.sql import audit
 from server.store.sql.database import Row, Transaction, found
 from server.store.sql.outbox import release
 from server.store.sql.queues import bill, lock, move
@@ -196,15 +198,16 @@ def expire_worker(tx: Transaction, worker_id: str) -> int:
     ).rowcount
 
 
-def expire_run(tx: Transaction, pipeline_logging_id: str) -> bool:
+def expire_run(tx: Transaction, pipeline_logging_id: str, by: Actor) -> bool:
     """The run's lease ends now."""
-    return bool(
-        tx.execute(
-            "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
-            " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')",
-            (tx.now, pipeline_logging_id),
-        ).rowcount
-    )
+    row = tx.execute(
+        "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
+        " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING') RETURNING tenant_id",
+        (tx.now, pipeline_logging_id),
+    ).fetchone()
+    if row is not None:
+        audit.record(tx, by, AuditAction.RUN_RESCUE, pipeline_logging_id, tenant_id=row["tenant_id"])
+    return row is not None
 
 
 def cancelling(tx: Transaction, leases: Collection[Lease]) -> frozenset[Lease]:
