@@ -250,7 +250,9 @@ def audit_table(events: Sequence[AuditEvent]) -> RenderableType:
         )
         for event in events
     ]
-    return table("TIME", "ACTION", "SUBJECT", "TENANT", "KEY", "FROM", "", rows=rows, whole=("ACTION",))
+    return table(
+        "TIME", "ACTION", "SUBJECT", "TENANT", "KEY", "FROM", "DETAILS", rows=rows, whole=("ACTION", "SUBJECT")
+    )
 
 
 def system_facts(info: SystemInfo) -> RenderableType:

@@ -155,7 +155,7 @@ def _name(request: RequestKey) -> str:
 
 
 def _told(key: ApiKey) -> dict[str, str]:
-    expires = {"expires_at": key.expires_at.isoformat()} if key.expires_at else {}
+    expires = {"expires_at": key.expires_at.isoformat(timespec="seconds")} if key.expires_at else {}
     return {"name": key.name, "scopes": " ".join(key.scopes), **expires}
 
 
