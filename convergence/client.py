@@ -15,10 +15,11 @@ stubs `pipelines`, `tenants`, `schedules` and `system`, which raise `grpc.aio.Ai
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
 import grpc.aio
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from convergence.channel import open_channel
@@ -73,6 +74,7 @@ from convergence.v1.tenant_service_pb2 import (
     RotateApiKeyResponse,
     Tenant,
     TenantQuotas,
+    UpdateTenantRequest,
     Usage,
 )
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceStub
@@ -329,6 +331,39 @@ class ConvergenceClient:
         """One tenant."""
         request = GetTenantRequest(tenant_id=tenant_id)
         return await self._call(self.tenants.GetTenant, request)
+
+    async def update_tenant(
+        self,
+        tenant_id: str,
+        *,
+        display_name: str | None = None,
+        contact_emails: Sequence[str] | None = None,
+        allowed_sources: Sequence[str] | None = None,
+        plan: str | None = None,
+        limits: Mapping[str, int | None] = MappingProxyType({}),
+        state: Tenant.State.ValueType | None = None,
+        etag: str = "",
+    ) -> Tenant:
+        """Change a tenant; what is None stays as it is.
+
+        `limits` are quotas by name; None leaves one to the tenant's plan. `state` is SUSPENDED or ACTIVE. With an
+        `etag` the tenant must not have been changed since it had that.
+        """
+        tenant = Tenant(tenant_id=tenant_id, etag=etag)
+        given = {"display_name": display_name, "plan": plan, "state": state}
+        lists = {"contact_emails": contact_emails, "allowed_sources": allowed_sources}
+        mask = [name for name, value in (given | lists).items() if value is not None]
+        for name, value in given.items():
+            if value is not None:
+                setattr(tenant, name, value)
+        for name, values in lists.items():
+            getattr(tenant, name).extend(values or ())
+        for name, limit in limits.items():
+            mask.append(f"quotas.{name}")
+            if limit is not None:
+                setattr(tenant.quotas, name, limit)
+        request = UpdateTenantRequest(tenant=tenant, update_mask=FieldMask(paths=mask))
+        return await self._call(self.tenants.UpdateTenant, request)
 
     async def list_tenants(
         self,

@@ -128,6 +128,13 @@ class TenantNotActive(ServiceError):
     reason = "TENANT_NOT_ACTIVE"
 
 
+class EtagMismatch(ServiceError):
+    """Somebody else has changed it in the meantime. Read it again, and decide anew."""
+
+    code = grpc.StatusCode.ABORTED
+    reason = "ETAG_MISMATCH"
+
+
 class RunFinished(ServiceError):
     """The run has ended already."""
 

@@ -85,6 +85,12 @@ def authorize_request(principal: Principal, request: Message) -> None:
     """A tenant's key speaks of its own tenant only; another one looks like none. Raises TenantNotFound."""
     if principal.is_admin:
         return
-    named = getattr(request, "tenant_id", "")
+    named = _named_tenant(request)
     if named and named != principal.tenant_id:
         raise TenantNotFound
+
+
+def _named_tenant(request: Message) -> str:
+    """The tenant that a request speaks of; the one to be changed stands inside it."""
+    message = getattr(request, "tenant", request)
+    return str(getattr(message, "tenant_id", ""))

@@ -237,6 +237,7 @@ def tenant(record: Tenant) -> tenant_service_pb2.Tenant:
         allowed_sources=record.allowed_sources,
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
+        etag=record.etag,
         onboarding_run=record.onboarding_run,
         plan=record.plan,
         quotas=tenant_service_pb2.TenantQuotas(**record.quotas.model_dump(exclude_none=True)),

@@ -8,6 +8,7 @@ from convergence.v1 import tenant_service_pb2 as pb
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from server.api import convert
 from server.api.authorization import current_actor, current_principal
+from server.api.changes import tenant_change
 from server.api.pages import page_key, page_moment, page_size, page_token
 from server.api.requests import checked_request_id, known_names, moments, own_or_operators, own_tenant, quotas
 from server.domain.tenant import NewKey, NewTenant, TenantState
@@ -48,6 +49,12 @@ class TenantServicer(TenantServiceServicer):
     async def GetTenant(self, request: pb.GetTenantRequest, context: Context) -> pb.Tenant:
         """See the proto."""
         return convert.tenant(await self._tenants.get(own_tenant(request)))
+
+    async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: Context) -> pb.Tenant:
+        """See the proto."""
+        tenant_id = own_tenant(request.tenant)
+        change = tenant_change(request, tenant_id)
+        return convert.tenant(await self._tenants.update(change, current_actor.get()))
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.Usage:
         """See the proto."""

@@ -27,6 +27,7 @@ class AuditAction(StrEnum):
     API_KEY_ROTATE = "api_key.rotate"
     API_KEY_REVOKE = "api_key.revoke"
     TENANT_ONBOARD = "tenant.onboard"
+    TENANT_UPDATE = "tenant.update"
     RUN_ACCEPT = "run.accept"
     RUN_CANCEL = "run.cancel"
     RUN_RESCUE = "run.rescue"

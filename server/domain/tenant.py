@@ -1,5 +1,6 @@
 """Tenants, their API keys, and who is asking."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ class Tenant(Record):
     """pipeline_logging_id of the run that made the dataset."""
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def etag(self) -> str:
+        """Changes with each change of the tenant."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
 class ApiKey(Record):
@@ -160,6 +166,15 @@ def tenant_faults(new: NewTenant) -> list[Fault]:
         *_location_faults(new.location),
         *_email_faults(new.contact_emails),
         *_source_faults(new.allowed_sources),
+    ]
+
+
+def changed_tenant_faults(tenant: Tenant) -> list[Fault]:
+    """Everything that is wrong with a tenant's profile; its id and location do not change."""
+    return [
+        *_display_name_faults(tenant.display_name),
+        *_email_faults(tenant.contact_emails),
+        *_source_faults(tenant.allowed_sources),
     ]
 
 

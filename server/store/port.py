@@ -40,6 +40,14 @@ class KeyNotActive(Exception):
     """The API key is revoked or has expired."""
 
 
+class TenantChanged(Exception):
+    """Somebody else has changed the tenant in the meantime."""
+
+
+class RunHeld(Exception):
+    """The run's tenant is suspended: its next step waits for the tenant's return."""
+
+
 class AlreadyRetried(Exception):
     """Another run goes on with that one already."""
 
@@ -277,6 +285,10 @@ class ControlStore(Protocol):
         """The tenant, or None."""
         ...
 
+    async def update_tenant(self, tenant: Tenant, *, was: Tenant, by: Actor) -> Tenant:
+        """Replace a tenant that is still as it `was`. Raises TenantChanged."""
+        ...
+
     async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
         """Tenants in order of their ids, beginning behind `after`, in one of `states` where any are given."""
         ...
@@ -432,7 +444,7 @@ class ControlStore(Protocol):
         ...
 
     async def start_step(self, lease: Lease, step: StepRun) -> StepRun:
-        """Record that an attempt begins. Raises LeaseLost."""
+        """Record that an attempt begins. Raises LeaseLost; RunHeld, unless the run is to be cancelled."""
         ...
 
     async def record_effects(self, lease: Lease, step: StepRun) -> None:

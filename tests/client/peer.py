@@ -128,6 +128,7 @@ for _name in (
     "RevokeApiKey",
     "ListAuditEvents",
     "GetTenant",
+    "UpdateTenant",
     "ListTenants",
     "GetSystemInfo",
     "CheckStore",

@@ -409,6 +409,35 @@ async def test_onboarding_prints_the_key_once_and_watches(cli, peer):
     assert (request.location, list(request.allowed_sources)) == ("EU", ["p-roject.d.t*"])
 
 
+async def test_a_tenant_is_changed_where_the_options_say(cli, peer):
+    peer.answers["UpdateTenant"] = Tenant(tenant_id=TENANT, state=Tenant.ACTIVE)
+
+    ended = await cli(
+        *["tenants", "update", TENANT, "--display-name", "", "--email", "a@acme.example.com", "--plan", "large"],
+        *["--quota", "runs_per_day=0", "--no-quota", "runs_per_month"],
+    )
+
+    assert (ended.code, ended.err) == (0, "")
+    (request,) = peer.requests["UpdateTenant"]
+    assert list(request.update_mask.paths) == [
+        *("display_name", "plan", "contact_emails", "quotas.runs_per_day", "quotas.runs_per_month")
+    ]
+    expected = Tenant(tenant_id=TENANT, plan="large", contact_emails=["a@acme.example.com"])
+    expected.quotas.runs_per_day = 0
+    assert request.tenant == expected
+
+
+@pytest.mark.parametrize(("command", "state"), [("suspend", Tenant.SUSPENDED), ("resume", Tenant.ACTIVE)])
+async def test_a_tenant_is_suspended_and_resumed(cli, peer, command, state):
+    peer.answers["UpdateTenant"] = Tenant(tenant_id=TENANT, state=state)
+
+    ended = await cli("tenants", command, TENANT)
+
+    assert Tenant.State.Name(state) in ended.out
+    (request,) = peer.requests["UpdateTenant"]
+    assert (list(request.update_mask.paths), request.tenant.state) == (["state"], state)
+
+
 def a_key(**fields):
     return ApiKey(key_id="k2", tenant_id=TENANT, name="nightly", scopes=["runs:read"], prefix="cvg_k2", **fields)
 

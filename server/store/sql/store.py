@@ -61,6 +61,10 @@ class SqlStore:
         """See the port."""
         return await self._db.read(lambda tx: tenants.find_tenant(tx, tenant_id))
 
+    async def update_tenant(self, tenant: Tenant, *, was: Tenant, by: Actor) -> Tenant:
+        """See the port."""
+        return await self._db.write(lambda tx: tenants.update(tx, tenant, was, by))
+
     async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
         """See the port."""
         return await self._db.read(lambda tx: tenants.list_tenants(tx, after, limit, list(states)))

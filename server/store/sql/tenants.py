@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 
-from server.domain.audit import AuditAction
+from server.domain.audit import Actor, AuditAction
 from server.domain.quotas import Plans
 from server.domain.run import Run
 from server.domain.tenant import ApiKey, Tenant, TenantState
-from server.store.port import NewRun, TenantConflict
+from server.store.port import NewRun, TenantChanged, TenantConflict
 from server.store.sql import audit
-from server.store.sql.database import Transaction, found, marks
+from server.store.sql.database import Transaction, found, from_micros, marks
 from server.store.sql.keys import add_key
 from server.store.sql.rows import tenant_of
 from server.store.sql.runs import accept, find_request
@@ -48,6 +48,34 @@ def onboard(tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun, plans: Pl
     told = {"plan": tenant.plan, "location": tenant.location, "api_key": key.key_id}
     audit.record(tx, run.by, AuditAction.TENANT_ONBOARD, tenant.tenant_id, tenant_id=tenant.tenant_id, details=told)
     return accept(tx, run, plans)
+
+
+def update(tx: Transaction, tenant: Tenant, was: Tenant, by: Actor) -> Tenant:
+    """Replace a tenant that is still as it was."""
+    row = tx.execute(f"SELECT * FROM tenants WHERE tenant_id = ?{tx.for_update}", (tenant.tenant_id,)).fetchone()
+    if row is None or tenant_of(row) != was:
+        raise TenantChanged(tenant.tenant_id)
+    tx.execute(
+        """
+        UPDATE tenants SET display_name = ?, state = ?, contact_emails = ?, allowed_sources = ?, plan = ?, quotas = ?,
+                           updated_at = ?
+        WHERE tenant_id = ?
+        """,
+        (
+            tenant.display_name,
+            tenant.state,
+            json.dumps(tenant.contact_emails),
+            json.dumps(tenant.allowed_sources),
+            tenant.plan,
+            tenant.quotas.model_dump_json(exclude_none=True),
+            tx.now,
+            tenant.tenant_id,
+        ),
+    )
+    old, new = was.model_dump(mode="json"), tenant.model_dump(mode="json")
+    told = {name: json.dumps(value) for name, value in new.items() if value != old[name]}
+    audit.record(tx, by, AuditAction.TENANT_UPDATE, tenant.tenant_id, tenant_id=tenant.tenant_id, details=told)
+    return tenant.model_copy(update={"updated_at": from_micros(tx.now)})
 
 
 def find_tenant(tx: Transaction, tenant_id: str) -> Tenant | None:
