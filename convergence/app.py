@@ -1,8 +1,7 @@
 """The application behind the command `convergence`: global options, and the commands about runs."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -18,9 +17,11 @@ from convergence.arguments import (
     parse_variables,
     pipeline_filter,
     split_path,
+    take,
 )
 from convergence.client import DEFAULT_TARGET, ConvergenceClient
 from convergence.commands import pipelines, system, tenants
+from convergence.keys import keys
 from convergence.output import as_dict, steps_table
 from convergence.plans import plan_parts
 from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, Session, current_session
@@ -49,8 +50,6 @@ EXIT_CODES = """Exit codes:
   141  nobody reads the output any more; a run that was being watched goes on
 """
 
-_Item = TypeVar("_Item")
-
 
 app = typer.Typer(
     help=HELP,
@@ -64,6 +63,7 @@ runs = group("Shows, watches, cancels and retries runs.")
 app.add_typer(runs, name="runs")
 app.add_typer(pipelines, name="pipelines")
 app.add_typer(tenants, name="tenants")
+app.add_typer(keys, name="keys")
 app.add_typer(system, name="system")
 app.add_typer(admin, name="admin")
 
@@ -169,7 +169,7 @@ def list_runs(
         wanted = pipeline_filter(pipeline)
         wanted["statuses"] = parse_statuses(status or [])
         wanted["page_size"] = min(limit, 500)
-        found = await _take(client.iter_runs(tenant, **wanted), limit)
+        found = await take(client.iter_runs(tenant, **wanted), limit)
         session.show({"runs": [as_dict(item) for item in found]}, runs_table(found))
         return 0
 
@@ -235,12 +235,3 @@ def retry_run(
         return 0
 
     session.execute(work)
-
-
-async def _take(items: AsyncIterator[_Item], limit: int) -> list[_Item]:
-    taken = list[_Item]()
-    async for item in items:
-        taken.append(item)
-        if len(taken) == limit:
-            break
-    return taken

@@ -1,7 +1,7 @@
 """Reads what people write on the command line. Whatever is wrong is told at once, with what would be right."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, TypeVar
 
 import grpc
 import typer
@@ -10,6 +10,8 @@ from convergence.client import RunFilter
 from convergence.errors import Details, InvalidArgument, Violation
 from convergence.v1.run_pb2 import Run
 from convergence.v1.tenant_service_pb2 import TenantQuotas
+
+_Item = TypeVar("_Item")
 
 # What the protos' int64 holds.
 _LARGEST = 2**63 - 1
@@ -125,3 +127,13 @@ def parse_statuses(names: Sequence[str]) -> list[Run.Status.ValueType]:
     if faults:
         raise refused(*faults)
     return [known[name.upper()] for name in names]
+
+
+async def take(items: AsyncIterator[_Item], limit: int) -> list[_Item]:
+    """The first items, at most so many."""
+    taken = list[_Item]()
+    async for item in items:
+        taken.append(item)
+        if len(taken) == limit:
+            break
+    return taken

@@ -37,7 +37,7 @@ _REPEATABLE = {
         "CheckCredential",
     ),
     "ScheduleService": ("GetSchedule", "ListSchedules", "ListScheduledRuns"),
-    "SystemService": ("GetSystemInfo",),
+    "SystemService": ("GetSystemInfo", "ListAuditEvents"),
 }
 
 

@@ -15,10 +15,11 @@ stubs `pipelines`, `tenants`, `schedules` and `system`, which raise `grpc.aio.Ai
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
 import grpc.aio
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from convergence.channel import open_channel
@@ -44,9 +45,12 @@ from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceStub
 from convergence.v1.system_service_pb2 import (
     ApplyRetentionRequest,
     ApplyRetentionResponse,
+    AuditEvent,
     CheckStoreRequest,
     CheckStoreResponse,
     GetSystemInfoRequest,
+    ListAuditEventsRequest,
+    ListAuditEventsResponse,
     RebuildMirrorRequest,
     RebuildMirrorResponse,
     RescueRunRequest,
@@ -54,14 +58,23 @@ from convergence.v1.system_service_pb2 import (
 )
 from convergence.v1.system_service_pb2_grpc import SystemServiceStub
 from convergence.v1.tenant_service_pb2 import (
+    ApiKey,
+    CreateApiKeyRequest,
+    CreateApiKeyResponse,
     GetTenantRequest,
     GetUsageRequest,
+    ListApiKeysRequest,
+    ListApiKeysResponse,
     ListTenantsRequest,
     ListTenantsResponse,
     OnboardTenantRequest,
     OnboardTenantResponse,
+    RevokeApiKeyRequest,
+    RotateApiKeyRequest,
+    RotateApiKeyResponse,
     Tenant,
     TenantQuotas,
+    UpdateTenantRequest,
     Usage,
 )
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceStub
@@ -71,7 +84,9 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
-_Page = TypeVar("_Page", ListRunsResponse, ListPipelinesResponse, ListTenantsResponse)
+_Page = TypeVar(
+    "_Page", ListRunsResponse, ListPipelinesResponse, ListTenantsResponse, ListApiKeysResponse, ListAuditEventsResponse
+)
 
 
 class RunFilter(TypedDict, total=False):
@@ -317,6 +332,39 @@ class ConvergenceClient:
         request = GetTenantRequest(tenant_id=tenant_id)
         return await self._call(self.tenants.GetTenant, request)
 
+    async def update_tenant(
+        self,
+        tenant_id: str,
+        *,
+        display_name: str | None = None,
+        contact_emails: Sequence[str] | None = None,
+        allowed_sources: Sequence[str] | None = None,
+        plan: str | None = None,
+        limits: Mapping[str, int | None] = MappingProxyType({}),
+        state: Tenant.State.ValueType | None = None,
+        etag: str = "",
+    ) -> Tenant:
+        """Change a tenant; what is None stays as it is.
+
+        `limits` are quotas by name; None leaves one to the tenant's plan. `state` is SUSPENDED or ACTIVE. With an
+        `etag` the tenant must not have been changed since it had that.
+        """
+        tenant = Tenant(tenant_id=tenant_id, etag=etag)
+        given = {"display_name": display_name, "plan": plan, "state": state}
+        lists = {"contact_emails": contact_emails, "allowed_sources": allowed_sources}
+        mask = [name for name, value in (given | lists).items() if value is not None]
+        for name, value in given.items():
+            if value is not None:
+                setattr(tenant, name, value)
+        for name, values in lists.items():
+            getattr(tenant, name).extend(values or ())
+        for name, limit in limits.items():
+            mask.append(f"quotas.{name}")
+            if limit is not None:
+                setattr(tenant.quotas, name, limit)
+        request = UpdateTenantRequest(tenant=tenant, update_mask=FieldMask(paths=mask))
+        return await self._call(self.tenants.UpdateTenant, request)
+
     async def list_tenants(
         self,
         *,
@@ -333,6 +381,60 @@ class ConvergenceClient:
         async for page in _pages(lambda token: self.list_tenants(states=states, page_token=token)):
             for tenant in page.tenants:
                 yield tenant
+
+    # -- API keys ------------------------------------------------------------------------------------------------
+
+    async def create_api_key(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        tenant_id: str = "",
+        expires_at: datetime | None = None,
+        request_id: str = "",
+    ) -> CreateApiKeyResponse:
+        """Make a key; `api_key_secret` is shown here only. An operator who names no tenant makes an operator's key.
+
+        With a `request_id` the call may be repeated after a lost connection: it makes nothing twice, and a second
+        answer has no `api_key_secret`.
+        """
+        request = CreateApiKeyRequest(
+            tenant_id=tenant_id,
+            name=name,
+            scopes=scopes,
+            expires_at=_timestamp(expires_at),
+            request_id=request_id,
+        )
+        return await self._call(self.tenants.CreateApiKey, request)
+
+    async def list_api_keys(
+        self, *, tenant_id: str = "", page_size: int = 0, page_token: str = ""
+    ) -> ListApiKeysResponse:
+        """One page of keys, newest first. An operator who names no tenant gets the operators' keys."""
+        request = ListApiKeysRequest(tenant_id=tenant_id, page_size=page_size, page_token=page_token)
+        return await self._call(self.tenants.ListApiKeys, request)
+
+    async def iter_api_keys(self, *, tenant_id: str = "") -> AsyncIterator[ApiKey]:
+        """All keys that `list_api_keys` would list."""
+        async for page in _pages(lambda token: self.list_api_keys(tenant_id=tenant_id, page_token=token)):
+            for key in page.api_keys:
+                yield key
+
+    async def rotate_api_key(
+        self, key_id: str, *, tenant_id: str = "", overlap_seconds: int = 0, request_id: str = ""
+    ) -> RotateApiKeyResponse:
+        """Make the successor of a key, which works on for `overlap_seconds`. Repeatable as `create_api_key`."""
+        request = RotateApiKeyRequest(
+            tenant_id=tenant_id,
+            key_id=key_id,
+            overlap_seconds=overlap_seconds,
+            request_id=request_id,
+        )
+        return await self._call(self.tenants.RotateApiKey, request)
+
+    async def revoke_api_key(self, key_id: str, *, tenant_id: str = "") -> ApiKey:
+        """End a key: within 5 seconds on every server."""
+        return await self._call(self.tenants.RevokeApiKey, RevokeApiKeyRequest(tenant_id=tenant_id, key_id=key_id))
 
     # -- the server ----------------------------------------------------------------------------------------------
 
@@ -352,6 +454,19 @@ class ConvergenceClient:
         """Take a run away from its worker, so that another one goes on with it."""
         request = RescueRunRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
         return await self._call(self.system.RescueRun, request)
+
+    async def list_audit_events(
+        self, *, tenant_id: str = "", page_size: int = 0, page_token: str = ""
+    ) -> ListAuditEventsResponse:
+        """One page of who changed what, newest first. An operator who names no tenant gets everything."""
+        request = ListAuditEventsRequest(tenant_id=tenant_id, page_size=page_size, page_token=page_token)
+        return await self._call(self.system.ListAuditEvents, request)
+
+    async def iter_audit_events(self, *, tenant_id: str = "") -> AsyncIterator[AuditEvent]:
+        """All events that `list_audit_events` would list."""
+        async for page in _pages(lambda token: self.list_audit_events(tenant_id=tenant_id, page_token=token)):
+            for event in page.events:
+                yield event
 
     async def apply_retention(self) -> ApplyRetentionResponse:
         """Remove what is older than the server's settings want to keep. Without a time limit."""

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from convergence.arguments import PipelinePath, RequestId, TenantId, group, parse_quotas, split_path
+from convergence.arguments import Limit, PipelinePath, RequestId, TenantId, group, parse_quotas, split_path, take
 from convergence.client import ConvergenceClient
 from convergence.output import as_dict
 from convergence.session import current_session
 from convergence.tables import (
+    audit_table,
     onboarded_parts,
     pipeline_parts,
     pipelines_parts,
@@ -17,6 +18,7 @@ from convergence.tables import (
     tenants_table,
     usage_parts,
 )
+from convergence.v1.tenant_service_pb2 import Tenant
 
 pipelines = group("Shows the pipelines that the server has.")
 tenants = group("Makes and shows tenants.")
@@ -120,6 +122,68 @@ def show_tenant(ctx: typer.Context, tenant_id: TenantId) -> None:
     session.execute(work)
 
 
+@tenants.command("update")
+def update_tenant(
+    ctx: typer.Context,
+    tenant_id: TenantId,
+    *,
+    display_name: Annotated[str | None, typer.Option(help="Its name for people.")] = None,
+    email: Annotated[list[str] | None, typer.Option(help="Whom to write to, in place of all; repeatable.")] = None,
+    allowed_source: Annotated[
+        list[str] | None,
+        typer.Option(help="Table outside its dataset that it may name, in place of all; repeatable."),
+    ] = None,
+    plan: Annotated[str | None, typer.Option(help="A plan of the server's plans file.")] = None,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="A limit other than its plan's, such as runs_per_day=50; repeatable."),
+    ] = None,
+    no_quota: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A limit to leave to its plan again; repeatable.")
+    ] = None,
+) -> None:
+    """Change a tenant; what no option names stays as it is."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        limits = {field.name: value for field, value in parse_quotas(quota or []).ListFields()}
+        found = await client.update_tenant(
+            tenant_id,
+            display_name=display_name,
+            contact_emails=email,
+            allowed_sources=allowed_source,
+            plan=plan,
+            limits={**limits, **dict.fromkeys(no_quota or [])},
+        )
+        session.show(as_dict(found), tenant_facts(found))
+        return 0
+
+    session.execute(work)
+
+
+@tenants.command("suspend")
+def suspend_tenant(ctx: typer.Context, tenant_id: TenantId) -> None:
+    """Let a tenant's running steps finish and hold everything else back."""
+    _set_state(ctx, tenant_id, Tenant.SUSPENDED)
+
+
+@tenants.command("resume")
+def resume_tenant(ctx: typer.Context, tenant_id: TenantId) -> None:
+    """Let a suspended tenant go on where it was."""
+    _set_state(ctx, tenant_id, Tenant.ACTIVE)
+
+
+def _set_state(ctx: typer.Context, tenant_id: str, state: Tenant.State.ValueType) -> None:
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await client.update_tenant(tenant_id, state=state)
+        session.show(as_dict(found), tenant_facts(found))
+        return 0
+
+    session.execute(work)
+
+
 @tenants.command("usage")
 def show_usage(ctx: typer.Context, tenant_id: TenantId) -> None:
     """Show what a tenant has used of its quotas."""
@@ -141,6 +205,23 @@ def system_info(ctx: typer.Context) -> None:
     async def work(client: ConvergenceClient) -> int:
         found = await client.get_system_info()
         session.show(as_dict(found), system_facts(found))
+        return 0
+
+    session.execute(work)
+
+
+@system.command("audit")
+def audit(
+    ctx: typer.Context,
+    tenant: Annotated[str, typer.Option("--tenant", help="Only this tenant's.")] = "",
+    limit: Limit = 50,
+) -> None:
+    """List who changed what, newest first."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await take(client.iter_audit_events(tenant_id=tenant), limit)
+        session.show({"events": [as_dict(item) for item in found]}, audit_table(found))
         return 0
 
     session.execute(work)

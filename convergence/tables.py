@@ -8,8 +8,15 @@ from rich.text import Text
 from convergence.output import clean, clean_line, duration, facts, fault_lines, moment, status_text, table
 from convergence.v1.pipeline_service_pb2 import Pipeline, PipelineSummary, VariableDeclaration
 from convergence.v1.run_pb2 import Fault, Run
-from convergence.v1.system_service_pb2 import SystemInfo
-from convergence.v1.tenant_service_pb2 import OnboardTenantResponse, Tenant, Usage
+from convergence.v1.system_service_pb2 import AuditEvent, SystemInfo
+from convergence.v1.tenant_service_pb2 import (
+    ApiKey,
+    CreateApiKeyResponse,
+    OnboardTenantResponse,
+    RotateApiKeyResponse,
+    Tenant,
+    Usage,
+)
 
 _GAP = 2
 
@@ -183,9 +190,69 @@ def onboarded_parts(made: OnboardTenantResponse) -> list[RenderableType]:
             "onboarding run": made.run.pipeline_logging_id,
         }
     )
-    if not made.api_key_secret:
-        return [about, "The API key was shown in the first answer to this request only."]
-    return [about, "API key, to be kept now, since it cannot be shown again:", made.api_key_secret]
+    return [about, *_secret_parts(made.api_key_secret)]
+
+
+def new_key_parts(made: CreateApiKeyResponse | RotateApiKeyResponse) -> list[RenderableType]:
+    """A new key, which is shown this once, on a line of its own."""
+    key = made.api_key
+    about = facts(
+        {
+            "key": key.key_id,
+            "name": key.name,
+            "tenant": key.tenant_id,
+            "scopes": ", ".join(key.scopes),
+            "expires": moment(key.expires_at),
+        }
+    )
+    return [about, *_secret_parts(made.api_key_secret)]
+
+
+def _secret_parts(secret: str) -> list[RenderableType]:
+    if not secret:
+        return ["The API key was shown in the first answer to this request only."]
+    return ["API key, to be kept now, since it cannot be shown again:", secret]
+
+
+def keys_table(keys: Sequence[ApiKey]) -> RenderableType:
+    """One line a key."""
+    if not keys:
+        return "No keys."
+    rows = [
+        (
+            key.key_id,
+            key.name,
+            ", ".join(key.scopes),
+            moment(key.created_at),
+            moment(key.expires_at) or "never",
+            moment(key.last_used_at) or "never",
+            moment(key.revoked_at),
+        )
+        for key in keys
+    ]
+    columns = ("KEY", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "REVOKED")
+    return table(*columns, rows=rows, whole=("KEY",))
+
+
+def audit_table(events: Sequence[AuditEvent]) -> RenderableType:
+    """One line a change."""
+    if not events:
+        return "No events."
+    rows = [
+        (
+            moment(event.time),
+            event.action,
+            event.subject,
+            event.tenant_id,
+            event.key_id,
+            event.peer,
+            ", ".join(f"{name}={value}" for name, value in sorted(event.details.items())),
+        )
+        for event in events
+    ]
+    return table(
+        "TIME", "ACTION", "SUBJECT", "TENANT", "KEY", "FROM", "DETAILS", rows=rows, whole=("ACTION", "SUBJECT")
+    )
 
 
 def system_facts(info: SystemInfo) -> RenderableType:

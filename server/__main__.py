@@ -11,27 +11,28 @@ from contextlib import AsyncExitStack
 
 from server import logs
 from server.api.app import Api, Servicers
-from server.api.interceptors import Authenticator, Gate
+from server.api.authentication import Authenticator
+from server.api.interceptors import Gate
 from server.api.pipelines import PipelineServicer
 from server.api.schedules import ScheduleServicer
 from server.api.system import Stores, SystemServicer
 from server.api.tenants import TenantServicer
 from server.care import Care
 from server.catalog import Catalog
-from server.domain.faults import CannotStart
+from server.domain.audit import PRODUCT
 from server.domain.pipeline import PipelineName
 from server.domain.run import RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
 from server.errors import ServiceError
-from server.first_key import FILE, ensure_first_key
+from server.first_key import FILE, ensure_first_key, open_key_ring
 from server.following import Following
+from server.keys import ApiKeys
 from server.plans import PlansFile
 from server.preparation import Preparation, RunRequest
 from server.registry import Registry
 from server.request_rates import RequestRates
 from server.retention import Retention
 from server.runs import Caller, Runs
-from server.security.api_keys import KeyRing
 from server.security.private_files import only_one
 from server.settings import Settings
 from server.store.opening import open_store
@@ -59,7 +60,8 @@ async def serve(settings: Settings) -> None:
             stack.enter_context(only_one(state_dir / "server.lock"))
         store = await open_store(database_url=settings.postgres_url, path=settings.control_store_path)
         stack.push_async_callback(store.close)
-        keys = await _key_ring(settings, store)
+        is_new = not await store.has_operator_key()
+        keys = await open_key_ring(store, settings.pepper_path, may_create=is_new)
         if text := await ensure_first_key(store, keys, state_dir):
             _say(f"first operator key: {text}")
             _say(f"It is not shown again. Until you move it to a safe place it is also in {state_dir / FILE}.")
@@ -69,8 +71,11 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(following.close)
         runs = Runs(store, preparation, plans, following)
         tenants = Tenants(store, runs, keys, plans)
-        gate = Gate(Authenticator(store, keys), RequestRates(store, plans))
-        api = Api(_servicers(settings, store, catalog, runs, tenants), gate)
+        authenticator = Authenticator(store, keys)
+        stack.push_async_callback(end_tasks, [asyncio.create_task(authenticator.keep_noting())])
+        gate = Gate(authenticator, RequestRates(store, plans))
+        tenant_servicer = TenantServicer(tenants, ApiKeys(store, keys), default_location=settings.bigquery_location)
+        api = Api(_servicers(settings, store, catalog, runs, tenant_servicer), gate)
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}")
         supervisors = [asyncio.create_task(_supervisor(settings, store).run()) for _ in range(settings.workers)]
         if supervisors:
@@ -83,22 +88,13 @@ async def serve(settings: Settings) -> None:
         logger.info("Stopping")
 
 
-async def _key_ring(settings: Settings, store: ControlStore) -> KeyRing:
-    """Raises CannotStart, also when another server of the same store has another pepper."""
-    keys = KeyRing.from_file(settings.pepper_path, may_create=not await store.has_operator_key())
-    if await store.agree("pepper", keys.fingerprint) != keys.fingerprint:
-        raise CannotStart(
-            f"{settings.pepper_path} is not the pepper that the keys in the control store were made with: "
-            "copy it from the other server, or restore it from the backup"
-        )
-    return keys
-
-
-def _servicers(settings: Settings, store: ControlStore, catalog: Catalog, runs: Runs, tenants: Tenants) -> Servicers:
+def _servicers(
+    settings: Settings, store: ControlStore, catalog: Catalog, runs: Runs, tenants: TenantServicer
+) -> Servicers:
     retention = Retention(store, run_days=settings.run_retention_days, event_days=settings.event_retention_days)
     return Servicers(
         pipelines=PipelineServicer(runs, catalog),
-        tenants=TenantServicer(tenants, default_location=settings.bigquery_location),
+        tenants=tenants,
         schedules=ScheduleServicer(),
         system=SystemServicer(
             store,
@@ -126,7 +122,7 @@ async def _bootstrap(store: ControlStore, runs: Runs) -> None:
     )
     try:
         if not await store.list_runs(made, after=None, limit=1):
-            product = Caller(SYSTEM_TENANT, trigger=RunTrigger.SYSTEM, is_admin=True)
+            product = Caller(SYSTEM_TENANT, PRODUCT, RunTrigger.SYSTEM, is_admin=True)
             await runs.start(product, RunRequest(_BOOTSTRAP))
     except (ServiceError, StoreBusy) as error:
         logger.warning("The central dataset is not set up, the next start tries again: %s", error)

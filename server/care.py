@@ -1,5 +1,6 @@
 """What an operator does about the control store and the x_meta_ tables."""
 
+from server.domain.audit import Actor
 from server.domain.run import Run
 from server.errors import RunNotActive, TenantNotFound
 from server.retention import Removed, Retention
@@ -24,10 +25,10 @@ class Care:
             raise TenantNotFound
         return await self._store.note_all(tenant_id)
 
-    async def rescue(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+    async def rescue(self, tenant_id: str, pipeline_logging_id: str, by: Actor) -> Run:
         """Take a run away from its worker. Raises RunNotFound, RunNotActive."""
         run = owned(await self._store.get_run(pipeline_logging_id), tenant_id)
-        if not await self._store.expire_run(pipeline_logging_id):
+        if not await self._store.expire_run(pipeline_logging_id, by=by):
             raise RunNotActive
         return run
 

@@ -86,6 +86,27 @@ class TenantNotFound(ServiceError):
     reason = "TENANT_NOT_FOUND"
 
 
+class ApiKeyNotFound(ServiceError):
+    """There is no such API key."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "API_KEY_NOT_FOUND"
+
+
+class ApiKeyNotActive(ServiceError):
+    """The API key is revoked or has expired: make a new one."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "API_KEY_NOT_ACTIVE"
+
+
+class ScopeNotHeld(ServiceError):
+    """Nobody hands out what they may not do themselves."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "SCOPE_NOT_HELD"
+
+
 class PipelineMissing(ServiceError):
     """There is no such pipeline."""
 
@@ -105,6 +126,13 @@ class TenantNotActive(ServiceError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "TENANT_NOT_ACTIVE"
+
+
+class EtagMismatch(ServiceError):
+    """Somebody else has changed it in the meantime. Read it again, and decide anew."""
+
+    code = grpc.StatusCode.ABORTED
+    reason = "ETAG_MISMATCH"
 
 
 class RunFinished(ServiceError):

@@ -1,10 +1,11 @@
-"""The first operator's key: made once per installation, and never lost to a crash."""
+"""Operators' keys without the API; the first is made once per installation, and never lost to a crash."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
+from server.domain.faults import CannotStart
 from server.domain.tenant import ApiKey, Scope
-from server.security.api_keys import KeyRing, key_id_of
+from server.security.api_keys import KeyRing, NewSecret, key_id_of
 from server.security.private_files import write_private
 from server.store.port import ControlStore
 
@@ -20,19 +21,38 @@ async def ensure_first_key(store: ControlStore, keys: KeyRing, folder: Path) -> 
     draft = folder / f"{FILE}.{secret.key_id}"
     # On the disk before it is valid; named as the one that counts only when it is.
     write_private(draft, f"{secret.text}\n".encode())
-    key = ApiKey(
-        key_id=secret.key_id,
-        tenant_id=None,
-        name="first operator key",
-        scopes=(Scope.ADMIN,),
-        digest=secret.digest,
-        created_at=datetime.now(UTC),
-    )
-    if not await store.add_first_operator_key(key):
+    if not await store.add_first_operator_key(operator_key(secret, "first operator key")):
         draft.unlink()
         return None
     draft.replace(folder / FILE)
     return secret.text
+
+
+async def open_key_ring(store: ControlStore, pepper: Path, *, may_create: bool) -> KeyRing:
+    """The pepper of the keys in the store.
+
+    Raises:
+        CannotStart: also when another server of the same store has another pepper.
+    """
+    keys = KeyRing.from_file(pepper, may_create=may_create)
+    if await store.agree("pepper", keys.fingerprint) != keys.fingerprint:
+        raise CannotStart(
+            f"{pepper} is not the pepper that the keys in the control store were made with: "
+            "copy it from the other server, or restore it from the backup"
+        )
+    return keys
+
+
+def operator_key(secret: NewSecret, name: str) -> ApiKey:
+    """The record of an operator's new key."""
+    return ApiKey(
+        key_id=secret.key_id,
+        tenant_id=None,
+        name=name,
+        scopes=(Scope.ADMIN,),
+        digest=secret.digest,
+        created_at=datetime.now(UTC),
+    )
 
 
 async def _finish_interrupted(store: ControlStore, keys: KeyRing, folder: Path) -> None:

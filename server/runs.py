@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from server.catalog import PipelineNotFound
+from server.domain.audit import Actor
 from server.domain.faults import Refused
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunEvent, RunKind, RunStatus, RunTrigger
@@ -57,7 +58,7 @@ class Caller:
     """Who a run is for and who asked for it."""
 
     tenant_id: str
-    created_by: str = ""
+    by: Actor
     trigger: RunTrigger = RunTrigger.API
     is_admin: bool = False
     """Whether it is an operator, or the product itself."""
@@ -165,7 +166,7 @@ class Runs:
             variables=old.variables,
             config_hash=old.config_hash,
             snapshot=same_snapshot(snapshot, run_id),
-            created_by=caller.created_by,
+            by=caller.by,
             request=key,
             retry_of=old.pipeline_logging_id,
         )
@@ -184,7 +185,7 @@ class Runs:
             variables=dict(prepared.variables),
             config_hash=prepared.config_hash,
             snapshot=prepared.snapshot,
-            created_by=caller.created_by,
+            by=caller.by,
             request=key,
         )
 
@@ -226,7 +227,7 @@ class Runs:
         """Runs without their steps, newest first."""
         return await self._store.list_runs(wanted, after=after, limit=limit, plans=self._plans.current())
 
-    async def cancel(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+    async def cancel(self, tenant_id: str, pipeline_logging_id: str, by: Actor) -> Run:
         """Ask for a run's end; repeating it is harmless.
 
         Raises:
@@ -234,7 +235,7 @@ class Runs:
             RunFinished: it ended otherwise before.
         """
         await self._owned(tenant_id, pipeline_logging_id)
-        run = await self._store.request_cancel(pipeline_logging_id)
+        run = await self._store.request_cancel(pipeline_logging_id, by=by)
         if run is None:
             raise RunNotFound
         if run.status not in {RunStatus.CANCELLING, RunStatus.CANCELLED}:
@@ -249,7 +250,7 @@ class Runs:
             TooManyStreams: the caller's key, or the server, follows too many runs.
         """
         run = await self._owned(caller.tenant_id, pipeline_logging_id)
-        with self._following.place(caller.created_by):
+        with self._following.place(caller.by.key_id):
             if not run.status.is_terminal:
                 async with aclosing(self._live(run, after)) as events:
                     async for event in events:

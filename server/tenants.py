@@ -1,21 +1,24 @@
 """Tenants, as an operator asks for them: onboard, read, list."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from server.domain.audit import Actor
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import QuotaUse
 from server.domain.run import Run, RunTrigger
-from server.domain.tenant import ApiKey, NewTenant, Scope, Tenant, TenantState, tenant_faults
-from server.errors import InvalidRequest, RequestIdReused, TenantExists, TenantNotFound
+from server.domain.tenant import ApiKey, NewTenant, Scope, Tenant, TenantState, changed_tenant_faults, tenant_faults
+from server.errors import EtagMismatch, InvalidRequest, RequestIdReused, TenantExists, TenantNotActive, TenantNotFound
 from server.plans import PlansFile, unknown_plan
 from server.preparation import RunRequest, TenantFacts
 from server.runs import Caller, Runs, request_key
 from server.security.api_keys import KeyRing, NewSecret
-from server.store.port import ControlStore, RequestConflict, RequestKey, TenantConflict
+from server.store.port import ControlStore, RequestConflict, RequestKey, TenantChanged, TenantConflict
 
 _ONBOARDING = PipelineName("setup", "tenants", "onboarding")
+_CHANGEABLE = {TenantState.ACTIVE, TenantState.SUSPENDED}
 _FIRST_KEY_SCOPES = (Scope.RUNS_READ, Scope.RUNS_WRITE, Scope.TENANT_ADMIN)
 
 
@@ -30,6 +33,19 @@ class Onboarded:
     """The key's text; '' when the request is a repetition, for it is shown once."""
 
 
+@dataclass(frozen=True, slots=True)
+class TenantChange:
+    """What is to be changed of a tenant."""
+
+    tenant_id: str
+    values: Mapping[str, object]
+    """By the names of Tenant's fields."""
+    limits: Mapping[str, int | None]
+    """Single limits, by the names of Quotas' fields; None leaves one to the plan."""
+    etag: str = ""
+    """The tenant has to be as it was when it had this etag; '' for however it is."""
+
+
 class Tenants:
     """The use cases around tenants."""
 
@@ -39,7 +55,7 @@ class Tenants:
         self._keys = keys
         self._plans = plans
 
-    async def onboard(self, new: NewTenant, *, created_by: str, request_id: str = "") -> Onboarded:
+    async def onboard(self, new: NewTenant, by: Actor, *, request_id: str = "") -> Onboarded:
         """Store the tenant with its first key and start the run that makes its dataset.
 
         Raises:
@@ -50,7 +66,7 @@ class Tenants:
             # First, so that a repetition gets its answer whatever has become of the pipeline's file or of the rules.
             if key is not None and (earlier := await self._store.find_request(key)):
                 return await self._answer(earlier, "")
-            return await self._onboard(new, Caller(new.tenant_id, created_by, RunTrigger.SYSTEM), key)
+            return await self._onboard(new, Caller(new.tenant_id, by, RunTrigger.SYSTEM), key)
         except TenantConflict:
             raise TenantExists from None
         except RequestConflict:
@@ -72,6 +88,28 @@ class Tenants:
         tenant = await self.get(run.tenant_id)
         keys = await self._store.tenant_keys(run.tenant_id)
         return Onboarded(tenant, run, keys[0], secret)
+
+    async def update(self, change: TenantChange, by: Actor) -> Tenant:
+        """Change a tenant's profile, plan, limits or state.
+
+        Raises:
+            InvalidRequest: with every fault. TenantNotFound, EtagMismatch.
+            TenantNotActive: it is being onboarded or has been offboarded.
+        """
+        while True:
+            was = await self.get(change.tenant_id)
+            if change.etag and change.etag != was.etag:
+                raise EtagMismatch
+            if was.state not in _CHANGEABLE:
+                raise TenantNotActive(f"The tenant is {was.state.lower()}; it can be changed when it is active.")
+            tenant = was.model_copy(update=dict(change.values))
+            tenant = tenant.model_copy(update={"quotas": tenant.quotas.model_copy(update=dict(change.limits))})
+            if faults := [*changed_tenant_faults(tenant), *unknown_plan(self._plans.current(), tenant.plan)]:
+                raise InvalidRequest(faults)
+            if tenant == was:
+                return was
+            with suppress(TenantChanged):
+                return await self._store.update_tenant(tenant, was=was, by=by)
 
     async def get(self, tenant_id: str) -> Tenant:
         """The tenant. Raises TenantNotFound."""

@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,6 +11,12 @@ from tests.bigquery.server import BigQueryServer
 from tests.store.postgres import Postgres
 
 NOT_INSTALLED = "the BigQuery server is not installed: `make test` installs it, or says what is missing"
+
+
+def pytest_configure() -> None:
+    """In a shell's background job Ctrl-C is ignored, also by whatever the tests start, and then interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

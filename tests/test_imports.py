@@ -16,7 +16,10 @@ ALLOWED: dict[str, set[str]] = {
     "server.store": {"server.store", "server.domain"},
     "server.store.postgres": {"server.store", "server.domain", "psycopg", "psycopg_pool"},
     "server.warehouse": {"server.warehouse", "server.domain", "sqlglot", "duckdb", "pydantic", "pytz"},
-    "server.warehouse.bigquery": {"server.warehouse", "server.domain", "sqlglot", "pydantic", "google", "requests"},
+    "server.threads": set(),
+    "server.warehouse.bigquery": {
+        *("server.warehouse", "server.domain", "server.threads", "sqlglot", "pydantic", "google", "requests")
+    },
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
     "server.security": {"server.security", "server.domain"},
     "server.settings": {"server.domain", "pydantic", "pydantic_core", "pydantic_settings"},

@@ -4,6 +4,7 @@ from contextvars import ContextVar
 
 from google.protobuf.message import Message
 
+from server.domain.audit import Actor
 from server.domain.tenant import Principal, Scope
 from server.errors import PermissionDenied, TenantNotFound
 
@@ -57,6 +58,7 @@ SCOPES: dict[str, Scope | None] = {
     _SYSTEM + "RebuildMirror": Scope.ADMIN,
     _SYSTEM + "RescueRun": Scope.ADMIN,
     _SYSTEM + "ApplyRetention": Scope.ADMIN,
+    _SYSTEM + "ListAuditEvents": Scope.TENANT_ADMIN,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": ANY_KEY,
     _HEALTH + "Watch": ANY_KEY,
 }
@@ -65,7 +67,9 @@ OPEN_METHODS = frozenset({_HEALTH + "Check"})
 """Probes come without a key and learn nothing but whether the server serves. Watch is a stream without end."""
 
 current_principal: ContextVar[Principal] = ContextVar("current_principal")
-"""Who makes the call that is being handled."""
+"""Whose key the call that is being handled came with."""
+current_actor: ContextVar[Actor] = ContextVar("current_actor")
+"""The same for the audit log: which key, and from where."""
 
 
 def authorize_method(principal: Principal, method: str) -> None:
@@ -81,6 +85,12 @@ def authorize_request(principal: Principal, request: Message) -> None:
     """A tenant's key speaks of its own tenant only; another one looks like none. Raises TenantNotFound."""
     if principal.is_admin:
         return
-    named = getattr(request, "tenant_id", "")
+    named = _named_tenant(request)
     if named and named != principal.tenant_id:
         raise TenantNotFound
+
+
+def _named_tenant(request: Message) -> str:
+    """The tenant that a request speaks of; the one to be changed stands inside it."""
+    message = getattr(request, "tenant", request)
+    return str(getattr(message, "tenant_id", ""))

@@ -5,8 +5,9 @@ from datetime import datetime
 from google.protobuf import struct_pb2, timestamp_pb2
 from google.protobuf.json_format import ParseDict
 
-from convergence.v1 import pipeline_service_pb2, run_pb2, tenant_service_pb2
+from convergence.v1 import pipeline_service_pb2, run_pb2, system_service_pb2, tenant_service_pb2
 from server.catalog import Entry, Source
+from server.domain.audit import AuditEvent
 from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
 from server.domain.plan import Plan, PlanStep
@@ -236,6 +237,7 @@ def tenant(record: Tenant) -> tenant_service_pb2.Tenant:
         allowed_sources=record.allowed_sources,
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
+        etag=record.etag,
         onboarding_run=record.onboarding_run,
         plan=record.plan,
         quotas=tenant_service_pb2.TenantQuotas(**record.quotas.model_dump(exclude_none=True)),
@@ -261,4 +263,18 @@ def quota_use(record: QuotaUse) -> tenant_service_pb2.QuotaUsage:
     """A quota and what is used of it."""
     return tenant_service_pb2.QuotaUsage(
         quota=record.quota.value, used=record.used, limit=record.limit, resets_at=timestamp(record.resets_at)
+    )
+
+
+def audit_event(record: AuditEvent) -> system_service_pb2.AuditEvent:
+    """A change, and who made it."""
+    return system_service_pb2.AuditEvent(
+        number=record.number,
+        time=timestamp(record.time),
+        tenant_id=record.tenant_id or "",
+        key_id=record.key_id,
+        peer=record.peer,
+        action=record.action,
+        subject=record.subject,
+        details=record.details,
     )

@@ -4,22 +4,30 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import grpc
 from google.protobuf.message import Message
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
-from server.api.authorization import OPEN_METHODS, OWN_PREFIX, authorize_method, authorize_request, current_principal
+from server.api.authentication import Authenticator, Mistakes, WrongKey
+from server.api.authorization import (
+    OPEN_METHODS,
+    OWN_PREFIX,
+    authorize_method,
+    authorize_request,
+    current_actor,
+    current_principal,
+)
 from server.api.status import abort
+from server.domain.audit import Actor
 from server.domain.tenant import Principal
 from server.errors import InternalError, MalformedRequest, NotAvailable, ServiceError, StoreUnavailable, Unauthenticated
 from server.request_rates import RequestRates
-from server.security.api_keys import KeyRing, key_id_of
-from server.store.port import ControlStore, StoreBusy
+from server.store.port import StoreBusy
 
 Context = grpc.aio.ServicerContext[Any, Any]
 if TYPE_CHECKING:
@@ -27,7 +35,11 @@ if TYPE_CHECKING:
 else:
     Handler = grpc.RpcMethodHandler
 
+RequireValid = Callable[[], Awaitable[None]]
+"""Whether the key of an open stream is still good. Raises Unauthenticated, StoreBusy."""
 _MALFORMED = object()
+# An open stream notices within half a minute that its key was revoked.
+_CHECK_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -37,27 +49,6 @@ class CallDetails(Protocol):
 
     method: str
     invocation_metadata: tuple[tuple[str, str | bytes], ...]
-
-
-class Authenticator:
-    """Finds out who is calling."""
-
-    def __init__(self, store: ControlStore, keys: KeyRing) -> None:
-        self._store = store
-        self._keys = keys
-
-    async def principal(self, metadata: tuple[tuple[str, str | bytes], ...]) -> Principal:
-        """The holder of the one `x-api-key`. Raises Unauthenticated, the same for every cause."""
-        values = [value for name, value in metadata or () if name == "x-api-key"]
-        if len(values) != 1 or not isinstance(values[0], str):
-            raise Unauthenticated
-        key_id = key_id_of(values[0])
-        stored = await self._store.find_api_key(key_id) if key_id is not None else None
-        if stored is None or not self._keys.matches(values[0], stored.digest):
-            raise Unauthenticated
-        if not stored.is_valid(datetime.now(UTC)):
-            raise Unauthenticated
-        return Principal(key_id=stored.key_id, tenant_id=stored.tenant_id, scopes=frozenset(stored.scopes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +79,7 @@ class Gate(grpc.aio.ServerInterceptor):
     def __init__(self, authenticator: Authenticator, rates: RequestRates) -> None:
         self._authenticator = authenticator
         self._rates = rates
+        self._mistakes = Mistakes()
 
     async def intercept_service(
         self, continuation: Callable[[CallDetails], Awaitable[Handler | None]], handler_call_details: CallDetails
@@ -100,15 +92,25 @@ class Gate(grpc.aio.ServerInterceptor):
             principal = await self._authenticator.principal(handler_call_details.invocation_metadata)
             if principal.tenant_id is not None:
                 await self._rates.admit(principal.tenant_id)
-            return _admitted(await continuation(handler_call_details), method, principal)
+            return self._admitted(await continuation(handler_call_details), method, principal)
         except ServiceError as error:
-            return _refusing(error)
+            return _refusing(error, penalty=self._mistakes.penalty if isinstance(error, WrongKey) else None)
         except StoreBusy:
             return _refusing(StoreUnavailable())
         except Exception:
             request_id = str(uuid.uuid4())
             logger.exception("%s INTERNAL", method, extra={"method": method, "request_id": request_id})
             return _refusing(InternalError(), request_id)
+
+    def _admitted(self, handler: Handler | None, method: str, principal: Principal) -> Handler:
+        if handler is None:
+            raise NotAvailable("There is no such method.")
+        authorize_method(principal, method)
+        if method.startswith(OWN_PREFIX):
+            return _Guard(handler, method, principal, self._authenticator).handler()
+        # Reflection and health are the gRPC library's own, and not shaped like ours.
+        valid = partial(self._authenticator.require_valid, principal)
+        return _reflecting(handler, valid) if handler.stream_stream is not None else _watching(handler, valid)
 
 
 def _open(handler: Handler | None) -> Handler | None:
@@ -129,32 +131,64 @@ def _open(handler: Handler | None) -> Handler | None:
     )
 
 
-def _admitted(handler: Handler | None, method: str, principal: Principal) -> Handler:
-    if handler is None:
-        raise NotAvailable("There is no such method.")
-    authorize_method(principal, method)
-    if method.startswith(OWN_PREFIX):
-        return _Guard(handler, method, principal).handler()
-    # Reflection and health are the gRPC library's own, and not shaped like ours.
-    return _reflecting(handler) if handler.stream_stream is not None else handler
+def _reflecting(handler: Handler, require_valid: RequireValid) -> Handler:
+    """Reflection as long as the key is good, with an empty request in place of bytes that are none.
 
+    It answers an empty request with an error of its own.
+    """
+    answers = cast("Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]", handler.stream_stream)
 
-def _reflecting(handler: Handler) -> Handler:
-    """Reflection with an empty request in place of bytes that are none: it answers that with an error of its own."""
+    async def stream(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+        async for answer in answers(requests, context):
+            await _require(require_valid, context)
+            yield answer
 
     def decode(data: bytes) -> Any:
         request = _tolerant(handler.request_deserializer)(data)
         return ServerReflectionRequest() if request is _MALFORMED else request
 
     return grpc.stream_stream_rpc_method_handler(
-        cast("Any", handler.stream_stream),
+        stream,
         request_deserializer=decode,
         response_serializer=handler.response_serializer,
     )
 
 
-def _refusing(error: ServiceError, request_id: str = "") -> Handler:
+def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
+    """The health service's Watch as long as the key is good. It writes by itself, and for days it may write nothing."""
+    watch = cast("Callable[[Message, Context], Coroutine[Any, Any, None]]", handler.unary_stream)
+
+    async def stream(request: Message, context: Context) -> None:
+        watching = asyncio.create_task(watch(request, context))
+        try:
+            while not (await asyncio.wait([watching], timeout=_CHECK_SECONDS))[0]:
+                await _require(require_valid, context)
+            await watching
+        finally:
+            watching.cancel()
+
+    return grpc.unary_stream_rpc_method_handler(
+        stream,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+async def _require(require_valid: RequireValid, context: Context) -> None:
+    try:
+        await require_valid()
+    except Unauthenticated as error:
+        await abort(context, error, request_id="")
+    except StoreBusy:
+        await abort(context, StoreUnavailable(), request_id="")
+
+
+def _refusing(error: ServiceError, request_id: str = "", *, penalty: Callable[[str], float] | None = None) -> Handler:
+    """Refuses a call, after what its sender has to wait for it."""
+
     async def refuse(_: bytes, context: Context) -> None:
+        if penalty is not None:
+            await asyncio.sleep(penalty(context.peer()))
         await abort(context, error, request_id=request_id)
 
     return grpc.unary_unary_rpc_method_handler(refuse)
@@ -163,10 +197,11 @@ def _refusing(error: ServiceError, request_id: str = "") -> Handler:
 class _Guard:
     """A handler of ours with everything around it that no servicer should have to think of."""
 
-    def __init__(self, handler: Handler, method: str, principal: Principal) -> None:
+    def __init__(self, handler: Handler, method: str, principal: Principal, authenticator: Authenticator) -> None:
         self._handler = handler
         self._method = method
         self._principal = principal
+        self._authenticator = authenticator
         self._is_offered = _is_offered(handler)
 
     def handler(self) -> Handler:
@@ -180,7 +215,7 @@ class _Guard:
         return grpc.unary_stream_rpc_method_handler(self._stream, **serializers)
 
     async def _unary(self, request: Message, context: Context) -> Message:
-        call = self._new_call()
+        call = self._new_call(context)
         # In an asyncio server it is a coroutine function, which the stubs do not say.
         answer = cast("Callable[[Message, Context], Awaitable[Message]]", self._handler.unary_unary)
         try:
@@ -193,12 +228,14 @@ class _Guard:
         return response
 
     async def _stream(self, request: Message, context: Context) -> AsyncIterator[Message]:
-        call = self._new_call()
+        call = self._new_call(context)
         # And this one is an async generator.
         answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", self._handler.unary_stream)
         try:
             self._check(request)
             async for response in answers(request, context):
+                # Heartbeats come at least every fifteen seconds.
+                await self._authenticator.require_valid(self._principal)
                 yield response
         except GeneratorExit:
             raise
@@ -207,8 +244,9 @@ class _Guard:
             raise
         call.log("OK")
 
-    def _new_call(self) -> _Call:
+    def _new_call(self, context: Context) -> _Call:
         current_principal.set(self._principal)
+        current_actor.set(Actor(self._principal.key_id, context.peer()))
         return _Call(self._method, self._principal, str(uuid.uuid4()), time.monotonic())
 
     def _check(self, request: Message) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from google.protobuf.message import Message
 
-from convergence.v1 import pipeline_service_pb2, tenant_service_pb2
+from convergence.v1 import pipeline_service_pb2, system_service_pb2, tenant_service_pb2
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.errors import InvalidRequest
@@ -17,10 +17,14 @@ ListRequest = (
     pipeline_service_pb2.ListRunsRequest
     | pipeline_service_pb2.ListPipelinesRequest
     | tenant_service_pb2.ListTenantsRequest
+    | tenant_service_pb2.ListApiKeysRequest
+    | system_service_pb2.ListAuditEventsRequest
 )
 
 MAX_PAGE_SIZE = 500
 DEFAULT_PAGE_SIZE = 50
+# Every such number fits into 64 bits.
+_MAX_DIGITS = 18
 _NO_RUN_IS_OLDER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -67,6 +71,13 @@ def page_moment(part: str) -> datetime:
     if moment.utcoffset() is None or moment < _NO_RUN_IS_OLDER:
         raise _foreign_token()
     return moment
+
+
+def page_number(part: str) -> int:
+    """A number that is a key. Raises InvalidRequest: INVALID_PAGE_TOKEN."""
+    if not (part.isascii() and part.isdigit() and len(part) <= _MAX_DIGITS):
+        raise _foreign_token()
+    return int(part)
 
 
 def page_pipeline(part: str) -> PipelineName:

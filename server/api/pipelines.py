@@ -11,7 +11,7 @@ from convergence.v1 import pipeline_service_pb2 as pb
 from convergence.v1 import run_pb2
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
 from server.api import convert
-from server.api.authorization import current_principal
+from server.api.authorization import current_actor, current_principal
 from server.api.pages import page_key, page_moment, page_pipeline, page_size, page_token
 from server.api.requests import OfTenant, checked_request_id, known_names, moments, own_tenant, pipeline_name
 from server.catalog import Catalog, Entry, PipelineNotFound
@@ -77,7 +77,8 @@ class PipelineServicer(PipelineServiceServicer):
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
-        return convert.run(await self._runs.cancel(own_tenant(request), request.pipeline_logging_id))
+        run = await self._runs.cancel(own_tenant(request), request.pipeline_logging_id, current_actor.get())
+        return convert.run(run)
 
     async def RetryRun(self, request: pb.RetryRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
@@ -120,7 +121,7 @@ class PipelineServicer(PipelineServiceServicer):
 def _caller(request: OfTenant, trigger: RunTrigger = RunTrigger.API) -> Caller:
     """Whom a request is for, and who asks. Raises InvalidRequest."""
     principal = current_principal.get()
-    return Caller(own_tenant(request), principal.key_id, trigger, is_admin=principal.is_admin)
+    return Caller(own_tenant(request), current_actor.get(), trigger, is_admin=principal.is_admin)
 
 
 def _position(request: pb.ListRunsRequest) -> RunPosition | None:

@@ -13,7 +13,7 @@ from server.api.authorization import current_principal
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import Quotas
-from server.errors import InvalidRequest
+from server.errors import InvalidRequest, PermissionDenied
 from server.pipeline_files.model_faults import model_faults
 
 E = TypeVar("E", bound=StrEnum)
@@ -48,6 +48,15 @@ def own_tenant(request: OfTenant) -> str:
     if not tenant_id:
         raise InvalidRequest([Fault("MISSING_FIELD", "an operator's key belongs to no tenant: name one", "tenant_id")])
     return tenant_id
+
+
+def own_or_operators(request: OfTenant) -> str | None:
+    """The owner of the keys that a request is about: a tenant, or None for the operators. Raises PermissionDenied."""
+    principal = current_principal.get()
+    owner = request.tenant_id or principal.tenant_id
+    if owner is None and not principal.is_admin:
+        raise PermissionDenied
+    return owner
 
 
 def pipeline_name(request: OfPipeline) -> PipelineName:

@@ -11,8 +11,9 @@ from convergence.v1 import system_service_pb2 as pb
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer
 from server import __version__
 from server.api import convert
-from server.api.authorization import current_principal
-from server.api.requests import own_tenant
+from server.api.authorization import current_actor, current_principal
+from server.api.pages import page_key, page_number, page_size, page_token
+from server.api.requests import own_or_operators, own_tenant
 from server.care import Care
 from server.store.port import ControlStore
 
@@ -72,9 +73,21 @@ class SystemServicer(SystemServiceServicer):
         """See the proto."""
         return pb.RebuildMirrorResponse(records=await self._care.rebuild_mirror(own_tenant(request)))
 
+    async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Context) -> pb.ListAuditEventsResponse:
+        """See the proto."""
+        size, key = page_size(request.page_size), page_key(request, parts=1)
+        before = page_number(key[0]) if key else None
+        events = await self._store.audit_events(own_or_operators(request), before=before, limit=size + 1)
+        page = events[:size]
+        return pb.ListAuditEventsResponse(
+            events=map(convert.audit_event, page),
+            next_page_token=page_token(request, str(page[-1].number)) if len(events) > size else "",
+        )
+
     async def RescueRun(self, request: pb.RescueRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
-        return convert.run(await self._care.rescue(own_tenant(request), request.pipeline_logging_id))
+        run = await self._care.rescue(own_tenant(request), request.pipeline_logging_id, current_actor.get())
+        return convert.run(run)
 
     async def ApplyRetention(self, request: pb.ApplyRetentionRequest, context: Context) -> pb.ApplyRetentionResponse:
         """See the proto."""

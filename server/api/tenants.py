@@ -7,10 +7,13 @@ import grpc
 from convergence.v1 import tenant_service_pb2 as pb
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from server.api import convert
-from server.api.authorization import current_principal
-from server.api.pages import page_key, page_size, page_token
-from server.api.requests import checked_request_id, known_names, own_tenant, quotas
-from server.domain.tenant import NewTenant, TenantState
+from server.api.authorization import current_actor, current_principal
+from server.api.changes import tenant_change
+from server.api.pages import page_key, page_moment, page_size, page_token
+from server.api.requests import checked_request_id, known_names, moments, own_or_operators, own_tenant, quotas
+from server.domain.tenant import NewKey, NewTenant, TenantState
+from server.keys import ApiKeys
+from server.store.port import KeyPosition
 from server.tenants import Tenants
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -19,8 +22,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TenantServicer(TenantServiceServicer):
     """Translates; the use cases decide."""
 
-    def __init__(self, tenants: Tenants, *, default_location: str) -> None:
+    def __init__(self, tenants: Tenants, keys: ApiKeys, *, default_location: str) -> None:
         self._tenants = tenants
+        self._keys = keys
         self._default_location = default_location
 
     async def OnboardTenant(self, request: pb.OnboardTenantRequest, context: Context) -> pb.OnboardTenantResponse:
@@ -34,9 +38,7 @@ class TenantServicer(TenantServiceServicer):
             plan=request.plan,
             quotas=quotas(request.quotas),
         )
-        made = await self._tenants.onboard(
-            new, created_by=current_principal.get().key_id, request_id=checked_request_id(request)
-        )
+        made = await self._tenants.onboard(new, current_actor.get(), request_id=checked_request_id(request))
         return pb.OnboardTenantResponse(
             tenant=convert.tenant(made.tenant),
             run=convert.run(made.run),
@@ -48,11 +50,55 @@ class TenantServicer(TenantServiceServicer):
         """See the proto."""
         return convert.tenant(await self._tenants.get(own_tenant(request)))
 
+    async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: Context) -> pb.Tenant:
+        """See the proto."""
+        tenant_id = own_tenant(request.tenant)
+        change = tenant_change(request, tenant_id)
+        return convert.tenant(await self._tenants.update(change, current_actor.get()))
+
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.Usage:
         """See the proto."""
         tenant_id = own_tenant(request)
         plan, uses = await self._tenants.usage(tenant_id)
         return pb.Usage(tenant_id=tenant_id, plan=plan, quotas=[convert.quota_use(use) for use in uses])
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
+        """See the proto."""
+        (expires_at,) = moments(request, "expires_at")
+        new = NewKey(own_or_operators(request), request.name, tuple(request.scopes), expires_at)
+        made = await self._keys.create(
+            new, current_principal.get(), current_actor.get(), request_id=checked_request_id(request)
+        )
+        return pb.CreateApiKeyResponse(api_key=convert.api_key(made.key), api_key_secret=made.secret)
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
+        """See the proto."""
+        size, key = page_size(request.page_size), page_key(request, parts=2)
+        after = KeyPosition(page_moment(key[0]), key[1]) if key else None
+        keys = await self._keys.list(own_or_operators(request), after=after, limit=size + 1)
+        page = keys[:size]
+        more = len(keys) > size
+        return pb.ListApiKeysResponse(
+            api_keys=map(convert.api_key, page),
+            next_page_token=page_token(request, page[-1].created_at.isoformat(), page[-1].key_id) if more else "",
+        )
+
+    async def RotateApiKey(self, request: pb.RotateApiKeyRequest, context: Context) -> pb.RotateApiKeyResponse:
+        """See the proto."""
+        made = await self._keys.rotate(
+            own_or_operators(request),
+            request.key_id,
+            current_principal.get(),
+            current_actor.get(),
+            overlap_seconds=request.overlap_seconds,
+            request_id=checked_request_id(request),
+        )
+        return pb.RotateApiKeyResponse(api_key=convert.api_key(made.key), api_key_secret=made.secret)
+
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> pb.ApiKey:
+        """See the proto."""
+        key = await self._keys.revoke(own_or_operators(request), request.key_id, current_actor.get())
+        return convert.api_key(key)
 
     async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
         """See the proto."""

@@ -1,26 +1,53 @@
 """BigQuery SQL as sqlglot's syntax tree, for checks on its shape."""
 
-from typing import Any
+from itertools import product
+from typing import Any, ClassVar
 
 import sqlglot
-from sqlglot import TokenType, exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.bigquery import BigQueryParser
 
 from server.domain.sql_lexer import line_and_column
 
+_RAW_BYTES: list[str | tuple[str, str]] = [
+    (first + second + quote, quote)
+    for first, second in (*product("rR", "bB"), *product("bB", "rR"))
+    for quote in ("'", '"', "'''", '"""')
+]
+
+
+def _raw_bytes(parser: BigQueryParser, token: Token) -> exp.Expr:
+    """rb'...', which as b'...' has a letter for each byte."""
+    letters = token.text.encode("utf-8", "surrogatepass").decode("latin-1")
+    made: exp.Expr = parser.expression(exp.ByteString(this=letters, is_bytes=True), token)
+    return made
+
 
 class BigQueryAsWritten(BigQuery):
     """BigQuery without sqlglot's guess which paths in FROM are arrays: telling them from tables takes their scopes.
 
     An array's path has the name behind WITH OFFSET, which sqlglot knows of UNNEST only, as its argument `offset`.
+    Raw bytes, rb'...', are read, too.
     """
+
+    class Tokenizer(BigQuery.Tokenizer):
+        """The tokenizer of this dialect; BigQuery has no national strings, whose raw kind raw bytes are here."""
+
+        NATIONAL_RAW_STRINGS = _RAW_BYTES
 
     class Parser(BigQueryParser):
         """The parser of this dialect."""
 
         SUPPORTS_IMPLICIT_UNNEST = False
+        # Bytes do not stand where a text has to.
+        STRING_PARSERS: ClassVar = {
+            kind: parser
+            for kind, parser in BigQueryParser.STRING_PARSERS.items()
+            if kind is not TokenType.NATIONAL_RAW_STRING
+        }
+        PRIMARY_PARSERS: ClassVar = {**BigQueryParser.PRIMARY_PARSERS, TokenType.NATIONAL_RAW_STRING: _raw_bytes}
 
         def _parse_table(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
             table: exp.Expr | None = super()._parse_table(*args, **kwargs)

@@ -1,5 +1,6 @@
 """Tenants, their API keys, and who is asking."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class Tenant(Record):
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def etag(self) -> str:
+        """Changes with each change of the tenant."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
 
 class ApiKey(Record):
     """An API key, without its secret."""
@@ -114,6 +120,44 @@ class NewTenant:
     """Limits that differ from its plan's."""
 
 
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What somebody says of a key that is to be made."""
+
+    tenant_id: str | None
+    """None for an operator's."""
+    name: str
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+
+
+def key_faults(new: NewKey, now: datetime) -> list[Fault]:
+    """Everything that is wrong with a new key."""
+    return [*_key_name_faults(new.name), *_scope_faults(new), *_expiry_faults(new.expires_at, now)]
+
+
+def _key_name_faults(name: str) -> Iterator[Fault]:
+    if not 1 <= len(name) <= _MAX_DISPLAY_NAME or not name.isprintable() or not name.strip():
+        yield Fault("INVALID_NAME", f"a key's name is 1 to {_MAX_DISPLAY_NAME} printable characters", field="name")
+
+
+def _scope_faults(new: NewKey) -> Iterator[Fault]:
+    """An operator's key has the scope `admin`, which holds all others; a tenant's key never has it."""
+    known = [Scope.ADMIN] if new.tenant_id is None else [scope for scope in Scope if scope is not Scope.ADMIN]
+    if not new.scopes:
+        yield Fault("UNKNOWN_SCOPE", f"a key has at least one scope, of {', '.join(known)}", field="scopes")
+    for position, scope in enumerate(new.scopes):
+        if scope not in known:
+            whose = "an operator's" if new.tenant_id is None else "a tenant's"
+            message = f"{scope[:50]!r} is no scope of {whose} key; write {' or '.join(known)}"
+            yield Fault("UNKNOWN_SCOPE", message, field=f"scopes[{position}]")
+
+
+def _expiry_faults(expires_at: datetime | None, now: datetime) -> Iterator[Fault]:
+    if expires_at is not None and expires_at <= now:
+        yield Fault("INVALID_EXPIRY", "a key expires in the future, or never", field="expires_at")
+
+
 def tenant_faults(new: NewTenant) -> list[Fault]:
     """Everything that is wrong with a new tenant's profile."""
     return [
@@ -122,6 +166,15 @@ def tenant_faults(new: NewTenant) -> list[Fault]:
         *_location_faults(new.location),
         *_email_faults(new.contact_emails),
         *_source_faults(new.allowed_sources),
+    ]
+
+
+def changed_tenant_faults(tenant: Tenant) -> list[Fault]:
+    """Everything that is wrong with a tenant's profile; its id and location do not change."""
+    return [
+        *_display_name_faults(tenant.display_name),
+        *_email_faults(tenant.contact_emails),
+        *_source_faults(tenant.allowed_sources),
     ]
 
 

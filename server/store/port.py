@@ -4,11 +4,12 @@ Shaped for SQLite and PostgreSQL alike. All times are the store's own clock, so 
 A worker's writes carry its lease; a lease that another worker has taken over raises LeaseLost and changes nothing.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from server.domain.audit import Actor, AuditEvent
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
 from server.domain.quotas import Plans, QuotaUse
@@ -33,6 +34,18 @@ class RequestConflict(Exception):
 
 class TenantConflict(Exception):
     """The tenant id is taken."""
+
+
+class KeyNotActive(Exception):
+    """The API key is revoked or has expired."""
+
+
+class TenantChanged(Exception):
+    """Somebody else has changed the tenant in the meantime."""
+
+
+class RunHeld(Exception):
+    """The run's tenant is suspended: its next step waits for the tenant's return."""
 
 
 class AlreadyRetried(Exception):
@@ -89,7 +102,7 @@ class NewRun:
     variables: dict[str, str]
     config_hash: str
     snapshot: RunSnapshot
-    created_by: str = ""
+    by: Actor
     request: RequestKey | None = None
     kind: RunKind = RunKind.EXECUTE
     retry_of: str = ""
@@ -111,6 +124,14 @@ class RunFilter:
     created_before: datetime | None = None
     """Before this time."""
     kind: RunKind = RunKind.EXECUTE
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPosition:
+    """Where a page of keys ended: the key of its last one."""
+
+    created_at: datetime
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +285,10 @@ class ControlStore(Protocol):
         """The tenant, or None."""
         ...
 
+    async def update_tenant(self, tenant: Tenant, *, was: Tenant, by: Actor) -> Tenant:
+        """Replace a tenant that is still as it `was`. Raises TenantChanged."""
+        ...
+
     async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
         """Tenants in order of their ids, beginning behind `after`, in one of `states` where any are given."""
         ...
@@ -286,6 +311,41 @@ class ControlStore(Protocol):
 
     async def add_first_operator_key(self, key: ApiKey) -> bool:
         """Store an operator's key unless there is one already; True when it was stored."""
+        ...
+
+    async def create_api_key(self, key: ApiKey, *, by: Actor, request: RequestKey | None) -> ApiKey:
+        """Store a key; the same request again answers the key that it has made. Raises RequestConflict."""
+        ...
+
+    async def rotate_api_key(
+        self, old_id: str, key: ApiKey, *, overlap_seconds: float, by: Actor, request: RequestKey | None
+    ) -> ApiKey:
+        """Store the successor of a key that expires after the overlap, if not before. Repeatable as `create_api_key`.
+
+        Raises:
+            KeyNotActive: the old one is revoked or expired.
+            RequestConflict: the request id was used for something else.
+        """
+        ...
+
+    async def revoke_api_key(self, key: ApiKey, *, by: Actor) -> ApiKey:
+        """End a key, once."""
+        ...
+
+    async def find_key_request(self, request: RequestKey) -> ApiKey | None:
+        """The key that an earlier, equal request made, or None. Raises RequestConflict."""
+        ...
+
+    async def list_api_keys(self, tenant_id: str | None, *, after: KeyPosition | None, limit: int) -> list[ApiKey]:
+        """Keys of a tenant, or with None the operators', newest first, behind `after`."""
+        ...
+
+    async def note_key_uses(self, uses: Mapping[str, datetime]) -> None:
+        """Remember when keys, by their ids, were used last."""
+        ...
+
+    async def audit_events(self, tenant_id: str | None, *, before: int | None, limit: int) -> list[AuditEvent]:
+        """The audit log, newest first, below the number `before`; of one tenant, or with None all of it."""
         ...
 
     async def find_api_key(self, key_id: str) -> ApiKey | None:
@@ -333,7 +393,7 @@ class ControlStore(Protocol):
         """Runs without their steps, newest first, behind `after`; with `plans`, waiting ones with their reason."""
         ...
 
-    async def request_cancel(self, pipeline_logging_id: str) -> Run | None:
+    async def request_cancel(self, pipeline_logging_id: str, *, by: Actor) -> Run | None:
         """Cancel a waiting run at once, mark a running one CANCELLING; a terminal run stays. None: no such run."""
         ...
 
@@ -384,7 +444,7 @@ class ControlStore(Protocol):
         ...
 
     async def start_step(self, lease: Lease, step: StepRun) -> StepRun:
-        """Record that an attempt begins. Raises LeaseLost."""
+        """Record that an attempt begins. Raises LeaseLost; RunHeld, unless the run is to be cancelled."""
         ...
 
     async def record_effects(self, lease: Lease, step: StepRun) -> None:
@@ -459,7 +519,7 @@ class ControlStore(Protocol):
         """Have everything of a tenant copied into its tables again; answers how many records."""
         ...
 
-    async def expire_run(self, pipeline_logging_id: str) -> bool:
+    async def expire_run(self, pipeline_logging_id: str, *, by: Actor) -> bool:
         """End the lease of an active run, as if its worker were lost; False when it is not active."""
         ...
 

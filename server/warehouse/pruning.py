@@ -21,10 +21,10 @@ _COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 _PERIODS = (exp.Date, exp.DateTrunc, exp.DatetimeTrunc, exp.TimestampTrunc)
 
 
-def unpruned_warnings(sql: str, default_dataset: DatasetRef, partitioned: Mapping[TableRef, str]) -> Iterator[str]:
+def unpruned_warnings(sql: str, default_dataset: DatasetRef, partitioned: Mapping[TableRef, str]) -> tuple[str, ...]:
     """A sentence about each of the tables that `unpruned` finds."""
-    for table in unpruned(sql, default_dataset, partitioned):
-        yield f"the query reads every partition of {table}: filter on {partitioned[table]}"
+    everything = unpruned(sql, default_dataset, partitioned)
+    return tuple(f"the query reads every partition of {table}: filter on {partitioned[table]}" for table in everything)
 
 
 def unpruned(sql: str, default_dataset: DatasetRef, partitioned: Mapping[TableRef, str]) -> list[TableRef]:

@@ -163,8 +163,6 @@ def _unreadable(sql: str, sequence: list[Token]) -> Iterator[Fault]:
 def _token_problem(token: Token) -> str:
     if not token.closed:
         return f"a {'text' if token.kind == 'string' else token.kind} starts that has no end"
-    if token.prefix == "rb":
-        return "raw bytes are not supported; write b'...' with the backslashes doubled"
     if token.kind == "identifier" and ("\\" in token.text or token.text == "``"):
         return "a name in backticks has a backslash, or nothing in it"
     if token.text in ("@", "?"):

@@ -110,12 +110,19 @@ def _may_be_in_a_name(letter: str) -> bool:
 _LETTERS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Mn", "Mc", "Me"})
 
 
+def unknown_type(kind: DuckDBPyType) -> str | None:
+    """What no column of the embedded warehouse has in a DuckDB type, such as INTERVAL; None for what one can have."""
+    if kind.id not in ("list", "struct"):
+        return None if scalar_type(kind) else str(kind)
+    return next((found for child in _children(kind).values() if (found := unknown_type(child))), None)
+
+
 def _children(kind: DuckDBPyType) -> dict[str, DuckDBPyType]:
     return {name: child for name, child in kind.children if isinstance(child, DuckDBPyType)}
 
 
 def _unknown(name: str, kind: DuckDBPyType) -> FieldType:
-    raise WarehouseError("UNSUPPORTED_SQL", f"column {name} has the type {kind}, which no BigQuery column has; CAST it")
+    raise WarehouseError("UNSUPPORTED_SQL", f"{name} has the type {kind}, which no column here has; CAST it")
 
 
 def scalar_type(kind: DuckDBPyType) -> FieldType | None:

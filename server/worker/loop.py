@@ -10,7 +10,7 @@ from server.planning import PlanExecution
 from server.plans import PlansFile
 from server.settings import Settings
 from server.step_runner import StepRunner
-from server.store.port import Claim, ControlStore, Lease, LeaseLost, StoreBusy
+from server.store.port import Claim, ControlStore, Lease, LeaseLost, RunHeld, StoreBusy
 from server.tasks import end_tasks, first_ended
 
 _POLL_SECONDS = 1.0
@@ -103,6 +103,9 @@ class Worker:
             await execution.run()
         except LeaseLost:
             logger.warning("Another worker took the run over", extra=_lease_fields(lease))
+        except RunHeld:
+            logger.info("The tenant is suspended; its run is handed back", extra=_lease_fields(lease))
+            await self._hand_back(lease)
         except StoreBusy:
             # Nothing was recorded of what comes next; whoever claims the run goes on from what was.
             logger.warning("The control store failed under a run; it is handed back", extra=_lease_fields(lease))

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import re
+import sys
 import threading
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -202,6 +205,24 @@ async def test_hundreds_of_jobs_take_a_few_threads(warehouse: BigQueryWarehouse,
     assert [getattr(error, "reason", error) for error in ended] == ["JOB_STOPPED"] * 300
 
 
+async def test_queries_are_taken_apart_beside_the_event_loop(warehouse: BigQueryWarehouse) -> None:
+    """A long one takes a second of it, in which the worker would renew no lease."""
+    parsed = []
+
+    def watch(frame: FrameType, event: str, _called: object) -> None:
+        if event == "call" and frame.f_code.co_filename.endswith("sqlglot/parser.py"):
+            parsed.append(frame.f_code.co_name)
+
+    costs = effect(OWN, "SELECT 'Run' AS service, 1 AS cost", job_id="job-1")
+    sys.setprofile(watch)
+    try:
+        await warehouse.plan_write(costs)
+        await warehouse.write(costs)
+    finally:
+        sys.setprofile(None)
+    assert parsed == []
+
+
 async def test_a_partition_by_time_of_loading_is_replaced(
     warehouse: BigQueryWarehouse, proxy: Proxy, bigquery: BigQueryServer
 ) -> None:
@@ -315,6 +336,19 @@ async def test_checks_stand_before_a_value_that_has_a_type(
     assert "NULL, NULL)" not in statement
 
 
+async def test_a_merge_of_keys_and_nulls_checks_the_rows_that_it_updates_too(
+    warehouse: BigQueryWarehouse, proxy: Proxy
+) -> None:
+    into = spec(column("id", "STRING", "REQUIRED"), column("note", "STRING"))
+    await warehouse.ensure_table(OWN.table("costs"), into)
+    written = effect(OWN, "SELECT 'x' AS id, NULL AS note", mode="merge", into=into)
+    await warehouse.plan_write(replace(written, merge_keys=("id",)))
+    *_, statement = [job.body["configuration"]["query"]["query"] for job in proxy.sent(JOBS)]
+    checked = re.findall(r"IF\(.*?, S\.`id`, NULL\)", statement.partition(" WHEN MATCHED THEN UPDATE SET ")[2])
+    assert len(checked) == 2
+    assert f"`id` = {checked[0]}, `note` = NULL WHEN NOT MATCHED" in statement
+
+
 async def test_a_plan_of_new_columns_looks_at_the_rest_of_the_statement(
     warehouse: BigQueryWarehouse, proxy: Proxy
 ) -> None:
@@ -399,6 +433,7 @@ async def test_rows_travel_as_a_parameter(warehouse: BigQueryWarehouse, proxy: P
     await warehouse.ensure_table(OWN.table("costs"), COSTS)
     hostile = "'); DROP TABLE costs; --"
     await warehouse.upsert(OWN.table("costs"), ["service"], [{"service": hostile, "cost": 1}])
+    assert proxy.sent(JOBS)[-1].body["configuration"]["labels"] == {"tenant_id": "acme_corp"}
     (sent,) = proxy.sent(JOBS)
     assert hostile not in sent.body["configuration"]["query"]["query"]
     assert await values(warehouse, OWN, "SELECT service, cost FROM costs") == [(hostile, 1)]

@@ -9,8 +9,8 @@ import pytest
 from google.auth.exceptions import RefreshError, TransportError
 
 from server.domain.run import EffectState
-from server.domain.schema import TableRef
-from server.warehouse.bigquery import BigQueryWarehouse, jobs
+from server.domain.schema import DatasetRef, TableRef
+from server.warehouse.bigquery import BigQueryWarehouse, effects, jobs
 from server.warehouse.bigquery.errors import is_transient
 from server.warehouse.port import WarehouseError, WriteEffect
 from tests.bigquery import faults
@@ -382,6 +382,25 @@ async def test_an_outcome_that_bigquery_does_not_tell_is_unknown(warehouse: BigQ
     await warehouse.write(ONE_ROW)
     proxy.fail(JOB, faults.answer(403, "accessDenied", "not now"))
     assert (await warehouse.settle(ONE_ROW.job_id, OWN)).state is EffectState.UNKNOWN
+
+
+async def test_an_outcome_that_bigquery_does_not_tell_in_time_is_unknown(
+    warehouse: BigQueryWarehouse, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it stops answering: a worker that has just started does not even know where the dataset is."""
+    monkeypatch.setattr(effects, "_SETTLE_SECONDS", 0.5)
+    await warehouse.write(ONE_ROW)
+    fresh = await BigQueryWarehouse.open(project=OWN.project, location="US", endpoint=proxy.endpoint)
+    for asked, who in (("GET .*/datasets/", fresh), (JOB, warehouse)):
+        proxy.fail(asked, faults.answer(503, "backendError"), times=1_000_000)
+        async with asyncio.timeout(20):
+            assert (await who.settle(ONE_ROW.job_id, OWN)).state is EffectState.UNKNOWN
+    await fresh.close()
+
+
+async def test_nothing_is_begun_where_there_is_no_dataset(warehouse: BigQueryWarehouse) -> None:
+    gone = DatasetRef(OWN.project, "gone")
+    assert (await warehouse.settle(ONE_ROW.job_id, gone)).state is EffectState.STOPPED
 
 
 async def test_an_id_is_one_effects_only(warehouse: BigQueryWarehouse) -> None:

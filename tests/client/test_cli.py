@@ -8,10 +8,12 @@ import re
 import signal
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 
 from convergence.v1.pipeline_service_pb2 import (
@@ -26,14 +28,23 @@ from convergence.v1.run_pb2 import Fault, LogEntry, Plan, PlanStep, ResolvedVari
 from convergence.v1.system_service_pb2 import (
     ApplyRetentionRequest,
     ApplyRetentionResponse,
+    AuditEvent,
     CheckStoreRequest,
     CheckStoreResponse,
+    ListAuditEventsResponse,
     RebuildMirrorRequest,
     RebuildMirrorResponse,
     RescueRunRequest,
     SystemInfo,
 )
-from convergence.v1.tenant_service_pb2 import ListTenantsResponse, Tenant
+from convergence.v1.tenant_service_pb2 import (
+    ApiKey,
+    CreateApiKeyResponse,
+    ListApiKeysResponse,
+    ListTenantsResponse,
+    RotateApiKeyResponse,
+    Tenant,
+)
 
 from .peer import (
     RUN_ID,
@@ -396,6 +407,102 @@ async def test_onboarding_prints_the_key_once_and_watches(cli, peer):
     (request,) = peer.requests["OnboardTenant"]
     assert list(request.contact_emails) == ["a@acme.example.com", "b@acme.example.com"]
     assert (request.location, list(request.allowed_sources)) == ("EU", ["p-roject.d.t*"])
+
+
+async def test_a_tenant_is_changed_where_the_options_say(cli, peer):
+    peer.answers["UpdateTenant"] = Tenant(tenant_id=TENANT, state=Tenant.ACTIVE)
+
+    ended = await cli(
+        *["tenants", "update", TENANT, "--display-name", "", "--email", "a@acme.example.com", "--plan", "large"],
+        *["--quota", "runs_per_day=0", "--no-quota", "runs_per_month"],
+    )
+
+    assert (ended.code, ended.err) == (0, "")
+    (request,) = peer.requests["UpdateTenant"]
+    assert list(request.update_mask.paths) == [
+        *("display_name", "plan", "contact_emails", "quotas.runs_per_day", "quotas.runs_per_month")
+    ]
+    expected = Tenant(tenant_id=TENANT, plan="large", contact_emails=["a@acme.example.com"])
+    expected.quotas.runs_per_day = 0
+    assert request.tenant == expected
+
+
+@pytest.mark.parametrize(("command", "state"), [("suspend", Tenant.SUSPENDED), ("resume", Tenant.ACTIVE)])
+async def test_a_tenant_is_suspended_and_resumed(cli, peer, command, state):
+    peer.answers["UpdateTenant"] = Tenant(tenant_id=TENANT, state=state)
+
+    ended = await cli("tenants", command, TENANT)
+
+    assert Tenant.State.Name(state) in ended.out
+    (request,) = peer.requests["UpdateTenant"]
+    assert (list(request.update_mask.paths), request.tenant.state) == (["state"], state)
+
+
+def a_key(**fields):
+    return ApiKey(key_id="k2", tenant_id=TENANT, name="nightly", scopes=["runs:read"], prefix="cvg_k2", **fields)
+
+
+@pytest.mark.parametrize("command", ["create", "rotate"])
+async def test_a_new_key_is_printed_once(cli, peer, command):
+    peer.answers["CreateApiKey"] = CreateApiKeyResponse(api_key=a_key(), api_key_secret="cvg_k2_the_secret")
+    peer.answers["RotateApiKey"] = RotateApiKeyResponse(api_key=a_key(), api_key_secret="cvg_k2_the_secret")
+    arguments = {
+        "create": ["nightly", "--scope", "runs:read", "--scope", "runs:write", "--expires-in-days", "90"],
+        "rotate": ["k1", "--overlap-hours", "1.5"],
+    }
+
+    ended = await cli("keys", command, *arguments[command], "--tenant", TENANT, "--request-id", "once")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[-1] == "cvg_k2_the_secret"
+    (request,) = peer.requests["CreateApiKey" if command == "create" else "RotateApiKey"]
+    assert (request.tenant_id, request.request_id) == (TENANT, "once")
+    if command == "create":
+        assert (request.name, list(request.scopes)) == ("nightly", ["runs:read", "runs:write"])
+        life = request.expires_at.ToDatetime(tzinfo=UTC) - datetime.now(UTC)
+        assert timedelta(days=89, hours=23) < life <= timedelta(days=90)
+    else:
+        assert (request.key_id, request.overlap_seconds) == ("k1", 5_400)
+
+
+async def test_a_key_that_was_shown_before_is_not_shown(cli, peer):
+    peer.answers["CreateApiKey"] = CreateApiKeyResponse(api_key=a_key())
+
+    ended = await cli("keys", "create", "nightly", "--scope", "runs:read", "--request-id", "once")
+
+    assert "was shown in the first answer to this request only" in ended.out
+
+
+async def test_keys_are_listed_and_revoked(cli, peer):
+    peer.answers["ListApiKeys"] = ListApiKeysResponse(api_keys=[a_key(), a_key(revoked_at=Timestamp(seconds=1))])
+    peer.answers["RevokeApiKey"] = a_key(revoked_at=Timestamp(seconds=1_763_458_200))
+
+    listed = await cli("keys", "list")
+    revoked = await cli("keys", "revoke", "k2", "--tenant", TENANT)
+
+    assert [line.split()[:3] for line in listed.out.splitlines()] == [
+        ["KEY", "NAME", "SCOPES"],
+        *[["k2", "nightly", "runs:read"]] * 2,
+    ]
+    assert "1970-01-01 00:00:01 UTC" in listed.out.splitlines()[2]
+    assert "2025-11-18 09:30:00 UTC" in revoked.out
+    assert [request.tenant_id for request in peer.requests["ListApiKeys"]] == [""]
+    assert [(request.key_id, request.tenant_id) for request in peer.requests["RevokeApiKey"]] == [("k2", TENANT)]
+
+
+async def test_the_audit_log_is_shown(cli, peer):
+    event = AuditEvent(number=7, tenant_id=TENANT, key_id="k1", peer="ipv4:10.0.0.7:1", action="api_key.create")
+    event.details["name"] = "nightly"
+    event.time.seconds = 1_763_458_200
+    peer.answers["ListAuditEvents"] = ListAuditEventsResponse(events=[event] * 3)
+
+    ended = await cli("system", "audit", "--tenant", TENANT, "--limit", "2")
+
+    assert len(ended.out.splitlines()) == 3
+    for part in ("2025-11-18 09:30:00 UTC", "api_key.create", "k1", "ipv4:10.0.0.7:1", "name=nightly"):
+        assert part in ended.out
+    (request,) = peer.requests["ListAuditEvents"]
+    assert request.tenant_id == TENANT
 
 
 async def test_onboarding_that_fails_is_told(cli, peer):

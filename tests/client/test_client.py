@@ -11,8 +11,15 @@ from convergence.client import ConvergenceClient, answer
 from convergence.errors import Unavailable
 from convergence.v1.pipeline_service_pb2 import ListPipelinesResponse, ListRunsResponse, Pipeline, PipelineSummary
 from convergence.v1.run_pb2 import Run
-from convergence.v1.system_service_pb2 import SystemInfo
-from convergence.v1.tenant_service_pb2 import CreateApiKeyRequest, CreateApiKeyResponse, ListTenantsResponse, Tenant
+from convergence.v1.system_service_pb2 import ListAuditEventsResponse, SystemInfo
+from convergence.v1.tenant_service_pb2 import (
+    ApiKey,
+    CreateApiKeyRequest,
+    CreateApiKeyResponse,
+    ListApiKeysResponse,
+    ListTenantsResponse,
+    Tenant,
+)
 
 from .peer import RUN_ID, TENANT, a_run, all_events, events_of, listed_runs, onboarded
 
@@ -48,6 +55,9 @@ CALLS = {
     "OnboardTenant": (onboarded(), lambda client: client.onboard_tenant(TENANT)),
     "GetTenant": (Tenant(), lambda client: client.get_tenant(TENANT)),
     "ListTenants": (ListTenantsResponse(), lambda client: client.list_tenants()),
+    "ListApiKeys": (ListApiKeysResponse(), lambda client: client.list_api_keys()),
+    "RevokeApiKey": (ApiKey(), lambda client: client.revoke_api_key("k1")),
+    "ListAuditEvents": (ListAuditEventsResponse(), lambda client: client.list_audit_events()),
     "GetSystemInfo": (SystemInfo(), lambda client: client.get_system_info()),
 }
 

@@ -3,6 +3,7 @@
 import uuid
 from datetime import UTC, datetime
 
+from server.domain.audit import Actor
 from server.domain.pipeline import PipelineName, PsTemplateSnapshot, RunSnapshot, StepSnapshot
 from server.domain.quotas import Plans, Quotas
 from server.domain.run import RunTrigger
@@ -10,6 +11,7 @@ from server.domain.tenant import ApiKey, Scope, Tenant, TenantState
 from server.store.port import NewRun, RequestKey
 
 NOW = datetime(2025, 11, 18, 10, 0, tzinfo=UTC)
+BY = Actor("key1", "ipv4:10.0.0.7:51234")
 PLANS = Plans({"standard": Quotas(max_concurrent_runs=4)}, "standard")
 
 
@@ -41,7 +43,7 @@ def new_run(
         variables={"admin_email": "ops@example.com"},
         config_hash="c0ffee",
         snapshot=snapshot(*steps),
-        created_by="key1",
+        by=BY,
         request=request,
     )
 

@@ -10,7 +10,7 @@ from server.store.sql.database import Transaction
 from server.store.sql.queues import move
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
-from tests.store.records import PLANS, api_key, new_run, plans, request_key, tenant
+from tests.store.records import BY, PLANS, api_key, new_run, plans, request_key, tenant
 
 DAY = 86_400.0
 
@@ -85,7 +85,7 @@ async def test_a_store_in_use_is_as_it_has_to_be(store: SqlStore, clock: Clock) 
     await ended(store, RunStatus.FAILED)
     await ended(store)
     cancelled = await store.accept_run(new_run(), PLANS)
-    await store.request_cancel(cancelled.pipeline_logging_id)
+    await store.request_cancel(cancelled.pipeline_logging_id, by=BY)
     await store.accept_run(new_run("other_tenant"), PLANS)
     for worker in ("w1", "w2", "w3"):
         await store.accept_run(new_run("third_tenant"), PLANS)
@@ -233,9 +233,9 @@ async def test_an_attempt_that_is_over_records_no_writes(store: SqlStore) -> Non
 
 async def test_a_run_is_taken_from_its_worker(store: SqlStore) -> None:
     waiting = await store.accept_run(new_run(), PLANS)
-    assert not await store.expire_run(waiting.pipeline_logging_id)
+    assert not await store.expire_run(waiting.pipeline_logging_id, by=BY)
     held = await claimed(store)
-    assert await store.expire_run(waiting.pipeline_logging_id)
+    assert await store.expire_run(waiting.pipeline_logging_id, by=BY)
     assert await store.renew([held.lease], lease_seconds=30) == frozenset(), "its worker must not keep it"
     assert (await claimed(store, "w2")).run.pipeline_logging_id == waiting.pipeline_logging_id
 

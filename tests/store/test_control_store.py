@@ -21,7 +21,7 @@ from server.store.port import (
 )
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock, Opener
-from tests.store.records import PLANS, api_key, new_run, plans, request_key, tenant
+from tests.store.records import BY, PLANS, api_key, new_run, plans, request_key, tenant
 
 LEASE = 30.0
 
@@ -336,7 +336,7 @@ class TestLease:
         accepted = await store.accept_run(new_run(steps=("one", "two")), PLANS)
         for worker in ("w1", "w2", "w3"):
             held = await claimed(store, worker)
-            await store.request_cancel(accepted.pipeline_logging_id)
+            await store.request_cancel(accepted.pipeline_logging_id, by=BY)
             await store.start_step(held.lease, held.run.steps[0])
             await store.expire_worker(worker)
         assert await claim(store) is None
@@ -371,7 +371,7 @@ class TestRunControl:
 
     async def test_cancelling_a_waiting_run_ends_it(self, store: SqlStore) -> None:
         run = await store.accept_run(new_run(), PLANS)
-        cancelled = await store.request_cancel(run.pipeline_logging_id)
+        cancelled = await store.request_cancel(run.pipeline_logging_id, by=BY)
         assert cancelled is not None
         assert cancelled.status is RunStatus.CANCELLED
         assert cancelled.finished_at is not None
@@ -383,7 +383,7 @@ class TestRunControl:
         await store.accept_run(new_run(), PLANS)
         held = await claimed(store)
         assert await store.cancelling([held.lease]) == frozenset()
-        run = await store.request_cancel(held.run.pipeline_logging_id)
+        run = await store.request_cancel(held.run.pipeline_logging_id, by=BY)
         assert run is not None
         assert run.status is RunStatus.CANCELLING
         assert await store.cancelling([held.lease]) == {held.lease}
@@ -393,14 +393,14 @@ class TestRunControl:
         await store.accept_run(new_run(), PLANS)
         held = await claimed(store)
         await store.finish_run(held.lease, RunEnd(RunStatus.FAILED, "step load: no", "load"))
-        again = await store.request_cancel(held.run.pipeline_logging_id)
+        again = await store.request_cancel(held.run.pipeline_logging_id, by=BY)
         assert again is not None
         assert (again.status, again.error_message, again.failed_step) == (RunStatus.FAILED, "step load: no", "load")
         with pytest.raises(LeaseLost):
             await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))
 
     async def test_an_unknown_run_is_none(self, store: SqlStore) -> None:
-        assert await store.request_cancel("unknown") is None
+        assert await store.request_cancel("unknown", by=BY) is None
         assert await store.get_run("unknown") is None
         assert await store.get_run("un\0known") is None
         assert await store.list_runs(RunFilter(pipeline_id="\0"), after=None, limit=9) == []

@@ -186,6 +186,16 @@ async def test_a_tenants_own_limits_stand_over_those_of_its_plan(store: SqlStore
     assert limits == {"acme_corp": 0, "own_corp": 2, "gone_corp": 1}
 
 
+@pytest.mark.parametrize(("own", "limit"), [(None, 7), (5, 5), (9, 9)])
+async def test_a_claim_tells_what_a_statement_may_bill(store: SqlStore, own: int | None, limit: int) -> None:
+    made = tenant().model_copy(update={"quotas": Quotas(maximum_bytes_billed=own)})
+    limits = plans(maximum_bytes_billed=7)
+    await store.onboard_tenant(made, api_key(), new_run(), limits)
+    held = await claim(store, limits)
+    assert held is not None
+    assert held.maximum_bytes_billed == limit
+
+
 async def test_calls_of_a_minute_are_shared_by_all_servers(store: SqlStore, second: SqlStore, clock: Clock) -> None:
     limits = plans(requests_per_minute=25)
     clock.advance(15)

@@ -19,7 +19,7 @@ from server.store.port import StepEnd
 from server.store.sql.store import SqlStore
 from server.warehouse.port import WarehouseError
 from server.worker.loop import Worker
-from tests.store.records import PLANS
+from tests.store.records import BY, PLANS
 from tests.unit.workshop import OWN, PROJECT, Execute, Workshop
 
 
@@ -316,7 +316,7 @@ async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(worksho
     lost.cancel()
     await asyncio.wait([lost])
     await workshop.store.expire_worker("worker")
-    await workshop.store.request_cancel(claim.run.pipeline_logging_id)
+    await workshop.store.request_cancel(claim.run.pipeline_logging_id, by=BY)
     again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
     assert again is not None
     assert [effect.state for effect in again.run.steps[0].effects] == [
@@ -331,6 +331,19 @@ async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(worksho
     assert f"the write to {OWN}.rows_of_act was committed" in step.error_message
     assert [effect.bytes_billed > 0 for effect in step.effects] == [False, True, True]
     assert step.bytes_billed == sum(effect.bytes_billed for effect in step.effects)
+
+
+async def test_the_limit_of_bytes_holds_for_what_a_step_looks_up(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        warehouse = context["warehouse"]
+        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
+        await warehouse.query("SELECT SUM(n) AS n FROM source")
+
+    workshop.processor("act", execute)
+    claim = replace(await workshop.claim("act"), maximum_bytes_billed=20)
+    run = await workshop.execution(claim).run()
+    assert run.status is RunStatus.FAILED
+    assert "may bill at most 20" in run.error_message
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from server.registry import Registry
 from server.runs import Caller, Runs
 from server.settings import Settings
 from server.store.sqlite import open_sqlite
-from tests.store.records import PLANS, new_run
+from tests.store.records import BY, PLANS, new_run
 from tests.unit.test_following import Counting
 
 
@@ -32,13 +32,13 @@ async def test_heartbeats_come_while_other_runs_keep_the_store_busy(tmp_path: Pa
     busy = asyncio.create_task(keep_busy())
     try:
         async with asyncio.timeout(20):
-            events = runs.follow(Caller("acme_corp", "key1"), watched.pipeline_logging_id, after=0)
+            events = runs.follow(Caller("acme_corp", BY), watched.pipeline_logging_id, after=0)
             first = await anext(events)
             assert first is not None
             assert first.sequence == 1
             assert await anext(events) is None
             assert await anext(events) is None
-            await store.request_cancel(watched.pipeline_logging_id)
+            await store.request_cancel(watched.pipeline_logging_id, by=BY)
             rest = [event async for event in events]
             assert [event.is_last for event in rest if event] == [False, True]
     finally:
@@ -57,9 +57,9 @@ async def test_nothing_is_awaited_behind_the_end(tmp_path: Path) -> None:
     try:
         run = await store.accept_run(new_run(), PLANS)
         async with asyncio.timeout(20):
-            events = runs.follow(Caller("acme_corp", "key1"), run.pipeline_logging_id, after=1000)
+            events = runs.follow(Caller("acme_corp", BY), run.pipeline_logging_id, after=1000)
             assert await anext(events) is None
-            await store.request_cancel(run.pipeline_logging_id)
+            await store.request_cancel(run.pipeline_logging_id, by=BY)
             assert {event async for event in events} <= {None}
     finally:
         await store.close()
@@ -76,11 +76,11 @@ async def test_whoever_only_follows_or_cancels_is_told_no_place_in_the_queue(tmp
     try:
         run = await store.accept_run(new_run(), PLANS)
         async with asyncio.timeout(20):
-            events = runs.follow(Caller("acme_corp", "key1"), run.pipeline_logging_id, after=0)
+            events = runs.follow(Caller("acme_corp", BY), run.pipeline_logging_id, after=0)
             assert await anext(events) is not None
             for _ in range(2):
                 assert await anext(events) is None
-            await runs.cancel("acme_corp", run.pipeline_logging_id)
+            await runs.cancel("acme_corp", run.pipeline_logging_id, BY)
             async for _ in events:
                 pass
         assert counting.calls["get_run"] >= 3

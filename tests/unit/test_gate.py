@@ -15,7 +15,8 @@ from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
 from server.api.app import Api, Servicers
-from server.api.interceptors import Authenticator, Gate
+from server.api.authentication import Authenticator
+from server.api.interceptors import Gate
 from server.domain.quotas import Quotas
 from server.plans import PlansFile
 from server.request_rates import RequestRates

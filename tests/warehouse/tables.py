@@ -9,8 +9,10 @@ from server.warehouse.port import Warehouse, WriteEffect, WriteMode
 PROJECT = "gac-prod-471220"
 
 
-def column(name: str, kind: str, mode: str = "NULLABLE", fields: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    return {"name": name, "type": kind, "mode": mode, "fields": list(fields)}
+def column(
+    name: str, kind: str, mode: str = "NULLABLE", fields: Sequence[Mapping[str, Any]] = (), description: str = ""
+) -> dict[str, Any]:
+    return {"name": name, "type": kind, "mode": mode, "fields": list(fields), "description": description}
 
 
 def spec(*columns: Mapping[str, Any], **settings: Any) -> TableSpec:

@@ -15,7 +15,7 @@ from server.warehouse.port import TableChange, Warehouse, WarehouseError
 from tests.warehouse.tables import PROJECT, column, effect, spec, values
 
 COSTS = spec(
-    column("service", "STRING", "REQUIRED"),
+    column("service", "STRING", "REQUIRED", description="What was used"),
     column("cost", "FLOAT64"),
     column("day", "DATE"),
     description="Costs by service",

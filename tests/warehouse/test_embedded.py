@@ -186,6 +186,20 @@ async def test_only_a_null_is_told_as_one(tmp_path: Path, sql: str, reason: str)
     await warehouse.close()
 
 
+async def test_a_refusal_of_duckdb_says_that_it_has_no_place(tmp_path: Path) -> None:
+    warehouse = await open_file(tmp_path / "w.duckdb")
+
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse._connection.read(lambda session: session.run("SELECT no_such_function(1)"))
+
+    assert refused.value.reason == "UNSUPPORTED_SQL"
+    assert refused.value.message.startswith(
+        "the embedded warehouse cannot run this query, at a place that DuckDB does not tell: "
+        "Scalar Function with name no_such_function does not exist!"
+    )
+    await warehouse.close()
+
+
 async def test_a_file_in_use_says_by_whom(busy_file: tuple[Path, int]) -> None:
     path, process = busy_file
 

@@ -251,7 +251,9 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
 @pytest.mark.parametrize(
     ("sql", "reason", "words"),
     [
-        refused("unknown column", "SELECT costs FROM billing", "INVALID_QUERY", "Unrecognized name: costs; did you mean cost?"),
+        refused("unknown column", "SELECT cost,\n costs FROM billing", "INVALID_QUERY", "Unrecognized name: costs; did you mean cost? at line 2, column 2"),
+        refused("unknown column of USING", "SELECT 1 FROM billing JOIN other.billing AS b USING (costs)", "INVALID_QUERY", "Unrecognized name: costs; did you mean cost? at line 1, column 54"),
+        refused("unknown FROM item before a star", "SELECT 1, b.* FROM billing", "INVALID_QUERY", "Unrecognized name: b at line 1, column 11"),
         refused("unknown column of an alias", "SELECT b.costs FROM billing AS b", "INVALID_QUERY", "costs not found inside b"),
         refused("a sum beyond INT64", "SELECT SUM(x) FROM UNNEST([9223372036854775807, 1]) AS x", "INVALID_QUERY", "out of range"),
         refused("a lone escape", r"SELECT 'a' LIKE 'a\\'", "INVALID_QUERY", "escape character"),
@@ -294,10 +296,21 @@ def refused(name: str, sql: str, reason: str, words: str) -> Any:
         refused("a step that is computed", "SELECT GENERATE_DATE_ARRAY(DATE '2024-01-01', '2024-02-01', MAKE_INTERVAL(day => 1))", "UNSUPPORTED_SQL", "GENERATE_DATE_ARRAY by other steps than INTERVAL n part at line 1, column 8"),
         refused("a step that may have months", "SELECT GENERATE_TIMESTAMP_ARRAY('2024-01-01', '2024-02-01', MAKE_INTERVAL(month => 1))", "UNSUPPORTED_SQL", "GENERATE_TIMESTAMP_ARRAY by other steps than INTERVAL n part at line 1, column 8"),
         refused("what a rule does not foresee", "SELECT ARRAY()", "UNSUPPORTED_SQL", "does not support ARRAY as it is used"),
+        refused("a function that is a CAST, of nothing", "SELECT TS_OR_DS_TO_DATE_STR()", "INVALID_QUERY", "CAST was given too few arguments"),
+        refused("several arrays in UNNEST", "SELECT cost FROM billing,\n UNNEST(labels, credits)", "UNSUPPORTED_SQL", "UNNEST of several arrays at once at line 2, column 9"),
+        refused("a column that a metadata view lacks", "SELECT table_name, ddl FROM src.INFORMATION_SCHEMA.TABLES", "UNSUPPORTED_SQL", "the column ddl of that view at line 1, column 20"),
+        refused("an INTERVAL as a column", "SELECT cost, INTERVAL 1 DAY AS x FROM billing", "UNSUPPORTED_SQL", "column 2, x, has the type INTERVAL, which no column of the embedded warehouse has; CAST it at line 1, column 32"),
+        refused("an INTERVAL in a column", "SELECT [STRUCT(MAKE_INTERVAL(1) AS i)]", "UNSUPPORTED_SQL", "column 1, f0_, has the type INTERVAL"),
+        refused("UNNEST of INTERVALs", "SELECT 1 FROM UNNEST([MAKE_INTERVAL(1)])", "UNSUPPORTED_SQL", "UNNEST of INTERVAL at line 1, column 37"),
+        refused("a part to cut a date to", "SELECT DATE_TRUNC('2025-11-18', CENTURY)", "UNSUPPORTED_SQL", "the date part CENTURY at line 1, column 8"),
+        refused("a part to take of a date", "SELECT EXTRACT(CENTURY FROM usage_start_time) FROM billing", "UNSUPPORTED_SQL", "the date part CENTURY at line 1, column 29"),
+        refused("a part to add to a date", "SELECT DATE_ADD('2025-11-18', INTERVAL 1 CENTURY)", "UNSUPPORTED_SQL", "the date part CENTURY at line 1, column 8"),
+        refused("a part of an INTERVAL", "SELECT DATE '2025-11-18' + INTERVAL 1 CENTURY", "UNSUPPORTED_SQL", "the date part CENTURY at line 1, column 13"),
+        refused("an INTERVAL without a part", "SELECT DATE '2025-11-18' + INTERVAL '1'", "UNSUPPORTED_SQL", "an INTERVAL without a date part at line 1"),
+        refused("weeks from no weekday", "SELECT DATE_TRUNC('2025-11-18', WEEK(FOO))", "INVALID_QUERY", "WEEK(FOO) is not a date part; write WEEK(MONDAY) or another day at line 1, column 8"),
         refused("an escape that is none", "SELECT 'a',\n b'日\\q'", "INVALID_QUERY", "bytes have no escape sequence \\q; write a backslash as \\\\ at line 2, column 5"),
         refused("an escape cut short", r"SELECT '\u00g'", "INVALID_QUERY", r"texts have no escape sequence \u00; write a backslash as \\ at line 1, column 9"),
         refused("a code point in bytes", r"SELECT b'\u0041'", "INVALID_QUERY", r"bytes have no escape sequence \u0041; write a backslash as \\ at line 1, column 10"),
-        refused("raw bytes", r"SELECT 1, Rb'\d'", "UNSUPPORTED_SQL", "raw bytes; write b'...' at line 1, column 11"),
         refused("what the parser stumbles over", "SELECT REGEXP_EXTRACT('a')", "INVALID_QUERY", "cannot be read as BigQuery SQL"),
         refused("an unknown CTE", "SELECT * FROM Daily", "TABLE_NOT_FOUND", "table Daily was not found"),
     ],
@@ -308,6 +321,53 @@ async def test_refusal(source: EmbeddedWarehouse, sql: str, reason: str, words: 
 
     assert error.value.reason == reason
     assert words in error.value.message
+
+
+def documented(words: str, sql: str) -> Any:
+    """What docs/pipelines.md says, in these words, that the embedded warehouse does not run."""
+    return pytest.param(words, sql, id=words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sql"),
+    [
+        documented("`FOR SYSTEM_TIME`", "SELECT 1 FROM billing FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()"),
+        documented("`TABLESAMPLE`", "SELECT 1 FROM billing TABLESAMPLE SYSTEM (10 PERCENT)"),
+        documented("`UNNEST` of several arrays at once", "SELECT 1 FROM billing, UNNEST(labels, credits)"),
+        documented("an `INTERVAL` as a column", "SELECT INTERVAL 1 DAY AS x"),
+        documented("`RANGE`", "SELECT RANGE(DATE '2025-11-18', DATE '2025-11-19')"),
+        documented("a column, `RANGE`", "SELECT CAST('[2025-11-18, 2025-11-19)' AS RANGE<DATE>)"),
+        documented("`NOT LIKE ANY`", "SELECT currency NOT LIKE ANY ('E%', 'U%') FROM billing"),
+        documented("`NOT LIKE ALL`", "SELECT currency NOT LIKE ALL ('E%', 'U%') FROM billing"),
+        documented("`LIKE ANY` of a subquery", "SELECT currency LIKE ANY (SELECT 'E%') FROM billing"),
+        documented("`COLLATE`", "SELECT COLLATE(currency, 'und:ci') FROM billing"),
+        documented("`SEARCH`", "SELECT SEARCH(currency, 'EUR') FROM billing"),
+        documented("`NET.REG_DOMAIN`", "SELECT NET.REG_DOMAIN('a.example.com')"),
+        documented("`NET.PUBLIC_SUFFIX`", "SELECT NET.PUBLIC_SUFFIX('a.example.com')"),
+        documented("`CAST ... FORMAT` of numbers", "SELECT CAST(cost AS STRING FORMAT '999.9') FROM billing"),
+        documented("wildcards in a JSON path", "SELECT JSON_QUERY(JSON '[1]', '$[*]')"),
+        documented("`SUM` and `AVG` of `INTERVAL`", "SELECT SUM(INTERVAL amount DAY) FROM billing"),
+        documented("`AVG` of `INTERVAL`", "SELECT AVG(INTERVAL amount DAY) FROM billing"),
+        documented("`KLL_QUANTILES`", "SELECT KLL_QUANTILES.INIT_FLOAT64(cost) FROM billing"),
+        documented("geography", "SELECT ST_GEOGPOINT(1, 2)"),
+        documented("`RESPECT NULLS` in percentiles", "SELECT PERCENTILE_CONT(cost, 0.5 RESPECT NULLS) OVER () FROM billing"),
+        documented("`RESPECT NULLS` in percentiles and quantiles", "SELECT APPROX_QUANTILES(cost, 2 RESPECT NULLS) FROM billing"),
+        documented("`PIVOT` of a date", "SELECT * FROM (SELECT cost, DATE(usage_start_time) AS d FROM billing) PIVOT(SUM(cost) FOR d IN (DATE '2025-11-18'))"),
+        documented("`PIVOT` of another `PIVOT`", "SELECT * FROM billing PIVOT(SUM(cost) FOR currency IN ('EUR')) PIVOT(SUM(eur) FOR amount IN (3))"),
+        documented("`ddl` of `INFORMATION_SCHEMA.TABLES`", "SELECT ddl FROM src.INFORMATION_SCHEMA.TABLES"),
+        documented("bytes and times of `PARTITIONS`", "SELECT total_logical_bytes FROM src.INFORMATION_SCHEMA.PARTITIONS"),
+        documented("`last_modified_time` of `__TABLES__`", "SELECT last_modified_time FROM src.__TABLES__"),
+    ],
+)  # fmt: skip
+async def test_what_the_manual_says_is_refused_is_refused_with_its_place(
+    source: EmbeddedWarehouse, words: str, sql: str
+) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "pipelines.md").read_text()
+    with pytest.raises(WarehouseError, match=r" at line 1, column \d+") as error:
+        await source.query(sql, default_dataset=SOURCE)
+
+    assert error.value.reason == "UNSUPPORTED_SQL"
+    assert words in page
 
 
 async def test_an_empty_spec_is_not_a_table(source: EmbeddedWarehouse) -> None:

@@ -13,7 +13,7 @@ from server.warehouse.port import TableChange, Warehouse, WarehouseError, WriteE
 from tests.warehouse.tables import column, effect, spec, values
 
 COSTS = spec(
-    column("service", "STRING", "REQUIRED"),
+    column("service", "STRING", "REQUIRED", description="What was used"),
     column("day", "DATE"),
     column("cost", "NUMERIC"),
     column("labels", "RECORD", "REPEATED", [column("key", "STRING"), column("value", "STRING")]),
@@ -159,13 +159,26 @@ async def test_a_merge_of_keys_alone_inserts_what_is_missing(warehouse: Warehous
     assert len(await values(warehouse, dataset, READ)) == 4
 
 
-async def test_a_key_that_the_query_gives_twice_is_refused(warehouse: Warehouse, dataset: DatasetRef) -> None:
+@pytest.mark.parametrize("beside", ["", ", NUMERIC '9' AS cost"], ids=["keys", "keys and a value"])
+@pytest.mark.parametrize("day", ["2025-11-18", "2025-11-20"], ids=["in the table", "new"])
+async def test_a_key_that_the_query_gives_twice_is_refused(
+    warehouse: Warehouse, dataset: DatasetRef, day: str, beside: str
+) -> None:
     await load(warehouse, dataset)
-    sql = "SELECT s AS service, DATE '2025-11-20' AS day FROM UNNEST(['Run', 'SQL', 'Run']) AS s"
-    with pytest.raises(WarehouseError, match="service, day") as refused:
+    before = await values(warehouse, dataset, READ)
+    sql = f"SELECT s AS service, DATE '{day}' AS day{beside} FROM UNNEST(['BigQuery', 'SQL', 'BigQuery']) AS s"
+    with pytest.raises(WarehouseError, match=r"service, day|for the same key") as refused:
         await warehouse.write(merge(dataset, sql))
     assert refused.value.reason == "KEY_NOT_UNIQUE"
-    assert len(await values(warehouse, dataset, READ)) == 3
+    assert await values(warehouse, dataset, READ) == before
+
+
+async def test_a_merge_of_keys_alone_inserts_those_that_are_missing(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    await load(warehouse, dataset)
+    before = await values(warehouse, dataset, READ)
+    sql = "SELECT s AS service, DATE '2025-11-18' AS day FROM UNNEST(['BigQuery', 'SQL']) AS s"
+    await warehouse.write(merge(dataset, sql))
+    assert await values(warehouse, dataset, READ) == [*before, ("SQL", DAY, None)]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ READS = {
     "SELECT * FROM other-p.`region-eu`.INFORMATION_SCHEMA.JOBS": {"other-p.region-eu.INFORMATION_SCHEMA.JOBS"},
     "SELECT * FROM other-p.ds.INFORMATION_SCHEMA.COLUMNS": {"other-p.ds.INFORMATION_SCHEMA.COLUMNS"},
     "SELECT * FROM 'file.csv'": {"my-project.file.csv"},
+    "SELECT rb'\\' FROM g.a \\\\', bR\"x\" FROM t": {"t"},
+    'SELECT RB\'\'\'x\' FROM g.a --\'\'\', Br"""\\""" FROM g.b """ FROM t': {"t"},
     # every place of a subquery
     "SELECT (SELECT MAX(x) FROM g.a) FROM t": {"my-project.g.a", "t"},
     "SELECT * FROM (SELECT * FROM g.a)": {"my-project.g.a"},
@@ -267,7 +269,13 @@ REFUSED = {
         "SELECT {x}",
         "SELECT {# x #} 1",
         "SELECT {% x %} 1",
-        "SELECT rb'x'",
+        "SELECT rb'x",
+        "SELECT * FROM rb'x'",
+        "SELECT rb'\\'",
+        "SELECT xrb'x'",
+        "SELECT rb'a' rb'b'",
+        "SELECT rb'x' '' FROM g.a",
+        "SELECT DATE rb'2026-01-01'",
         "SELECT N'x'",
         "SELECT 'a''b'",
         "SELECT $$x$$",
@@ -470,7 +478,6 @@ def test_long_comments_cost_little():
 @pytest.mark.parametrize(
     ("sql", "advice"),
     [
-        ("SELECT rb'x'", "write b'...'"),
         ("SELECT @x", "use a {variable}"),
         ("SELECT * FROM t |> WHERE x", "write a SELECT"),
         ("SELECT * FROM `acme.t`, t.credits", "give t an alias with AS"),

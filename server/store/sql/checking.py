@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from server.store.port import Finding
 from server.store.sql.database import Row, Transaction
 from server.store.sql.queues import move
+from server.store.sql.waiting import IS_SUSPENDED
 
 # How long after the end of its lease a run may be without a worker.
 _ABANDONED_MICROS = 300 * 1_000_000
@@ -46,9 +47,9 @@ SELECT runs.pipeline_logging_id AS subject FROM runs
 LEFT JOIN snapshots ON snapshots.pipeline_logging_id = runs.pipeline_logging_id
 WHERE snapshots.pipeline_logging_id IS NULL
 """
-_ABANDONED = """
+_ABANDONED = f"""
 SELECT pipeline_logging_id AS subject, lease_worker FROM runs
-WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until < ?
+WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until < ? AND (status = 'CANCELLING' OR NOT {IS_SUSPENDED})
 """
 _PROJECTIONS = """
 SELECT key AS subject, number FROM outbox

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
+from server.domain.audit import Actor, AuditAction
 from server.domain.quotas import Plans
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
-from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, StepEnd
+from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, RunHeld, StepEnd
+from server.store.sql import audit
 from server.store.sql.database import Row, Transaction, found
 from server.store.sql.outbox import release
 from server.store.sql.queues import bill, lock, move
@@ -20,7 +22,7 @@ from server.store.sql.runs import (
     stored_run,
 )
 from server.store.sql.tenants import find_tenant
-from server.store.sql.waiting import claimable, is_claimable
+from server.store.sql.waiting import IS_SUSPENDED, claimable, is_claimable
 
 
 def has_work(tx: Transaction, plans: Plans, *, suspects: bool) -> bool:
@@ -68,9 +70,9 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str) ->
 def _abandoned(tx: Transaction, *, suspects: bool) -> Iterator[Row]:
     """The runs whose leases have ended; those that lost all but one of their leases only if `suspects` are wanted."""
     rows = tx.execute(
-        """
+        f"""
         SELECT pipeline_logging_id, tenant_id FROM runs
-        WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until <= ?
+        WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until <= ? AND (status = 'CANCELLING' OR NOT {IS_SUSPENDED})
               AND (leases_lost + CASE WHEN lease_worker = '' THEN 0 ELSE 1 END != ? OR ? = 1)
         ORDER BY lease_until, pipeline_logging_id LIMIT 20
         """,
@@ -196,15 +198,16 @@ def expire_worker(tx: Transaction, worker_id: str) -> int:
     ).rowcount
 
 
-def expire_run(tx: Transaction, pipeline_logging_id: str) -> bool:
+def expire_run(tx: Transaction, pipeline_logging_id: str, by: Actor) -> bool:
     """The run's lease ends now."""
-    return bool(
-        tx.execute(
-            "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
-            " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')",
-            (tx.now, pipeline_logging_id),
-        ).rowcount
-    )
+    row = tx.execute(
+        "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
+        " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING') RETURNING tenant_id",
+        (tx.now, pipeline_logging_id),
+    ).fetchone()
+    if row is not None:
+        audit.record(tx, by, AuditAction.RUN_RESCUE, pipeline_logging_id, tenant_id=row["tenant_id"])
+    return row is not None
 
 
 def cancelling(tx: Transaction, leases: Collection[Lease]) -> frozenset[Lease]:
@@ -234,6 +237,8 @@ def _fence(tx: Transaction, lease: Lease) -> None:
 def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
     """Record that an attempt begins."""
     _fence(tx, lease)
+    if _is_held(tx, lease.pipeline_logging_id):
+        raise RunHeld(lease.pipeline_logging_id)
     started = step.model_copy(
         update={
             "status": StepStatus.RUNNING,
@@ -244,6 +249,11 @@ def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
         }
     )
     return store_step(tx, lease.pipeline_logging_id, started)
+
+
+def _is_held(tx: Transaction, pipeline_logging_id: str) -> bool:
+    held = f"SELECT 1 FROM runs WHERE pipeline_logging_id = ? AND status = 'RUNNING' AND {IS_SUSPENDED}"
+    return tx.execute(held, (pipeline_logging_id,)).fetchone() is not None
 
 
 def record_effects(tx: Transaction, lease: Lease, step: StepRun) -> None:

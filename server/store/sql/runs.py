@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from server.domain.audit import Actor, AuditAction
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans
 from server.domain.retries import continued
@@ -17,6 +18,7 @@ from server.store.port import (
     RunFilter,
     RunPosition,
 )
+from server.store.sql import audit
 from server.store.sql.database import Transaction, found, marks, to_micros
 from server.store.sql.queues import admit, lock, move
 from server.store.sql.rows import event_body, event_of, moment, run_of, snapshot_of
@@ -101,7 +103,7 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
             new.date,
             json.dumps(new.variables),
             new.config_hash,
-            new.created_by,
+            new.by.key_id,
             tx.now,
             new.kind,
             new.retry_of,
@@ -109,6 +111,8 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
     ).rowcount
     if not inserted:
         raise AlreadyRetried(new.retry_of)
+    told = {"kind": new.kind, "pipeline": str(new.name), "trigger": new.trigger}
+    audit.record(tx, new.by, AuditAction.RUN_ACCEPT, new.pipeline_logging_id, tenant_id=new.tenant_id, details=told)
 
 
 def find_request(tx: Transaction, request: RequestKey) -> Run | None:
@@ -183,13 +187,15 @@ def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, lim
     return [run_of(row) for row in rows]
 
 
-def request_cancel(tx: Transaction, pipeline_logging_id: str) -> Run | None:
+def request_cancel(tx: Transaction, pipeline_logging_id: str, by: Actor) -> Run | None:
     """A waiting run ends here and now; a running one is told to."""
     run = find_run(tx, pipeline_logging_id)
     if run is None or run.status.is_terminal:
         return run
     lock(tx, run.tenant_id)
     run = locked_run(tx, pipeline_logging_id)
+    if run.status in {RunStatus.RUNNING, RunStatus.PENDING}:
+        audit.record(tx, by, AuditAction.RUN_CANCEL, pipeline_logging_id, tenant_id=run.tenant_id)
     if run.status is RunStatus.RUNNING:
         tx.execute(
             "UPDATE runs SET status = 'CANCELLING', cancel_requested_at = ? WHERE pipeline_logging_id = ?",

@@ -1,7 +1,9 @@
 """The ControlStore port: each method is one function in one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
+from server.domain.audit import Actor, AuditEvent
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import LogEntry, Run, RunEvent, StepRun
@@ -11,6 +13,7 @@ from server.store.port import (
     EndPosition,
     Finding,
     Flush,
+    KeyPosition,
     Lease,
     NewRun,
     OutboxEntry,
@@ -23,7 +26,7 @@ from server.store.port import (
     StepEnd,
     TakenRequests,
 )
-from server.store.sql import checking, leases, outbox, queues, retention, runs, tenants, waiting
+from server.store.sql import audit, checking, keys, leases, outbox, queues, retention, runs, tenants, waiting
 from server.store.sql.database import Database, Transaction
 
 
@@ -58,6 +61,10 @@ class SqlStore:
         """See the port."""
         return await self._db.read(lambda tx: tenants.find_tenant(tx, tenant_id))
 
+    async def update_tenant(self, tenant: Tenant, *, was: Tenant, by: Actor) -> Tenant:
+        """See the port."""
+        return await self._db.write(lambda tx: tenants.update(tx, tenant, was, by))
+
     async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
         """See the port."""
         return await self._db.read(lambda tx: tenants.list_tenants(tx, after, limit, list(states)))
@@ -76,19 +83,52 @@ class SqlStore:
 
     async def has_operator_key(self) -> bool:
         """See the port."""
-        return await self._db.read(tenants.has_operator_key)
+        return await self._db.read(keys.has_operator_key)
 
     async def add_first_operator_key(self, key: ApiKey) -> bool:
         """See the port."""
-        return await self._db.write(lambda tx: tenants.add_first_key(tx, key))
+        return await self._db.write(lambda tx: keys.add_first_key(tx, key))
+
+    async def create_api_key(self, key: ApiKey, *, by: Actor, request: RequestKey | None) -> ApiKey:
+        """See the port."""
+        return await self._db.write(lambda tx: keys.create(tx, key, by, request))
+
+    async def rotate_api_key(
+        self, old_id: str, key: ApiKey, *, overlap_seconds: float, by: Actor, request: RequestKey | None
+    ) -> ApiKey:
+        """See the port."""
+        overlap = _micros(overlap_seconds)
+        return await self._db.write(
+            lambda tx: keys.rotate(tx, old_id, key, overlap_micros=overlap, by=by, request=request)
+        )
+
+    async def revoke_api_key(self, key: ApiKey, *, by: Actor) -> ApiKey:
+        """See the port."""
+        return await self._db.write(lambda tx: keys.revoke(tx, key, by))
+
+    async def find_key_request(self, request: RequestKey) -> ApiKey | None:
+        """See the port."""
+        return await self._db.read(lambda tx: keys.find_request(tx, request))
+
+    async def list_api_keys(self, tenant_id: str | None, *, after: KeyPosition | None, limit: int) -> list[ApiKey]:
+        """See the port."""
+        return await self._db.read(lambda tx: keys.list_keys(tx, tenant_id, after, limit))
+
+    async def note_key_uses(self, uses: Mapping[str, datetime]) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: keys.note_uses(tx, uses))
+
+    async def audit_events(self, tenant_id: str | None, *, before: int | None, limit: int) -> list[AuditEvent]:
+        """See the port."""
+        return await self._db.read(lambda tx: audit.events(tx, tenant_id, before, limit))
 
     async def find_api_key(self, key_id: str) -> ApiKey | None:
         """See the port."""
-        return await self._db.read(lambda tx: tenants.find_key(tx, key_id))
+        return await self._db.read(lambda tx: keys.find_key(tx, key_id))
 
     async def tenant_keys(self, tenant_id: str) -> list[ApiKey]:
         """See the port."""
-        return await self._db.read(lambda tx: tenants.tenant_keys(tx, tenant_id))
+        return await self._db.read(lambda tx: keys.tenant_keys(tx, tenant_id))
 
     async def find_request(self, request: RequestKey) -> Run | None:
         """See the port."""
@@ -126,9 +166,9 @@ class SqlStore:
 
         return await self._db.scan(page)
 
-    async def request_cancel(self, pipeline_logging_id: str) -> Run | None:
+    async def request_cancel(self, pipeline_logging_id: str, *, by: Actor) -> Run | None:
         """See the port."""
-        return await self._db.write(lambda tx: runs.request_cancel(tx, pipeline_logging_id))
+        return await self._db.write(lambda tx: runs.request_cancel(tx, pipeline_logging_id, by))
 
     async def events(self, pipeline_logging_id: str, *, after: int, limit: int) -> list[RunEvent]:
         """See the port."""
@@ -240,9 +280,9 @@ class SqlStore:
         """See the port."""
         return await self._db.write(lambda tx: outbox.note_all(tx, tenant_id))
 
-    async def expire_run(self, pipeline_logging_id: str) -> bool:
+    async def expire_run(self, pipeline_logging_id: str, *, by: Actor) -> bool:
         """See the port."""
-        return await self._db.write(lambda tx: leases.expire_run(tx, pipeline_logging_id))
+        return await self._db.write(lambda tx: leases.expire_run(tx, pipeline_logging_id, by))
 
     async def close(self) -> None:
         """See the port."""

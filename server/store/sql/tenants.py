@@ -1,15 +1,17 @@
-"""Tenants and keys."""
+"""Tenants, and what all servers agree on."""
 
 import json
 from collections.abc import Sequence
 
+from server.domain.audit import Actor, AuditAction
 from server.domain.quotas import Plans
 from server.domain.run import Run
 from server.domain.tenant import ApiKey, Tenant, TenantState
-from server.store.port import NewRun, TenantConflict
-from server.store.sql.database import Transaction, found, marks, to_micros
-from server.store.sql.outbox import note
-from server.store.sql.rows import key_of, micros, tenant_of
+from server.store.port import NewRun, TenantChanged, TenantConflict
+from server.store.sql import audit
+from server.store.sql.database import Transaction, found, from_micros, marks
+from server.store.sql.keys import add_key
+from server.store.sql.rows import tenant_of
 from server.store.sql.runs import accept, find_request
 
 
@@ -43,7 +45,37 @@ def onboard(tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun, plans: Pl
             return earlier
         raise TenantConflict(tenant.tenant_id)
     add_key(tx, key)
+    told = {"plan": tenant.plan, "location": tenant.location, "api_key": key.key_id}
+    audit.record(tx, run.by, AuditAction.TENANT_ONBOARD, tenant.tenant_id, tenant_id=tenant.tenant_id, details=told)
     return accept(tx, run, plans)
+
+
+def update(tx: Transaction, tenant: Tenant, was: Tenant, by: Actor) -> Tenant:
+    """Replace a tenant that is still as it was."""
+    row = tx.execute(f"SELECT * FROM tenants WHERE tenant_id = ?{tx.for_update}", (tenant.tenant_id,)).fetchone()
+    if row is None or tenant_of(row) != was:
+        raise TenantChanged(tenant.tenant_id)
+    tx.execute(
+        """
+        UPDATE tenants SET display_name = ?, state = ?, contact_emails = ?, allowed_sources = ?, plan = ?, quotas = ?,
+                           updated_at = ?
+        WHERE tenant_id = ?
+        """,
+        (
+            tenant.display_name,
+            tenant.state,
+            json.dumps(tenant.contact_emails),
+            json.dumps(tenant.allowed_sources),
+            tenant.plan,
+            tenant.quotas.model_dump_json(exclude_none=True),
+            tx.now,
+            tenant.tenant_id,
+        ),
+    )
+    old, new = was.model_dump(mode="json"), tenant.model_dump(mode="json")
+    told = {name: json.dumps(value) for name, value in new.items() if value != old[name]}
+    audit.record(tx, by, AuditAction.TENANT_UPDATE, tenant.tenant_id, tenant_id=tenant.tenant_id, details=told)
+    return tenant.model_copy(update={"updated_at": from_micros(tx.now)})
 
 
 def find_tenant(tx: Transaction, tenant_id: str) -> Tenant | None:
@@ -73,56 +105,7 @@ def tenants_among(tx: Transaction, names: Sequence[str]) -> frozenset[str]:
     return frozenset(row["tenant_id"] for row in rows)
 
 
-def add_key(tx: Transaction, key: ApiKey) -> None:
-    """Store a key."""
-    tx.execute(
-        """
-        INSERT INTO api_keys (key_id, tenant_id, name, scopes, digest, created_at, expires_at, last_used_at, revoked_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        """,
-        (
-            key.key_id,
-            key.tenant_id,
-            key.name,
-            json.dumps(key.scopes),
-            key.digest,
-            to_micros(key.created_at),
-            micros(key.expires_at),
-            micros(key.last_used_at),
-            micros(key.revoked_at),
-        ),
-    )
-    if key.tenant_id is not None:
-        note(tx, key.tenant_id, "api_key", key.key_id)
-
-
 def agree(tx: Transaction, name: str, value: str) -> str:
     """The fact of that name, which is `value` unless somebody said another one before."""
     tx.execute("INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
     return str(found(tx.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone())["value"])
-
-
-def has_operator_key(tx: Transaction) -> bool:
-    """Whether any key belongs to an operator."""
-    return tx.execute("SELECT 1 FROM api_keys WHERE tenant_id IS NULL LIMIT 1").fetchone() is not None
-
-
-def add_first_key(tx: Transaction, key: ApiKey) -> bool:
-    """Store an operator's key unless there is one."""
-    tx.take_turns("first operator key")
-    if has_operator_key(tx):
-        return False
-    add_key(tx, key)
-    return True
-
-
-def find_key(tx: Transaction, key_id: str) -> ApiKey | None:
-    """The key with that id."""
-    row = tx.execute("SELECT * FROM api_keys WHERE key_id = ?", (key_id,)).fetchone()
-    return None if row is None else key_of(row)
-
-
-def tenant_keys(tx: Transaction, tenant_id: str) -> list[ApiKey]:
-    """All keys of a tenant, oldest first."""
-    rows = tx.execute("SELECT * FROM api_keys WHERE tenant_id = ? ORDER BY created_at, key_id", (tenant_id,))
-    return [key_of(row) for row in rows]

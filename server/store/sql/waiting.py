@@ -16,6 +16,8 @@ LEFT JOIN tenants ON tenants.tenant_id = queues.tenant_id
 LEFT JOIN usage ON usage.tenant_id = queues.tenant_id AND usage.period = ?
 WHERE queues.pending > 0
 """
+IS_SUSPENDED = "EXISTS (SELECT 1 FROM tenants WHERE tenants.tenant_id = runs.tenant_id AND state = 'SUSPENDED')"
+"""Of a row of `runs`: whether its tenant is suspended."""
 # Those with the fewest running runs first, and among them who waits longest for a claim.
 _IN_TURN = " ORDER BY queues.active, queues.claimed_at, queues.tenant_id"
 

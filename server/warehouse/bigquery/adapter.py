@@ -14,8 +14,8 @@ from google.auth.transport.requests import AuthorizedSession
 from google.cloud import bigquery
 from requests.adapters import HTTPAdapter
 
-from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
+from server.threads import in_own_thread
 from server.warehouse.bigquery.calls import CONNECTIONS, ONCE, TIMEOUT, Calls
 from server.warehouse.bigquery.credentials import installation_credentials
 from server.warehouse.bigquery.effects import Effects
@@ -168,16 +168,12 @@ class BigQueryWarehouse:
         reads = sorted(dry_run.reads)
         columns = await asyncio.gather(*map(self._tables.partitioned_by, reads))
         partitioned = {table: column for table, column in zip(reads, columns, strict=True) if column}
-        warnings = tuple(unpruned_warnings(effect.sql, effect.default_dataset, partitioned))
+        warnings = await in_own_thread(unpruned_warnings, effect.sql, effect.default_dataset, partitioned)
         return WritePlan(dry_run, checked.change, warnings)
 
     async def settle(self, job_id: str, dataset: DatasetRef) -> Settled:
         """Stop the effect of that id, and tell what became of it."""
-        try:
-            location = await self._tables.location(dataset)
-        except WarehouseError as error:
-            return Settled(EffectState.STOPPED if error.reason == "DATASET_NOT_FOUND" else EffectState.UNKNOWN)
-        state, job = await self._effects.settle(job_id, location)
+        state, job = await self._effects.settle(job_id, lambda: self._tables.location(dataset))
         return Settled(state, _outcome(job, (), adopted=True) if job else None)
 
     async def _check(self, effect: WriteEffect, location: str) -> _Checked:
@@ -185,9 +181,10 @@ class BigQueryWarehouse:
         job = await self._jobs.dry_run(_statement(effect, effect.sql, location))
         dry_run = _dry_run(job)
         effect.may_read(dry_run.reads)
-        nulls = bare_nulls(effect.sql)
         have = await self._tables.spec(effect.destination)
-        spec, change = fitted(effect, have, dry_run.fields, nulls)
+        # A long query takes a second to parse, in which nobody else would be served.
+        nulls = await in_own_thread(bare_nulls, effect.sql)
+        spec, change = await in_own_thread(fitted, effect, have, dry_run.fields, nulls)
         return _Checked(dry_run, nulls, spec, change)
 
     @_looks_anew
@@ -211,7 +208,7 @@ class BigQueryWarehouse:
             parameters = (bigquery.ScalarQueryParameter("rows", "STRING", text),)
 
             async def prepare() -> Statement:
-                return Statement(sql, location, parameters=parameters)
+                return Statement(sql, location, labels={"tenant_id": table.dataset}, parameters=parameters)
 
             await self._effects.complete(job_id or _job_id(), location, prepare, adopt=False)
 

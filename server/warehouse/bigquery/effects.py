@@ -33,6 +33,8 @@ _SETTLE_SECONDS = 30.0
 logger = logging.getLogger(__name__)
 
 Prepare = Callable[[], Awaitable[Statement]]
+Locate = Callable[[], Awaitable[str]]
+"""Finds out where the dataset of an effect is. Raises WarehouseError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,14 @@ class Effects:
             number += 1
         return _Latest(number, None, seals)
 
-    async def settle(self, job_id: str, location: str) -> tuple[EffectState, Job | None]:
+    async def settle(self, job_id: str, locate: Locate) -> tuple[EffectState, Job | None]:
         """Stop the effect, and tell what became of it; with the job that did it, or that was stopped."""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
-                return await self._settled(job_id, location)
-        except (TimeoutError, WarehouseError):
+                return await self._settled(job_id, await locate())
+        except (TimeoutError, WarehouseError) as error:
+            if isinstance(error, WarehouseError) and error.reason == "DATASET_NOT_FOUND":
+                return EffectState.STOPPED, None
             logger.warning("The outcome of job %s is not known", job_id, exc_info=True)
             return EffectState.UNKNOWN, None
 

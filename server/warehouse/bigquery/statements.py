@@ -53,7 +53,9 @@ def merge(
     """
     known = {key.lower() for key in keys}
     same = " AND ".join(_same(spec, key) for key in values if key.lower() in known) + within
-    changes = ", ".join(f"{name(key)} = {value}" for key, value in values.items() if key.lower() not in known)
+    # A key that has the checks before it is written again: they are there for every row.
+    written = {key: value for key, value in values.items() if key.lower() not in known or value != f"S.{name(key)}"}
+    changes = ", ".join(f"{name(key)} = {value}" for key, value in written.items())
     update = f"WHEN MATCHED THEN UPDATE SET {changes} " if changes else ""
     return f"MERGE INTO {path(table)} T USING {source} S ON {same} {update}{_insert(values)}"
 
@@ -105,7 +107,7 @@ def _checked(values: Mapping[str, str], checks: str, nulls: frozenset[str], keys
     known = {key.lower() for key in keys}
     # Behind a condition a bare NULL is an INT64, and no longer fits any type.
     typed = [column for column in values if column.lower() not in nulls] or list(values)
-    # A merge does not write its keys again.
+    # A merge need not write its keys again.
     column = next((column for column in typed if column.lower() not in known), typed[0])
     return {**values, column: f"IF({checks}, {values[column]}, NULL)"}
 

@@ -223,7 +223,8 @@ def explain(error: duckdb.Error) -> WarehouseError:
         return WarehouseError("REQUIRED_FIELD_IS_NULL", "a REQUIRED column was given NULL")
     if isinstance(error, duckdb.CatalogException | duckdb.ParserException | duckdb.NotImplementedException):
         _LOG.warning("a translated query was not understood by DuckDB", exc_info=error)
-        return WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse cannot run this query: {_sentence(error)}")
+        problem = "the embedded warehouse cannot run this query, at a place that DuckDB does not tell"
+        return WarehouseError("UNSUPPORTED_SQL", f"{problem}: {_sentence(error)}")
     if isinstance(
         error, duckdb.DataError | duckdb.BinderException | duckdb.InvalidInputException | duckdb.SyntaxException
     ):

@@ -63,7 +63,7 @@ def plan(session: Session, effect: WriteEffect) -> WritePlan:
         spec = catalog.table(table)
         if spec and spec.time_partitioning:
             partitioned[table] = spec.time_partitioning.field or INGESTION_TIME
-    warnings = tuple(unpruned_warnings(effect.sql, effect.default_dataset, partitioned))
+    warnings = unpruned_warnings(effect.sql, effect.default_dataset, partitioned)
     dry_run = DryRun(checked.query.fields, checked.query.reads, checked.bytes_processed)
     return WritePlan(dry_run, checked.change, warnings)
 

@@ -20,7 +20,7 @@ from server.warehouse.translate.mathematics import MATHEMATICS
 from server.warehouse.translate.numbers import ARITHMETIC
 from server.warehouse.translate.operators import OPERATORS
 from server.warehouse.translate.regular import REGULAR
-from server.warehouse.translate.rules import Rule, place
+from server.warehouse.translate.rules import Rule, place, written
 from server.warehouse.translate.sketches import SKETCHES
 from server.warehouse.translate.texts import TEXTS
 from server.warehouse.translate.windows import WINDOWS
@@ -54,20 +54,15 @@ def require_allowed(tree: exp.Expr) -> None:
     Raises:
         WarehouseError: UNSUPPORTED_SQL naming each function or construct as the query wrote it, and where.
     """
-    refused = dict.fromkeys(f"{name}{_place(node)}" for node in tree.walk() for name in _unknown(node))
+    refused = dict.fromkeys(f"{name}{place(node)}" for node in tree.walk() for name in _unknown(node))
     if refused:
         raise WarehouseError("UNSUPPORTED_SQL", f"the embedded warehouse does not support {', '.join(refused)}")
-
-
-def _place(node: exp.Expr) -> str:
-    """Where the node stands, or else the function around it."""
-    return place(node) or place(node.find_ancestor(exp.Func))
 
 
 def _unknown(node: exp.Expr) -> Iterator[str]:
     if isinstance(node, exp.Anonymous):
         if node.name.upper() not in _BY_NAME:
-            yield f"the function {node.name[:80].upper()}"
+            yield f"the function {written(node)[:80]}"
     elif type(node) not in _ALLOWED:
         yield _name(node)
     yield from _details(node)
@@ -75,8 +70,7 @@ def _unknown(node: exp.Expr) -> Iterator[str]:
 
 def _name(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
-        written = node.meta.get("bigquery_name") or node.sql("bigquery").split("(")[0]
-        return f"the function {written[:80].upper()}"
+        return f"the function {written(node)[:80]}"
     return _WORDS.get(type(node)) or (
         "wildcards and filters in a JSON path" if isinstance(node, exp.JSONPathPart) else type(node).key.upper()
     )

@@ -62,9 +62,9 @@ def _unwrapped(node: exp.Expr, _types: Types) -> exp.Expr:
 
 def _ignoring(node: exp.Expr, _types: Types) -> exp.Expr:
     """IGNORE NULLS: ARRAY_AGG has seen it already, DuckDB's window functions know it."""
-    native = isinstance(node.args["this"], exp.FirstValue | exp.LastValue | exp.NthValue | exp.Lag | exp.Lead)
-    value: exp.Expr = node if native else node.args["this"]
-    return value
+    value: exp.Expr = node.args["this"]
+    native = isinstance(value, exp.FirstValue | exp.LastValue | exp.NthValue)
+    return marked(node) if native else value
 
 
 def _string_agg(node: exp.Expr, types: Types) -> exp.Expr:

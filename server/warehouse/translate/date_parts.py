@@ -2,7 +2,6 @@
 
 from sqlglot import exp
 
-from server.warehouse.port import WarehouseError
 from server.warehouse.translate.coercion import is_text
 from server.warehouse.translate.moments import (
     TIMESTAMP,
@@ -30,13 +29,13 @@ def part_of(node: exp.Expr, key: str = "unit") -> tuple[str, int]:
     if isinstance(unit, exp.WeekStart):
         day = unit.name.upper()
         if day not in _WEEKDAYS:
-            raise WarehouseError("INVALID_QUERY", f"WEEK({day}) is not a date part; write WEEK(MONDAY) or another day")
+            raise invalid(f"WEEK({day}) is not a date part; write WEEK(MONDAY) or another day", node)
         return "WEEK", -_WEEKDAYS.index(day) % 7
     name = unit.name.upper()
     if name in ("WEEK", "ISOWEEK"):
         return "WEEK", 0 if name == "ISOWEEK" else 1
     if name not in _UNITS:
-        raise unsupported(f"the date part {name}")
+        raise unsupported(f"the date part {name}", node)
     return name, 0
 
 
@@ -101,7 +100,7 @@ def _extract(node: exp.Expr, types: Types) -> exp.Expr:
         return _week_number(part, value)
     names = {"DAYOFWEEK": "DOW", "DAYOFYEAR": "DOY", "ISOWEEK": "WEEK"}
     if part not in (*_UNITS, *names):
-        raise unsupported(f"the date part {part}")
+        raise unsupported(f"the date part {part}", node)
     number = call("DATE_PART", literal(names.get(part, part)), value)
     if part == "DAYOFWEEK":
         return exp.Paren(this=exp.Add(this=number, expression=literal(1)))

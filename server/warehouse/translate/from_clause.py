@@ -10,7 +10,7 @@ from server.warehouse.translate.names import Column, Scope
 from server.warehouse.translate.pivot import pivoted, unpivoted
 from server.warehouse.translate.rules import Types, invalid, unsupported
 from server.warehouse.translate.select_list import Resolved, aliased
-from server.warehouse.translate.sources import Output, Relations, Sources, array_of, merge
+from server.warehouse.translate.sources import Output, Relations, Sources, merge
 
 
 class Queries(Protocol):
@@ -85,7 +85,7 @@ class FromClause:
             names = [*alias.columns, alias.this] if alias else []
             named = next((name.name for name in names if name), "")
             offset = node.args.get("offset")
-            return self._unnest(array_of(node), named, offset.name if offset else "", scope, relations)
+            return self._unnest(_array_of(node), named, offset.name if offset else "", scope, relations)
         if isinstance(node, exp.Subquery):
             return self._subquery(node, node.alias, self._queries.query(node.this, scope.parent, relations), scope)
         if not isinstance(node, exp.Table):
@@ -177,3 +177,11 @@ def _column_of(path: Sequence[str]) -> exp.Expr:
     for name in path[2:]:
         column = exp.Dot(this=column, expression=exp.to_identifier(name))
     return column
+
+
+def _array_of(node: exp.Unnest) -> exp.Expr:
+    """The one array of an UNNEST."""
+    if len(node.expressions) != 1:
+        raise unsupported("UNNEST of several arrays at once", node)
+    array: exp.Expr = node.expressions[0]
+    return array

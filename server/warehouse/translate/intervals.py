@@ -10,9 +10,21 @@ from sqlglot import exp
 
 from server.warehouse.translate.numbers import as_kind, number_kind
 from server.warehouse.translate.once import failing, once
-from server.warehouse.translate.rules import Rule, Rules, Types, arguments, call, cast, invalid, literal, written
+from server.warehouse.translate.rules import (
+    Rule,
+    Rules,
+    Types,
+    arguments,
+    call,
+    cast,
+    invalid,
+    literal,
+    unsupported,
+    written,
+)
 
 _PARTS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
+_UNITS = (*_PARTS, "QUARTER", "WEEK", "MILLISECOND", "MICROSECOND")
 # How many of what DuckDB counts in are one of each part.
 _WEIGHTS = (
     ("months", 12),
@@ -37,6 +49,8 @@ def _literal(node: exp.Expr, types: Types) -> exp.Expr:
     """INTERVAL '1-2 3' YEAR TO DAY; a literal of one part stays as it is."""
     unit = node.args.get("unit")
     if not isinstance(unit, exp.IntervalSpan):
+        if unit is None or unit.name.upper() not in _UNITS:
+            raise unsupported(f"the date part {unit.name.upper()}" if unit else "an INTERVAL without a date part", node)
         return node
     first, last = (part.name.upper() for part in (unit.this, unit.args["expression"]))
     text = node.this.name if isinstance(node.this, exp.Literal) else None

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from server.domain.schema import TableField
 from server.warehouse.port import WarehouseError
+from server.warehouse.translate.rules import invalid, unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,17 @@ class Scope:
                 return None
         return None
 
-    def resolve(self, path: Sequence[str]) -> tuple[Column, Sequence[str]]:
-        """What the path's first names stand for, and the names that are fields inside it."""
+    def resolve(self, path: Sequence[str], written: exp.Expr) -> tuple[Column, Sequence[str]]:
+        """What the path's first names stand for, and the names that are fields inside it.
+
+        Raises:
+            WarehouseError: INVALID_QUERY, UNSUPPORTED_SQL; with the place of the path as the query wrote it.
+        """
         for scope in self._outwards():
             found = scope._here(path)
             if found:
                 return found
-        return self._unknown(path)
+        return self._unknown(path, written)
 
     def _outwards(self) -> "Iterator[Scope]":
         scope: Scope | None = self
@@ -112,13 +117,11 @@ class Scope:
             _ambiguous(name)
         return found[0] if found else None
 
-    def _unknown(self, path: Sequence[str]) -> NoReturn:
+    def _unknown(self, path: Sequence[str], written: exp.Expr) -> NoReturn:
         source = self.source(path[0])
         wanted = path[1] if source and len(path) > 1 else path[0]
         if any(wanted.lower() in item.absent for scope in self._outwards() for item in scope.sources):
-            raise WarehouseError(
-                "UNSUPPORTED_SQL", f"the embedded warehouse does not have the column {wanted} of that view"
-            )
+            raise unsupported(f"the column {wanted} of that view", written)
         if source and len(path) > 1:
             names = [column.field.name for column in source.columns]
             where = f"Name {path[1]} not found inside {path[0]}"
@@ -128,7 +131,7 @@ class Scope:
             ]
             where = f"Unrecognized name: {path[0]}"
         close = difflib.get_close_matches(wanted, names, n=1)
-        raise WarehouseError("INVALID_QUERY", where + (f"; did you mean {close[0]}?" if close else ""))
+        raise invalid(where + (f"; did you mean {close[0]}?" if close else ""), written)
 
 
 def _ambiguous(name: str) -> NoReturn:

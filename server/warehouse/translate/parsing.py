@@ -12,7 +12,7 @@ from sqlglot.errors import SqlglotError
 from server.domain.sql_lexer import line_and_column, tokens
 from server.domain.sql_tree import BigQueryAsWritten
 from server.warehouse.port import WarehouseError
-from server.warehouse.translate.rules import invalid, unsupported
+from server.warehouse.translate.rules import invalid
 
 _OF_BYTES = r"""[abfnrtv\\?"'`]|[0-3][0-7]{2}|[xX][0-9a-fA-F]{2}"""
 _NO_SURROGATE = r"(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
@@ -53,10 +53,8 @@ def parse(sql: str) -> exp.Expr:
 
 
 def _require_literals(sql: str) -> None:
-    """Refuse what sqlglot does not know, rb'...', and escapes that BigQuery does not have: `\\q` would become `q`."""
+    """Refuse escapes that BigQuery does not have: `\\q` would become `q`."""
     for token in tokens(sql):
-        if token.prefix == "rb":
-            raise unsupported(f"raw bytes; write b'...'{_place(sql, token.start)}")
         if token.kind != "string" or token.raw:
             continue
         for escape in _ESCAPES[token.prefix].finditer(token.text):

@@ -12,7 +12,7 @@ from server.warehouse.translate.common_tables import in_order_of_use, names_read
 from server.warehouse.translate.expression_types import ExpressionTypes
 from server.warehouse.translate.from_clause import FromClause
 from server.warehouse.translate.names import Column, Scope, read_path
-from server.warehouse.translate.rules import Rule, invalid, place, unsupported, written
+from server.warehouse.translate.rules import Rule, invalid, unsupported, written
 from server.warehouse.translate.select_list import (
     Resolved,
     aliased,
@@ -20,6 +20,7 @@ from server.warehouse.translate.select_list import (
     give_types,
     name_fields,
     name_outputs,
+    require_columns,
     spell_out_windows,
 )
 from server.warehouse.translate.set_operations import (
@@ -31,7 +32,7 @@ from server.warehouse.translate.set_operations import (
     require_written_out,
 )
 from server.warehouse.translate.sources import Output, Relation, Relations, Sources
-from server.warehouse.translate.windows import nan_first
+from server.warehouse.translate.windows import nan_first, require_over
 from server.warehouse.types import bigquery_field
 
 
@@ -131,6 +132,7 @@ class QueryTranslator:
             Output(name, physical, kind)
             for (name, physical), kind in zip(named, self._sources.types(values), strict=True)
         ]
+        require_columns(node.expressions, outputs)
         node.set("expressions", [aliased(v, o.physical) for v, o in zip(values, outputs, strict=True)])
         self._clauses(node, scope, relations, outputs)
         kind = node.args.get("kind")
@@ -216,6 +218,8 @@ class QueryTranslator:
             name_fields(node)
         if isinstance(node, exp.Cast):
             give_types(node)
+        if isinstance(node, exp.Window):
+            require_over(node)
         if isinstance(node, exp.DataType | exp.Identifier):
             return node
         _replace_children(node, self._value_translator(scope, relations))
@@ -237,7 +241,7 @@ class QueryTranslator:
         path = [part.name for part in node.parts]
         if len(path) == 1 and (source := scope.row_source(path[0])):
             return self._sources.row(source)
-        column, rest = scope.resolve(path)
+        column, rest = scope.resolve(path, node)
         return _placed(read_path(column, rest), node.parts[0])
 
 
@@ -250,11 +254,10 @@ def _placed(node: exp.Expr, written: exp.Expr) -> exp.Expr:
 
 def _stumbled(node: exp.Expr, error: Exception) -> WarehouseError:
     """The error for a node whose rule fails: an argument is not there, or one is what the rule does not foresee."""
-    named = node if place(node) else node.find_ancestor(exp.Func)
     missing = error.args[0] if isinstance(error, KeyError) else None
     if missing in node.arg_types and missing not in node.args:
-        return invalid(f"{written(node)} was given too few arguments", named)
-    return unsupported(f"{written(node)} as it is used", named)
+        return invalid(f"{written(node)} was given too few arguments", node)
+    return unsupported(f"{written(node)} as it is used", node)
 
 
 def _replace_children(node: exp.Expr, translate: Callable[[exp.Expr], exp.Expr]) -> None:

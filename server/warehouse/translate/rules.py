@@ -68,13 +68,15 @@ def fail(message: str, duckdb_type: str) -> exp.Expr:
 
 IMPLIED = (exp.TsOrDsToDate, exp.TsOrDsToDatetime, exp.TsOrDsToTimestamp, exp.TsOrDsToTime)
 """What sqlglot puts between a function and its argument."""
+_BIGQUERY_NAMES: dict[type[exp.Expr], str] = {exp.GroupConcat: "STRING_AGG", exp.ArgMax: "MAX_BY", exp.ArgMin: "MIN_BY"}
+"""Of functions whose written name sqlglot does not keep."""
 
 
 def written(node: exp.Expr) -> str:
     """The function's name as the query wrote it."""
     if isinstance(node, IMPLIED) and "bigquery_name" not in node.meta and node.parent:
         return written(node.parent)
-    known = type(node).sql_name() if isinstance(node, exp.Func) else node.key
+    known = _BIGQUERY_NAMES.get(type(node)) or (type(node).sql_name() if isinstance(node, exp.Func) else node.key)
     name = str(node.meta.get("bigquery_name") or (node.name if isinstance(node, exp.Anonymous) else known)).upper()
     return f"NET.{name}" if isinstance(node.parent, exp.NetFunc) else name
 
@@ -106,10 +108,10 @@ def invalid(problem: str, node: exp.Expr | None = None) -> WarehouseError:
 
 
 def place(node: exp.Expr | None) -> str:
-    """` at line 2, column 5`: where the node was written; nothing when that is not known."""
+    """` at line 2, column 5`: where the node was written, or what is around it; nothing when that is not known."""
     found = [part.meta for part in node.walk() if "start" in part.meta] if node is not None else []
     first = min(found, key=lambda meta: meta["start"], default=None)
     if first is None:
-        return ""
+        return "" if node is None or isinstance(node.parent, exp.Query) else place(node.parent)
     width = first["end"] - first["start"]
     return f" at line {first['line']}, column {first['col'] - width}"

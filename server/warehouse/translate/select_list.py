@@ -6,7 +6,9 @@ from sqlglot import exp
 
 from server.warehouse.port import WarehouseError
 from server.warehouse.translate.names import Column, Scope, read_path
-from server.warehouse.translate.rules import invalid
+from server.warehouse.translate.rules import invalid, place
+from server.warehouse.translate.sources import Output
+from server.warehouse.types import unknown_type
 
 
 def expand(select: exp.Select, scope: Scope, translated: Callable[[exp.Expr], Column]) -> list[exp.Expr]:
@@ -27,7 +29,7 @@ def _expanded(item: exp.Expr, scope: Scope, translated: Callable[[exp.Expr], Col
     if not isinstance(star, exp.Star):
         return [item]
     path = [part.name for part in item.parts[:-1]] if isinstance(item, exp.Column) else []
-    columns = _columns_of(path, scope) if path else _all_columns(scope)
+    columns = _columns_of(path, scope, item) if path else _all_columns(scope)
     return _adjusted(star, columns)
 
 
@@ -40,12 +42,12 @@ def _all_columns(scope: Scope) -> list[Column]:
     return [*scope.merged.values(), *own]
 
 
-def _columns_of(path: Sequence[str], scope: Scope) -> list[Column]:
+def _columns_of(path: Sequence[str], scope: Scope, written: exp.Expr) -> list[Column]:
     """`t.*` lists a FROM item, `a.b.*` the fields of a STRUCT."""
     source = scope.seen_source(path[0]) if len(path) == 1 else None
     if source:
         return list(source.star)
-    column, rest = scope.resolve(path)
+    column, rest = scope.resolve(path, written)
     return _fields_of(column, ".".join(path), rest)
 
 
@@ -88,15 +90,24 @@ def name_outputs(items: Sequence[exp.Expr], *, as_fields: bool) -> list[tuple[st
     """For each item its name, and that name made unique; without one `f0_`, `f1_` ..., or as a field `_field_1` ..."""
     names: list[tuple[str, str]] = []
     unnamed = 0
-    for place, item in enumerate(items, 1):
+    for number, item in enumerate(items, 1):
         name = _name(item)
         if not name and as_fields:
-            name = f"_field_{place}"
+            name = f"_field_{number}"
         if not name:
             name, unnamed = f"f{unnamed}_", unnamed + 1
         taken = sum(1 for other, _ in names if other.lower() == name.lower())
         names.append((name, f"{name}__{taken + 1}" if taken else name))
     return names
+
+
+def require_columns(items: Sequence[exp.Expr], outputs: Sequence[Output]) -> None:
+    """Refuse types that no column has, by the column's place in the SELECT list. Raises UNSUPPORTED_SQL."""
+    for number, (item, output) in enumerate(zip(items, outputs, strict=True), 1):
+        if kind := unknown_type(output.kind):
+            column = f"column {number}, {output.name}, has the type {kind}"
+            problem = f"{column}, which no column of the embedded warehouse has; CAST it{place(item)}"
+            raise WarehouseError("UNSUPPORTED_SQL", problem)
 
 
 def _name(item: exp.Expr) -> str:
@@ -108,9 +119,9 @@ def _name(item: exp.Expr) -> str:
 def name_fields(struct: exp.Struct) -> None:
     """Give each field of STRUCT(...) its name before names are resolved: STRUCT(a.b) has a field `b`."""
     fields: list[exp.Expr] = []
-    for place, item in enumerate(struct.expressions, 1):
+    for number, item in enumerate(struct.expressions, 1):
         value = _part(item)
-        name = exp.to_identifier(_field_name(item) or f"_field_{place}", quoted=True)
+        name = exp.to_identifier(_field_name(item) or f"_field_{number}", quoted=True)
         fields.append(exp.PropertyEQ(this=name, expression=value))
     struct.set("expressions", fields)
 
@@ -120,8 +131,8 @@ def give_types(node: exp.Cast) -> None:
 
     sqlglot reads both as a CAST of the whole, whose parts may not go together without it.
     """
-    value, to = node.this, node.to
-    if isinstance(node, exp.TryCast) or any(isinstance(item, exp.Query) for item in value.expressions):
+    value, to = node.args.get("this"), node.to
+    if value is None or isinstance(node, exp.TryCast) or any(isinstance(item, exp.Query) for item in value.expressions):
         return
     if isinstance(value, exp.Array) and to.is_type("array") and len(to.expressions) == 1:
         value.set("expressions", [_of_type(item, to.expressions[0]) for item in value.expressions])
@@ -144,8 +155,8 @@ def _part(item: exp.Expr) -> exp.Expr:
 
 def _types_of_fields(struct: exp.Expr) -> list[tuple[str, exp.Expr]]:
     return [
-        (part.name, part.args["kind"]) if isinstance(part, exp.ColumnDef) else (f"_field_{place}", part)
-        for place, part in enumerate(struct.expressions, 1)
+        (part.name, part.args["kind"]) if isinstance(part, exp.ColumnDef) else (f"_field_{number}", part)
+        for number, part in enumerate(struct.expressions, 1)
     ]
 
 

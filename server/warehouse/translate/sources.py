@@ -16,7 +16,7 @@ from server.warehouse.port import WarehouseError
 from server.warehouse.translate.names import Column, Scope, Source, read_field
 from server.warehouse.translate.operators import equal
 from server.warehouse.translate.rules import Types, call, cast, invalid, literal, unsupported
-from server.warehouse.types import bigquery_field, duckdb_type
+from server.warehouse.types import bigquery_field, duckdb_type, unknown_type
 
 TABLE_SUFFIX = "_TABLE_SUFFIX"
 """What a wildcard's `*` stands for in a row's table."""
@@ -210,6 +210,8 @@ class Sources:
         The alias is the element; the fields of a STRUCT element are visible by themselves as well.
         """
         (kind,) = self.types([array])
+        if unknown := unknown_type(kind):
+            raise unsupported(f"UNNEST of {unknown}", array)
         field = bigquery_field(alias or "element", kind)
         if field.mode != "REPEATED":
             raise WarehouseError("INVALID_QUERY", f"UNNEST needs an array; it was given a value of type {field.type}")
@@ -278,8 +280,9 @@ def merge(join: exp.Join, left: Scope, right: Scope, types: Types) -> dict[str, 
     """Turn `USING (a, b)` into ON; answers with the columns that stand for both sides once."""
     conditions: list[exp.Expr] = []
     merged = dict[str, Column]()
-    for name in (identifier.name for identifier in join.args["using"]):
-        (ours, _), (theirs, _) = left.resolve([name]), right.resolve([name])
+    for identifier in join.args["using"]:
+        name = identifier.name
+        (ours, _), (theirs, _) = left.resolve([name], identifier), right.resolve([name], identifier)
         conditions.append(equal(ours.read(), theirs.read(), types))
         merged[name.lower()] = _merged(join.side, ours, theirs)
     join.set("using", None)
@@ -291,11 +294,3 @@ def _merged(side: str, ours: Column, theirs: Column) -> Column:
     if side == "FULL":
         return Column(ours.field, exp.Coalesce(this=ours.read(), expressions=[theirs.read()]))
     return theirs if side == "RIGHT" else ours
-
-
-def array_of(node: exp.Unnest) -> exp.Expr:
-    """The one array of an UNNEST."""
-    if len(node.expressions) != 1:
-        raise unsupported("UNNEST of several arrays at once")
-    array: exp.Expr = node.expressions[0]
-    return array

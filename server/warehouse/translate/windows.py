@@ -2,10 +2,38 @@
 
 from sqlglot import exp
 
-from server.warehouse.translate.aggregates import over
-from server.warehouse.translate.coercion import WIDENING, WITHOUT_ORDER
+from server.warehouse.translate.aggregates import argument, marked, over
+from server.warehouse.translate.coercion import DUCKDB, WIDENING, WITHOUT_ORDER, is_text, supertype
 from server.warehouse.translate.numbers import as_kind, number_kind
-from server.warehouse.translate.rules import Rule, Rules, Types, call, invalid, unsupported, written
+from server.warehouse.translate.rules import Rule, Rules, Types, call, cast, invalid, unsupported, written
+from server.warehouse.translate.shapes import agree
+
+_NEVER_OVER = (
+    exp.Grouping, exp.ApproxQuantiles, exp.ApproxTopK, exp.ApproxTopSum, exp.ArrayConcatAgg, exp.ArgMax, exp.ArgMin,
+)  # fmt: skip
+_MAY_IGNORE_NULLS = (exp.FirstValue, exp.LastValue, exp.NthValue, exp.PercentileCont, exp.PercentileDisc)
+
+
+def require_over(window: exp.Window) -> None:
+    """Refuse an OVER clause that BigQuery does not have with such a function.
+
+    It takes the query as it was written: what a function becomes may have other functions and clauses in it.
+
+    Raises:
+        WarehouseError: INVALID_QUERY.
+    """
+    function = window.this
+    while isinstance(function, exp.IgnoreNulls | exp.RespectNulls):
+        function = function.this
+    if isinstance(function, _NEVER_OVER) or not isinstance(function, exp.AggFunc | exp.RowNumber):
+        raise invalid(f"{written(function)} takes no OVER clause", function)
+    if function is not window.this and not isinstance(function, _MAY_IGNORE_NULLS):
+        raise invalid(f"{written(function)} with OVER takes neither IGNORE NULLS nor RESPECT NULLS", function)
+    what = argument(function) if "this" in function.args else None
+    if what and (what.order or what.limit is not None or what.having):
+        raise invalid(f"{written(function)} with OVER takes neither ORDER BY nor LIMIT nor HAVING", function)
+    if what and what.distinct and (window.args.get("order") is not None or window.args.get("spec") is not None):
+        raise invalid("an aggregate with DISTINCT takes neither ORDER BY nor a frame in its OVER clause", window)
 
 
 def _window_of(node: exp.Expr) -> exp.Expr:
@@ -37,31 +65,37 @@ def _numbering(*, ordered: bool) -> Rule:
     return rule
 
 
-def _parts(node: exp.Expr, types: Types) -> exp.Expr:
+def _parts(node: exp.Expr, _types: Types) -> exp.Expr:
     _clauses(node, order=True, frame=False)
     parts = node.args.get("this")
     if parts is None:
         raise invalid("NTILE needs the number of parts", node)
-    number_kind([parts], types, "NTILE", only=("INT64",))
+    _require_whole(node, parts, "the number of parts of NTILE", least=1)
     return node
 
 
 def _neighbour(node: exp.Expr, types: Types) -> exp.Expr:
-    """LAG and LEAD."""
+    """LAG and LEAD; DuckDB would give the default the value's type, whatever that loses."""
     _clauses(node, order=True, frame=False)
     if (offset := node.args.get("offset")) is not None:
-        number_kind([offset], types, f"the offset of {written(node)}", only=("INT64",))
-        if isinstance(offset.unnest(), exp.Neg):
-            raise invalid(f"the offset of {written(node)} cannot be below 0", node)
-    return node
+        _require_whole(node, offset, f"the offset of {written(node)}", least=0)
+    if (default := node.args.get("default")) is not None:
+        values = [node.args["this"], default]
+        kind = supertype(values, types, f"{written(node)} cannot choose from", node)
+        agree(values, types, node)
+        for key in ("this", "default"):
+            value = node.args[key]
+            if kind in DUCKDB and types.kind(value) not in (kind, "NULL") and not is_text(value):
+                node.set(key, cast(value.copy(), DUCKDB[kind]))
+    return marked(node)
 
 
-def _value(node: exp.Expr, types: Types) -> exp.Expr:
+def _value(node: exp.Expr, _types: Types) -> exp.Expr:
     """FIRST_VALUE, LAST_VALUE, NTH_VALUE."""
     _clauses(node, order=True, frame=True)
     if (offset := node.args.get("offset")) is not None:
-        number_kind([offset], types, "the place in NTH_VALUE", only=("INT64",))
-    return node
+        _require_whole(node, offset, "the place in NTH_VALUE", least=1)
+    return marked(node)
 
 
 def _percentile(node: exp.Expr, types: Types) -> exp.Expr:
@@ -76,17 +110,29 @@ def _percentile(node: exp.Expr, types: Types) -> exp.Expr:
     if isinstance(node, exp.PercentileDisc):
         if (kind := types.kind(value)) in WITHOUT_ORDER:
             raise invalid(f"PERCENTILE_DISC needs values with an order and was given {WITHOUT_ORDER[kind]}", node)
-        return call("QUANTILE_DISC", value.copy(), share)
+        return marked(call("QUANTILE_DISC", value.copy(), share))
     kind = number_kind([value], types, "PERCENTILE_CONT")
-    return call("QUANTILE_CONT", as_kind(value, "FLOAT64" if kind == "INT64" else kind), share)
+    return marked(call("QUANTILE_CONT", as_kind(value, "FLOAT64" if kind == "INT64" else kind), share))
 
 
 def _require_share(node: exp.Expr, share: exp.Expr) -> None:
-    number = share.unnest()
+    number = _written_number(share)
+    if number is None or not 0 <= float(number) <= 1:
+        raise invalid(f"{written(node)} needs a literal number from 0 to 1", node)
+
+
+def _require_whole(node: exp.Expr, value: exp.Expr, what: str, *, least: int) -> None:
+    number = _written_number(value)
+    if number is None or not number.isdigit() or int(number) < least:
+        raise invalid(f"{what} has to be a literal whole number, {least} or more", node)
+
+
+def _written_number(value: exp.Expr) -> str | None:
+    """The digits of a literal number, None for what is not one: BigQuery needs it to be known beforehand."""
+    number = value.unnest()
     while isinstance(number, exp.Cast):
         number = number.this
-    if not isinstance(number, exp.Literal) or not 0 <= float(number.name) <= 1:
-        raise invalid(f"{written(node)} needs a literal number from 0 to 1", node)
+    return number.name if isinstance(number, exp.Literal) and not number.is_string else None
 
 
 def nan_first(node: exp.Expr, types: Types) -> exp.Expr:
@@ -109,20 +155,22 @@ def _window(node: exp.Expr, types: Types) -> exp.Expr:
     for ordered in order.expressions if order else ():
         if (kind := types.kind(ordered.this)) in WITHOUT_ORDER:
             raise invalid(f"ORDER BY: a value of type {WITHOUT_ORDER[kind]} has no order", ordered)
-    if any(isinstance(part, exp.Distinct) for part in node.args["this"].find_all(exp.Distinct)) and (
-        order is not None or node.args.get("spec") is not None
-    ):
-        raise invalid("an aggregate with DISTINCT takes neither ORDER BY nor a frame in its OVER clause", node)
     _require_frame(node)
     _require_range(node, types)
     return over(node)
 
 
 def _require_frame(node: exp.Expr) -> None:
-    """A frame ends where it begins or later."""
+    """A frame is of ROWS or RANGE, has literal distances, and ends where it begins or later."""
     spec = node.args.get("spec")
     if spec is None:
         return
+    if spec.args.get("kind") not in ("ROWS", "RANGE") or spec.args.get("exclude"):
+        raise invalid("a frame of the OVER clause is one of ROWS or RANGE, without EXCLUDE", node)
+    distances = [distance for side in ("start", "end") if isinstance(distance := spec.args.get(side), exp.Expr)]
+    numbers = [_written_number(distance) for distance in distances]
+    if any(number is None or (spec.args["kind"] == "ROWS" and not number.isdigit()) for number in numbers):
+        raise invalid("the distances in the frame of an OVER clause have to be literal numbers, whole in ROWS", node)
     start, end = (_bound(spec, side) for side in ("start", "end"))
     if start > end or start == _BOUNDS.index("UNBOUNDED FOLLOWING") or end == _BOUNDS.index("UNBOUNDED PRECEDING"):
         raise invalid("the frame of the OVER clause ends before it begins", node)

@@ -20,6 +20,7 @@ from tests.warehouse.corpus import (
     literal_times,
     literal_traps,
     literal_values,
+    literal_windows,
     trends,
 )
 
@@ -39,6 +40,7 @@ LITERALS: list[tuple[str, str, list[tuple[Any, ...]]]] = [
     *literal_encodings.LITERALS,
     *literal_json.LITERALS,
     *literal_intervals.LITERALS,
+    *literal_windows.LITERALS,
 ]
 ERRORS: list[tuple[str, str]] = [
     *literal_names.ERRORS,
@@ -55,4 +57,5 @@ ERRORS: list[tuple[str, str]] = [
     *literal_encodings.ERRORS,
     *literal_json.ERRORS,
     *literal_intervals.ERRORS,
+    *literal_windows.ERRORS,
 ]

@@ -1,0 +1,164 @@
+"""API keys."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from server.domain.audit import PRODUCT, Actor, AuditAction
+from server.domain.tenant import ApiKey
+from server.store.port import KeyNotActive, KeyPosition, RequestConflict, RequestKey
+from server.store.sql import audit
+from server.store.sql.database import Transaction, from_micros, to_micros
+from server.store.sql.outbox import note
+from server.store.sql.rows import key_of, micros
+
+
+def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> bool:
+    """Store a key; False when the same request, or one with its id, has made one."""
+    inserted = tx.execute(
+        """
+        INSERT INTO api_keys (key_id, tenant_id, name, scopes, digest, created_at, expires_at, last_used_at, revoked_at,
+                              request, content_hash)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+        """,
+        (
+            key.key_id,
+            key.tenant_id,
+            key.name,
+            json.dumps(key.scopes),
+            key.digest,
+            to_micros(key.created_at),
+            micros(key.expires_at),
+            micros(key.last_used_at),
+            micros(key.revoked_at),
+            _name(request) if request else None,
+            request.content_hash if request else None,
+        ),
+    ).rowcount
+    if inserted:
+        _note(tx, key)
+    return bool(inserted)
+
+
+def create(tx: Transaction, key: ApiKey, by: Actor, request: RequestKey | None) -> ApiKey:
+    """Store a key, or find the one that the same request has made."""
+    if not add_key(tx, key, request):
+        return _made_by(tx, request)
+    audit.record(tx, by, AuditAction.API_KEY_CREATE, key.key_id, tenant_id=key.tenant_id, details=_told(key))
+    return key
+
+
+def rotate(
+    tx: Transaction, old_id: str, key: ApiKey, *, overlap_micros: int, by: Actor, request: RequestKey | None
+) -> ApiKey:
+    """Store the successor of a key, which expires when the overlap ends, if not before."""
+    if not add_key(tx, key, request):
+        return _made_by(tx, request)
+    old = find_key(tx, old_id)
+    if old is None or not old.is_valid(from_micros(tx.now)):
+        raise KeyNotActive(old_id)
+    end = tx.now + overlap_micros
+    tx.execute(
+        "UPDATE api_keys SET expires_at = ? WHERE key_id = ? AND (expires_at IS NULL OR expires_at > ?)",
+        (end, old_id, end),
+    )
+    _note(tx, old)
+    told = {"successor": key.key_id, **_told(key)}
+    audit.record(tx, by, AuditAction.API_KEY_ROTATE, old_id, tenant_id=key.tenant_id, details=told)
+    return key
+
+
+def revoke(tx: Transaction, key: ApiKey, by: Actor) -> ApiKey:
+    """End a key; one that is revoked stays as it is."""
+    revoked = tx.execute(
+        "UPDATE api_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL", (tx.now, key.key_id)
+    ).rowcount
+    if revoked:
+        _note(tx, key)
+        audit.record(tx, by, AuditAction.API_KEY_REVOKE, key.key_id, tenant_id=key.tenant_id)
+    return find_key(tx, key.key_id) or key
+
+
+def has_operator_key(tx: Transaction) -> bool:
+    """Whether any key belongs to an operator."""
+    return tx.execute("SELECT 1 FROM api_keys WHERE tenant_id IS NULL LIMIT 1").fetchone() is not None
+
+
+def add_first_key(tx: Transaction, key: ApiKey) -> bool:
+    """Store an operator's key unless there is one."""
+    tx.take_turns("first operator key")
+    if has_operator_key(tx):
+        return False
+    create(tx, key, PRODUCT, None)
+    return True
+
+
+def find_key(tx: Transaction, key_id: str) -> ApiKey | None:
+    """The key with that id."""
+    row = tx.execute("SELECT * FROM api_keys WHERE key_id = ?", (key_id,)).fetchone()
+    return None if row is None else key_of(row)
+
+
+def find_request(tx: Transaction, request: RequestKey) -> ApiKey | None:
+    """The key that an earlier request with the same id made; another content is a conflict."""
+    row = tx.execute(
+        "SELECT * FROM api_keys WHERE COALESCE(tenant_id, '') = ? AND request = ?", (request.tenant_id, _name(request))
+    ).fetchone()
+    if row is None:
+        return None
+    if row["content_hash"] != request.content_hash:
+        raise RequestConflict(request.request_id)
+    return key_of(row)
+
+
+def list_keys(tx: Transaction, tenant_id: str | None, after: KeyPosition | None, limit: int) -> list[ApiKey]:
+    """Keys of a tenant, or with None the operators', newest first."""
+    of_owner = "tenant_id IS NULL" if tenant_id is None else "tenant_id = ?"
+    values: list[object] = [] if tenant_id is None else [tenant_id]
+    older = ""
+    if after is not None:
+        older = " AND (created_at, key_id) < (?, ?)"
+        values += [to_micros(after.created_at), after.key_id]
+    rows = tx.execute(
+        f"SELECT * FROM api_keys WHERE {of_owner}{older} ORDER BY created_at DESC, key_id DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [key_of(row) for row in rows]
+
+
+def tenant_keys(tx: Transaction, tenant_id: str) -> list[ApiKey]:
+    """All keys of a tenant, oldest first."""
+    rows = tx.execute("SELECT * FROM api_keys WHERE tenant_id = ? ORDER BY created_at, key_id", (tenant_id,))
+    return [key_of(row) for row in rows]
+
+
+def note_uses(tx: Transaction, uses: Mapping[str, datetime]) -> None:
+    """Remember when keys were used last."""
+    # In one order, so that two servers never wait for each other.
+    for key_id, time in sorted(uses.items()):
+        used = to_micros(time)
+        tx.execute(
+            "UPDATE api_keys SET last_used_at = ? WHERE key_id = ? AND (last_used_at IS NULL OR last_used_at < ?)",
+            (used, key_id, used),
+        )
+
+
+def _made_by(tx: Transaction, request: RequestKey | None) -> ApiKey:
+    earlier = find_request(tx, request) if request else None
+    if earlier is None:
+        raise LookupError("a key was not stored, and none has its place")
+    return earlier
+
+
+def _name(request: RequestKey) -> str:
+    return f"{request.method}/{request.request_id}"
+
+
+def _told(key: ApiKey) -> dict[str, str]:
+    expires = {"expires_at": key.expires_at.isoformat(timespec="seconds")} if key.expires_at else {}
+    return {"name": key.name, "scopes": " ".join(key.scopes), **expires}
+
+
+def _note(tx: Transaction, key: ApiKey) -> None:
+    if key.tenant_id is not None:
+        note(tx, key.tenant_id, "api_key", key.key_id)

@@ -1,0 +1,18 @@
+-- works with: 4
+-- The request that made a key, so that its repetition makes no second one.
+ALTER TABLE api_keys ADD COLUMN request TEXT;
+ALTER TABLE api_keys ADD COLUMN content_hash TEXT;
+CREATE UNIQUE INDEX api_keys_of_request ON api_keys (COALESCE(tenant_id, ''), request) WHERE request IS NOT NULL;
+
+-- Who changed what, when, and from where; rows are only ever added.
+CREATE TABLE audit (
+    number    INTEGER PRIMARY KEY AUTOINCREMENT,
+    time      INTEGER NOT NULL,
+    tenant_id TEXT,
+    key_id    TEXT NOT NULL,
+    peer      TEXT NOT NULL,
+    action    TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    details   TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_of_tenant ON audit (tenant_id, number);
