@@ -24,7 +24,7 @@ from convergence.commands import pipelines, system, tenants
 from convergence.keys import keys
 from convergence.output import as_dict, steps_table
 from convergence.plans import plan_parts
-from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, Session, current_session
+from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, Session, TlsFiles, current_session
 from convergence.tables import run_facts, runs_table
 from convergence.v1.run_pb2 import Run
 
@@ -71,6 +71,7 @@ app.add_typer(admin, name="admin")
 @app.callback()
 def _global_options(
     ctx: typer.Context,
+    *,
     target: Annotated[str, typer.Option(envvar="CONVERGENCE_TARGET", help="host:port of the server.")] = DEFAULT_TARGET,
     api_key_file: Annotated[
         Path | None,
@@ -80,9 +81,17 @@ def _global_options(
         Path | None,
         typer.Option(envvar="CONVERGENCE_TLS_CA", help="PEM file of the authority to trust; turns TLS on."),
     ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(envvar="CONVERGENCE_TLS_CERT", help="PEM file of a certificate, for a server that asks for one."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="CONVERGENCE_TLS_KEY", help="PEM file of the certificate's key.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    ctx.obj = Session(target=target, api_key_file=api_key_file, tls_ca=tls_ca, as_json=json)
+    files = TlsFiles(tls_ca, tls_cert, tls_key)
+    ctx.obj = Session(target=target, api_key_file=api_key_file, tls=files, as_json=json)
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
@@ -53,7 +54,19 @@ def check_target(target: str) -> None:
         raise ValueError(f"{target!r} is not the address of a server; {right}")
 
 
-def open_channel(target: str, *, api_key: str, root_certificates: bytes | None) -> grpc.aio.Channel:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a client needs for TLS, all of it PEM."""
+
+    root_certificates: bytes
+    """The authorities to trust."""
+    certificate: bytes | None = None
+    """The client's own certificate, for a server that asks for one."""
+    key: bytes | None = None
+    """Its key."""
+
+
+def open_channel(target: str, *, api_key: str, tls: Tls | None) -> grpc.aio.Channel:
     """A channel that sends the key with every call and repeats calls that found no server.
 
     Raises:
@@ -61,9 +74,9 @@ def open_channel(target: str, *, api_key: str, root_certificates: bytes | None) 
     """
     check_target(target)
     interceptors: list[grpc.aio.ClientInterceptor] = [_UnaryKey(api_key), _StreamKey(api_key)] if api_key else []
-    if root_certificates is None:
+    if tls is None:
         return grpc.aio.insecure_channel(target, options=_options(), interceptors=interceptors)
-    credentials = grpc.ssl_channel_credentials(root_certificates)
+    credentials = grpc.ssl_channel_credentials(tls.root_certificates, tls.key, tls.certificate)
     return grpc.aio.secure_channel(target, credentials, options=_options(), interceptors=interceptors)
 
 

@@ -22,7 +22,7 @@ import grpc.aio
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from convergence.channel import open_channel
+from convergence.channel import Tls, open_channel
 from convergence.errors import translate
 from convergence.v1.pipeline_service_pb2 import (
     CancelRunRequest,
@@ -112,7 +112,7 @@ class ConvergenceClient:
     Args:
         target: `host:port`, the port from 1 to 65535; an IPv6 address stands in brackets.
         api_key: `cvg_...`; sent with every call.
-        root_certificates: PEM of the authorities to trust, for TLS; None for plain text.
+        tls: whom to trust, and who the client is; None for plain text.
         timeout: seconds that a call may take, its retries included; a watch has no limit, nor have `check_store` and
             `apply_retention`.
         patience: when a watch takes the connection for lost, and when it gives up.
@@ -126,11 +126,11 @@ class ConvergenceClient:
         target: str = DEFAULT_TARGET,
         *,
         api_key: str = "",
-        root_certificates: bytes | None = None,
+        tls: Tls | None = None,
         timeout: float = 30,
         patience: Patience | None = None,
     ) -> None:
-        self._channel = open_channel(target, api_key=api_key, root_certificates=root_certificates)
+        self._channel = open_channel(target, api_key=api_key, tls=tls)
         self._timeout = timeout
         self._patience = patience or Patience()
         self.pipelines = PipelineServiceStub(self._channel)

@@ -14,7 +14,7 @@ from convergence.output import OutputLost, abandon, guard_output, print_error, t
 from convergence.session import EXIT_NO_READER, EXIT_OUTPUT_LOST, EXIT_REFUSED
 
 _GLOBAL_FLAGS = {"--json"}
-_GLOBAL_OPTIONS = {"--target", "--api-key-file", "--tls-ca"}
+_GLOBAL_OPTIONS = {"--target", "--api-key-file", "--tls-ca", "--tls-cert", "--tls-key"}
 # Typer has click inside, at a place that depends on its version; this class is the one of all usage errors.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 

@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from convergence.arguments import refused
-from convergence.channel import check_target
+from convergence.channel import Tls, check_target
 from convergence.cli import leave
 from convergence.client import ConvergenceClient
 from convergence.errors import (
@@ -55,13 +55,35 @@ EXIT_NO_READER = 141
 Work = Callable[[ConvergenceClient], Awaitable[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the options say that certificates are."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def read(self) -> Tls | None:
+        """What is in the files; None for plain text. Raises InvalidArgument."""
+        given = {"--tls-ca": self.ca, "--tls-cert": self.certificate, "--tls-key": self.key}
+        missing = [option for option, path in given.items() if path is None]
+        if len(missing) == len(given):
+            return None
+        if self.ca is None or len(missing) == 1:
+            needs = "TLS needs --tls-ca; a server that asks for a certificate, --tls-cert and --tls-key too"
+            raise refused(*(Violation(option, f"is missing: {needs}") for option in missing))
+        certificate = _read(self.certificate, "--tls-cert") if self.certificate else None
+        key = _read(self.key, "--tls-key") if self.key else None
+        return Tls(_read(self.ca, "--tls-ca"), certificate, key)
+
+
 @dataclass
 class Session:
     """The global options, and the run that is being watched."""
 
     target: str
     api_key_file: Path | None
-    tls_ca: Path | None
+    tls: TlsFiles
     as_json: bool
     watched: Run | None = None
     told_of_loss: bool = False
@@ -99,9 +121,9 @@ class Session:
             check_target(self.target)
         except ValueError as error:
             raise refused(Violation("--target", str(error))) from None
-        root_certificates = _read(self.tls_ca, "--tls-ca") if self.tls_ca else None
+        tls = self.tls.read()
         try:
-            client = ConvergenceClient(self.target, api_key=self._api_key(), root_certificates=root_certificates)
+            client = ConvergenceClient(self.target, api_key=self._api_key(), tls=tls)
         except ValueError as error:
             raise refused(Violation("API key", str(error))) from None
         async with client:

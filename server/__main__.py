@@ -17,6 +17,7 @@ from server.api.pipelines import PipelineServicer
 from server.api.schedules import ScheduleServicer
 from server.api.system import Stores, SystemServicer
 from server.api.tenants import TenantServicer
+from server.api.tls import Tls, TlsFiles
 from server.care import Care
 from server.catalog import Catalog
 from server.domain.audit import PRODUCT
@@ -53,6 +54,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     state_dir = settings.make_state_dir()
+    tls = _tls(settings)
     plans = PlansFile(settings.plans_file, base=settings.base_quotas)
     async with AsyncExitStack() as stack:
         if settings.workers and settings.bigquery_project is None:
@@ -76,7 +78,7 @@ async def serve(settings: Settings) -> None:
         gate = Gate(authenticator, RequestRates(store, plans))
         tenant_servicer = TenantServicer(tenants, ApiKeys(store, keys), default_location=settings.bigquery_location)
         api = Api(_servicers(settings, store, catalog, runs, tenant_servicer), gate)
-        port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}")
+        port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls)
         supervisors = [asyncio.create_task(_supervisor(settings, store).run()) for _ in range(settings.workers)]
         if supervisors:
             stack.push_async_callback(end_tasks, supervisors)
@@ -86,6 +88,13 @@ async def serve(settings: Settings) -> None:
         _say(f"ready grpc={settings.grpc_host}:{port}")
         await stopping.wait()
         logger.info("Stopping")
+
+
+def _tls(settings: Settings) -> Tls | None:
+    """Raises CannotStart."""
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    return Tls(TlsFiles(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file))
 
 
 def _servicers(

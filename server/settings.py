@@ -22,6 +22,8 @@ _CLIENT_VARIABLES = {
     "CONVERGENCE_API_KEY",
     "CONVERGENCE_API_KEY_FILE",
     "CONVERGENCE_TLS_CA",
+    "CONVERGENCE_TLS_CERT",
+    "CONVERGENCE_TLS_KEY",
 }
 
 
@@ -43,6 +45,12 @@ class Settings(BaseSettings):
     """Address the gRPC server binds to."""
     grpc_port: Annotated[int, Field(ge=0, le=65535)] = 50051
     """Port of the gRPC server; 0 takes a free one, named in the ready line on standard output."""
+    tls_certificate_file: Path | None = None
+    """The server's certificate and those between it and its authority, PEM; without it, plain text."""
+    tls_key_file: Path | None = None
+    """The certificate's key, PEM, which only the server's user may read."""
+    tls_client_ca_file: Path | None = None
+    """Authorities, PEM, one of which has to have signed the certificate of every client; without it, they need none."""
     embedded_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] = "gac-prod-471220"
     """Google Cloud project that the embedded warehouse stands in for: where the tenants' datasets are."""
     database_url: SecretStr | None = None
@@ -105,6 +113,14 @@ class Settings(BaseSettings):
         unused = [_PREFIX + name.upper() for name in given if getattr(self, name) is not None]
         if unused and self.bigquery_project is None:
             raise ValueError(f"{', '.join(unused)} needs {_PREFIX}BIGQUERY_PROJECT")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "Settings":
+        pair = (self.tls_certificate_file, self.tls_key_file)
+        if any(pair) != all(pair) or (self.tls_client_ca_file and not all(pair)):
+            names = ", ".join(f"{_PREFIX}TLS_{name}_FILE" for name in ("CERTIFICATE", "KEY"))
+            raise ValueError(f"TLS needs both of {names}")
         return self
 
     @field_validator("database_url")

@@ -14,6 +14,7 @@ from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer, ad
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer, add_SystemServiceServicer_to_server
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer, add_TenantServiceServicer_to_server
 from server.api.interceptors import Gate
+from server.api.tls import Tls
 from server.domain.faults import CannotStart
 
 _OPTIONS = (
@@ -59,10 +60,17 @@ class Api:
         add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME, _HEALTH_NAME), self._server)
 
-    async def start(self, address: str) -> int:
-        """Bind and serve; answers the port. Raises CannotStart when the address cannot be bound."""
+    async def start(self, address: str, tls: Tls | None = None) -> int:
+        """Bind and serve, without `tls` in plain text; answers the port.
+
+        Raises:
+            CannotStart: the address cannot be bound.
+        """
         try:
-            port = self._server.add_insecure_port(address)
+            if tls is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, tls.credentials())
         except RuntimeError:
             raise CannotStart(f"{address} cannot be bound: another process has it, or it is not an address") from None
         await self._server.start()

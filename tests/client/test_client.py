@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import grpc
 import pytest
 
+from convergence.channel import Tls
 from convergence.client import ConvergenceClient, answer
 from convergence.errors import Unavailable
 from convergence.v1.pipeline_service_pb2 import ListPipelinesResponse, ListRunsResponse, Pipeline, PipelineSummary
@@ -219,6 +220,6 @@ async def test_tls(peer, address, key_and_certificate):
     await address.start(grpc.ssl_server_credentials([key_and_certificate]))
     peer.answers["GetSystemInfo"] = SystemInfo(version="1")
 
-    async with ConvergenceClient(address.target, api_key="cvg_k1_secret", root_certificates=certificate) as client:
+    async with ConvergenceClient(address.target, api_key="cvg_k1_secret", tls=Tls(certificate)) as client:
         assert (await client.get_system_info()).version == "1"
     assert peer.keys == ["cvg_k1_secret"]

@@ -1,0 +1,149 @@
+"""TLS, and clients that have to show a certificate, on a running server."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from convergence.channel import Tls
+from convergence.client import ConvergenceClient
+from convergence.errors import ConvergenceError
+from tests.e2e.service import Service, make_checkout
+
+
+@dataclass
+class Pair:
+    """A certificate and its key, PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def write(self, folder: Path) -> dict[str, str]:
+        """Into files, with the settings that name them."""
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
+        certificate.write_bytes(self.certificate)
+        key.touch(mode=0o600)
+        key.write_bytes(self.key)
+        return {"tls_certificate_file": str(certificate), "tls_key_file": str(key)}
+
+
+class Authority:
+    """Signs certificates."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._certificate = self._signed(self._name, self._key, is_authority=True)
+        self.pem = self._certificate.public_bytes(Encoding.PEM)
+
+    def issue(self, name: str) -> Pair:
+        """For 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._signed(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
+        return Pair(
+            certificate.public_bytes(Encoding.PEM),
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        )
+
+    def _signed(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_authority: bool = False
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+
+AUTHORITY, OTHER = Authority("ours"), Authority("another")
+SERVER, CLIENT, STRANGER = AUTHORITY.issue("server"), AUTHORITY.issue("client"), OTHER.issue("client")
+
+
+async def version(service: Service, tls: Tls | None) -> str:
+    """What the server says it is, or the name of the status that a client gets."""
+    async with ConvergenceClient(service.target, api_key=service.admin_key, tls=tls, timeout=3) as client:
+        try:
+            return (await client.get_system_info()).version
+        except ConvergenceError as error:
+            return error.code.name
+
+
+def of(pair: Pair) -> Tls:
+    return Tls(AUTHORITY.pem, pair.certificate, pair.key)
+
+
+async def test_a_certificate_is_shown_and_renewed(tmp_path: Path) -> None:
+    settings = SERVER.write(tmp_path)
+    service = await Service.start(make_checkout(tmp_path / "checkout"), **settings)
+    try:
+        known = await version(service, Tls(AUTHORITY.pem))
+        assert known.count(".") == 2
+        for tls in (None, Tls(OTHER.pem)):
+            assert await version(service, tls) in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+        # A pair that does not fit together, as it is while the files are replaced: the old one goes on.
+        (tmp_path / "certificate.pem").write_bytes(OTHER.issue("server").certificate)
+        assert await version(service, Tls(AUTHORITY.pem)) == known
+        OTHER.issue("server").write(tmp_path)
+        async with asyncio.timeout(20):
+            while await version(service, Tls(OTHER.pem)) != known:
+                await asyncio.sleep(0.05)
+        assert await version(service, Tls(AUTHORITY.pem)) in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+    finally:
+        await service.stop()
+
+
+async def test_a_client_has_to_show_a_certificate(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(AUTHORITY.pem)
+    settings = {**SERVER.write(tmp_path), "tls_client_ca_file": str(tmp_path / "ca.pem")}
+    service = await Service.start(make_checkout(tmp_path / "checkout"), **settings)
+    try:
+        assert (await version(service, of(CLIENT))).count(".") == 2
+        for tls in (Tls(AUTHORITY.pem), of(STRANGER)):
+            assert await version(service, tls) in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+    finally:
+        await service.stop()
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"tls_key_file": ""}, "TLS needs both of CONVERGENCE_TLS_CERTIFICATE_FILE, CONVERGENCE_TLS_KEY_FILE"),
+        ({"tls_certificate_file": ""}, "TLS needs both of"),
+        ({"tls_certificate_file": "", "tls_key_file": "", "tls_client_ca_file": "ca.pem"}, "TLS needs both of"),
+        ({"tls_certificate_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file"),
+        ({"tls_key_file": "open.pem"}, "open.pem holds a secret and others may read it; run chmod 600"),
+        ({"tls_key_file": "other.pem"}, "are no certificate and its key"),
+        ({"tls_certificate_file": "text.pem"}, "are no certificate and its key"),
+        ({"tls_client_ca_file": "text.pem"}, "text.pem holds no certificates"),
+    ],
+)
+async def test_what_does_not_fit_together_is_told_at_the_start(
+    tmp_path: Path, changed: dict[str, str], says: str
+) -> None:
+    settings = SERVER.write(tmp_path)
+    (tmp_path / "ca.pem").write_bytes(AUTHORITY.pem)
+    (tmp_path / "text.pem").write_text("no certificate\n")
+    for name, mode, key in (("open.pem", 0o644, SERVER.key), ("other.pem", 0o600, CLIENT.key)):
+        (tmp_path / name).touch(mode=mode)
+        (tmp_path / name).chmod(mode)
+        (tmp_path / name).write_bytes(key)
+    settings |= {name: str(tmp_path / value) if value else "" for name, value in changed.items()}
+    with pytest.raises(AssertionError, match=says) as ended:
+        await Service.start(make_checkout(tmp_path / "checkout"), **settings)
+    assert "Traceback" not in str(ended.value)
