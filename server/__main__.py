@@ -34,6 +34,7 @@ from server.registry import Registry
 from server.request_rates import RequestRates
 from server.retention import Retention
 from server.runs import Caller, Runs
+from server.security.memory import keep_no_dumps
 from server.security.private_files import only_one
 from server.settings import Settings
 from server.store.opening import open_store
@@ -79,7 +80,7 @@ async def serve(settings: Settings) -> None:
         tenant_servicer = TenantServicer(tenants, ApiKeys(store, keys), default_location=settings.bigquery_location)
         api = Api(_servicers(settings, store, catalog, runs, tenant_servicer), gate)
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls)
-        supervisors = [asyncio.create_task(_supervisor(settings, store).run()) for _ in range(settings.workers)]
+        supervisors = [asyncio.create_task(Supervisor(store, settings).run()) for _ in range(settings.workers)]
         if supervisors:
             stack.push_async_callback(end_tasks, supervisors)
         # Undone first: probes and clients hear of the end before the worker drains.
@@ -117,10 +118,6 @@ def _servicers(
     )
 
 
-def _supervisor(settings: Settings, store: ControlStore) -> Supervisor:
-    return Supervisor(store, lease_seconds=settings.lease_seconds, drain_seconds=settings.drain_seconds)
-
-
 async def _bootstrap(store: ControlStore, runs: Runs) -> None:
     """Make the central dataset unless a run has made it or is about to; what failed is tried again at each start."""
     made = RunFilter(
@@ -144,6 +141,7 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Run the server."""
+    keep_no_dumps()
     settings = Settings.from_environment()
     logs.configure(settings, process="server")
     asyncio.run(serve(settings))

@@ -9,7 +9,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from server.domain.faults import CannotStart
 from server.domain.run import Run
-from server.security.redaction import redact
+from server.security.redaction import know_secret, redact
 from server.settings import Settings
 
 
@@ -25,7 +25,9 @@ class _Redacted(logging.Formatter):
 
 
 def configure(settings: Settings, *, process: str) -> None:
-    """Send this process's logs to standard error in the format that the settings name."""
+    """Send this process's logs to standard error in the format that the settings name, without their secrets."""
+    for secret in settings.secrets:
+        know_secret(secret)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacted(_Text() if settings.log_format == "text" else _json(process)))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from server.security.redaction import redact
+from server.security.redaction import REDACTED, is_secret_name, redact
 
 MAX_TEXT = 4_096
 _MAX_DEPTH = 6
@@ -45,7 +45,11 @@ class _Budget:
         self._characters = _MAX_CHARACTERS
 
     def mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-        return {self._text(key): self._value(value, depth) for key, value in values.items() if self._take()}
+        return {
+            self._text(key): REDACTED if is_secret_name(plain_text(key)) else self._value(value, depth)
+            for key, value in values.items()
+            if self._take()
+        }
 
     def _take(self) -> bool:
         self._items -= 1

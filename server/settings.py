@@ -3,9 +3,11 @@
 Every setting is an environment variable `CONVERGENCE_<NAME>`; docs/configuration.md lists them.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -25,6 +27,8 @@ _CLIENT_VARIABLES = {
     "CONVERGENCE_TLS_CERT",
     "CONVERGENCE_TLS_KEY",
 }
+# What is a secret, or a client's own.
+_HIDDEN_VARIABLES = {"CONVERGENCE_DATABASE_URL", *_CLIENT_VARIABLES}
 
 
 class Settings(BaseSettings):
@@ -139,10 +143,15 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def from_environment(cls) -> "Settings":
-        """Read the environment. Raises CannotStart with everything that is wrong."""
+    def from_environment(cls, line: bytes = b"{}") -> "Settings":
+        """Read the environment, and the line that `for_worker` made.
+
+        Raises:
+            CannotStart: with everything that is wrong.
+        """
+        hidden = {name: value for name, value in json.loads(line).items() if value is not None}
         try:
-            return cls()
+            return cls(**hidden)
         except ValidationError as error:
             faults = (_explain(detail) for detail in error.errors(include_url=False, include_context=False))
             raise CannotStart("\n".join(faults)) from None
@@ -161,6 +170,23 @@ class Settings(BaseSettings):
     def base_quotas(self) -> Quotas:
         """The limits of tenants whose plan says nothing."""
         return Quotas(max_concurrent_runs=self.max_concurrent_runs)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may show."""
+        password = urlsplit(self.postgres_url or "").password
+        return (unquote(password),) if password else ()
+
+    def for_worker(self) -> tuple[dict[str, str], bytes]:
+        """The environment of a worker, which processors read, and a line with what they must not find there."""
+        environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
+        return environment, json.dumps({"database_url": self.postgres_url}).encode() + b"\n"
+
+    @staticmethod
+    def hide() -> None:
+        """Leave no secret in the environment of this process, where processors would find it."""
+        for name in _HIDDEN_VARIABLES:
+            os.environ.pop(name, None)
 
     @property
     def control_store_path(self) -> Path:

@@ -1,10 +1,54 @@
-"""Keeps secrets out of what people read: logs, events, error messages."""
+"""Keeps secrets out of what people read: logs, events, error messages, mails, the x_meta_ tables.
 
+Secrets that the process knows are found by their value, others by their form: keys of this product, private keys,
+tokens, passwords in addresses, and whatever stands behind a name that says that it is a secret.
+"""
+
+import json
 import re
+from urllib.parse import quote
 
-_SECRET = re.compile(r"cvg_([0-9a-z]{1,32})_[A-Za-z0-9_-]{8,}")
+REDACTED = "[redacted]"
+# A shorter one would be found in the middle of harmless words.
+_SHORTEST_KNOWN = 6
+_NAMES = r"password|passwd|secret|secret_?access_?key|client_?secret|private_?key|access_?token|refresh_?token|api_?key"
+_SECRET_NAME = re.compile(rf"(?i)(?:.*[_.-])?(?:{_NAMES})")
+_FORMS = (
+    # The key's id stays, so that it can be found and revoked.
+    (r"cvg_([0-9a-z]{1,32})_[A-Za-z0-9_-]{8,}", rf"cvg_\1_{REDACTED}"),
+    (r"(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(?:-----END \1PRIVATE KEY-----|\Z)", REDACTED),
+    # RFC 3986, section 3.2.1: user:password@host.
+    (r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']*):[^\s/\"']+@", rf"\1:{REDACTED}@"),
+    # RFC 6750, section 2.1, and RFC 7617.
+    (r"(?i)\b(bearer|authorization\\?\"?\s*[:=]\s*\\?\"?basic)\s+[A-Za-z0-9._~+/=-]{8,}", rf"\1 {REDACTED}"),
+    # Google's access tokens; the ids of AWS's keys, beside which the secret stands.
+    (r"\bya29\.[A-Za-z0-9_.-]{16,}", REDACTED),
+    (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", REDACTED),
+    # `password=...`, `"secret_access_key": "..."`, also where the quotes are escaped.
+    (
+        rf"(?i)\b((?:\w*[_-])?(?:{_NAMES})\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"'\\,;)}}\]]{{3,}}",
+        rf"\1{REDACTED}",
+    ),
+)
+_COMPILED = tuple((re.compile(form), instead) for form, instead in _FORMS)
+_known: set[str] = set()
+
+
+def know_secret(value: str) -> None:
+    """From now on this text is left out of everything, also as JSON and as a part of an address have it."""
+    if len(value) >= _SHORTEST_KNOWN:
+        _known.update({value, json.dumps(value)[1:-1], quote(value, safe="")})
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what stands under that name is a secret: `password`, `aws_secret_access_key`."""
+    return _SECRET_NAME.fullmatch(name) is not None
 
 
 def redact(text: str) -> str:
-    """The text without the secrets of API keys; the key's id stays, so that it can be found and revoked."""
-    return _SECRET.sub(r"cvg_\1_[redacted]", text)
+    """The text without secrets."""
+    for value in sorted(_known, key=len, reverse=True):
+        text = text.replace(value, REDACTED)
+    for form, instead in _COMPILED:
+        text = form.sub(instead, text)
+    return text

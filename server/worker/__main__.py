@@ -19,6 +19,7 @@ from server.mirror import Mirror
 from server.plans import PlansFile
 from server.registry import Registry
 from server.retention import Retention
+from server.security.memory import keep_no_dumps
 from server.settings import Settings
 from server.step_runner import StepRunner
 from server.store.opening import open_store
@@ -152,7 +153,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m server.worker", description=__doc__)
     parser.add_argument(SUPERVISED, metavar="WORKER_ID", help="for the server: be that worker and end with it")
     worker_id = parser.parse_args().supervised
-    settings = Settings.from_environment()
+    keep_no_dumps()
+    settings = Settings.from_environment(sys.stdin.buffer.readline() or b"{}" if worker_id is not None else b"{}")
+    settings.hide()
     logs.configure(settings, process="worker")
     asyncio.run(_work(settings, worker_id))
     return 0

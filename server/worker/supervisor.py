@@ -7,10 +7,14 @@ import sys
 import uuid
 from contextlib import suppress
 
+from server.settings import Settings
 from server.store.port import ControlStore, StoreBusy
 
 SUPERVISED = "--supervised"
-"""Tells a worker its id, and that standard input is a pipe from the server: its end means the server is gone."""
+"""Tells a worker its id, and that standard input is a pipe from the server.
+
+Through it come the settings that are secrets, on one line; its end means that the server is gone.
+"""
 _PULSE_BYTES = 1_024
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
@@ -27,10 +31,11 @@ logger = logging.getLogger(__name__)
 class Supervisor:
     """One worker process, for as long as the server runs."""
 
-    def __init__(self, store: ControlStore, *, lease_seconds: float, drain_seconds: float) -> None:
+    def __init__(self, store: ControlStore, settings: Settings) -> None:
         self._store = store
-        self._hang_seconds = lease_seconds
-        self._drain_seconds = drain_seconds
+        self._settings = settings
+        self._hang_seconds = settings.lease_seconds
+        self._drain_seconds = settings.drain_seconds
 
     async def run(self) -> None:
         """Start workers, one after the other, until cancelled; then drain the last."""
@@ -47,7 +52,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _one_worker(self) -> None:
-        worker_id = new_worker_id()
+        worker_id, (environment, hidden) = new_worker_id(), self._settings.for_worker()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -56,10 +61,13 @@ class Supervisor:
             worker_id,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env=environment,
             # Ctrl-C in a terminal reaches the whole group; the server decides when its worker drains.
             start_new_session=True,
         )
         try:
+            if process.stdin is not None:
+                process.stdin.write(hidden)
             await self._watch(process)
         except asyncio.CancelledError:
             await self._drain(process)

@@ -1,6 +1,8 @@
 """Who may do what, over a real channel."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -14,7 +16,8 @@ from convergence.errors import ConvergenceError
 from convergence.v1 import pipeline_service_pb2, schedule_service_pb2, system_service_pb2, tenant_service_pb2
 from convergence.v1.run_pb2 import Run
 from server.api.authorization import SCOPES
-from tests.e2e.service import Service, finished, start
+from tests.e2e.service import Service, finished, make_checkout, onboard, start
+from tests.store.postgres import Postgres
 
 FILES = (pipeline_service_pb2, tenant_service_pb2, schedule_service_pb2, system_service_pb2)
 IMPLEMENTED = {
@@ -259,3 +262,21 @@ async def test_reflection_of_bytes_that_are_no_message(service: Service) -> None
         answers = method(iter([b"\xff\xff"]), metadata=(("x-api-key", service.admin_key),), timeout=10)
         (answer,) = [reflection_pb2.ServerReflectionResponse.FromString(data) async for data in answers]
     assert answer.error_response.error_code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
+async def test_what_processors_may_read_holds_no_secrets(tmp_path: Path, running_postgres: Postgres) -> None:
+    """Of a worker, and neither it nor the server leaves its memory on the disk when it crashes."""
+    secrets = {"database_url": running_postgres.new_database(), "api_key": "cvg_0123456789ab_secret"}
+    service = await Service.start(make_checkout(tmp_path), **secrets)
+    try:
+        key = await onboard(service, "acme_corp")
+        assert key
+        worker = service.worker_pid()
+        environment = Path(f"/proc/{worker}/environ").read_text()
+        assert "CONVERGENCE_GRPC_PORT=" in environment
+        assert not [secret for secret in secrets.values() if secret in environment]
+        for process in (worker, service.process.pid):
+            (limit,) = re.findall(r"Max core file size +(\w+) +(\w+)", Path(f"/proc/{process}/limits").read_text())
+            assert limit == ("0", "0")
+    finally:
+        await service.stop()

