@@ -121,4 +121,5 @@ async def test_transactions_in_each_others_way_are_repeated(store: SqlStore, pos
     await asyncio.gather(
         store._db.write(lambda tx: lock(tx, "alpha", "bravo")), store._db.write(lambda tx: lock(tx, "bravo", "alpha"))
     )
-    assert len(tries) == 3
+    # The one that was ended may meet the other one again.
+    assert len(tries) >= 3
