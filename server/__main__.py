@@ -84,7 +84,7 @@ async def serve(settings: Settings) -> None:
         if supervisors:
             stack.push_async_callback(end_tasks, supervisors)
         # Undone first: probes and clients hear of the end before the worker drains.
-        stack.push_async_callback(api.stop, _STOP_GRACE_SECONDS)
+        stack.push_async_callback(api.stop, settings.stop_notice_seconds, _STOP_GRACE_SECONDS)
         await _bootstrap(store, runs)
         _say(f"ready grpc={settings.grpc_host}:{port}")
         await stopping.wait()

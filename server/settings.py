@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Runs that one worker executes at a time."""
     lease_seconds: Annotated[float, Field(ge=3, le=300)] = 30
     """How long a worker's claim on a run holds without renewal; it is renewed three times in that time."""
+    stop_notice_seconds: Annotated[float, Field(ge=0, le=300)] = 0
+    """How long the server goes on answering after SIGTERM, while its health service says NOT_SERVING."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 20
     """How long running steps may finish after SIGTERM before their runs are handed back."""
     max_concurrent_runs: Annotated[int, Field(ge=1, le=2**63 - 1)] = 4

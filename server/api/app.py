@@ -1,5 +1,6 @@
 """The gRPC server: services, interceptors, limits."""
 
+import asyncio
 from dataclasses import dataclass
 
 import grpc
@@ -78,9 +79,10 @@ class Api:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return port
 
-    async def stop(self, grace: float) -> None:
-        """Tell probes first, then let calls finish for `grace` seconds."""
+    async def stop(self, notice: float, grace: float) -> None:
+        """Tell probes first, serve on for `notice` seconds, then let calls finish for `grace` seconds."""
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(notice)
         await self._server.stop(grace)
 
 

@@ -16,6 +16,8 @@ from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 
+EVENT_CHARACTERS = 256 * 1_024
+"""Beyond it a piece of a run's events ends: somebody may read them slowly, and many may."""
 MAX_LEASES_LOST = 3
 """A run whose worker vanished this often is poison, and fails."""
 
@@ -398,7 +400,10 @@ class ControlStore(Protocol):
         ...
 
     async def events(self, pipeline_logging_id: str, *, after: int, limit: int) -> list[RunEvent]:
-        """Events with a sequence above `after`, in order."""
+        """Events with a sequence above `after`, in order: at most `limit`, and none behind EVENT_CHARACTERS of JSON.
+
+        So an empty list says that there are no more, and a shorter one says nothing.
+        """
         ...
 
     async def last_sequences(self, pipeline_logging_ids: Collection[str]) -> dict[str, int]:

@@ -1,13 +1,17 @@
 """What keeps a process from starting is told in a sentence."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from convergence.errors import Unavailable
 from tests.e2e.service import Service, make_checkout, onboard
 
 
@@ -98,3 +102,19 @@ async def test_everything_in_the_state_folder_is_its_owners(own_service: Service
     folder = own_service.checkout / "var"
     open_to_others = [path.name for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
     assert open_to_others == []
+
+
+async def test_a_server_that_is_to_stop_says_so_before_it_does(tmp_path: Path) -> None:
+    service = await Service.start(make_checkout(tmp_path), stop_notice_seconds="3")
+    async with grpc.aio.insecure_channel(service.target) as channel, service.client() as client:
+        health = health_pb2_grpc.HealthStub(channel)
+        service.process.terminate()
+        async with asyncio.timeout(20):
+            while (
+                await health.Check(health_pb2.HealthCheckRequest())
+            ).status == health_pb2.HealthCheckResponse.SERVING:
+                await asyncio.sleep(0.01)
+        assert (await client.get_system_info()).version
+        assert await service.process.wait() == 0
+        with pytest.raises(Unavailable):
+            await client.get_system_info()

@@ -8,6 +8,7 @@ import pytest
 from server.domain.run import LogEntry, RunStatus, StepStatus
 from server.domain.tenant import TenantState
 from server.store.port import (
+    EVENT_CHARACTERS,
     Claim,
     ControlStore,
     Lease,
@@ -435,3 +436,19 @@ class TestProcesses:
         said = await asyncio.gather(store.agree("pepper", "a"), second.agree("pepper", "b"))
         assert len(set(said)) == 1
         assert await store.agree("pepper", "c") == said[0]
+
+
+async def test_a_piece_of_events_ends_where_it_gets_too_large(store: SqlStore) -> None:
+    """However many are asked for; a single one is never too large to be read."""
+    run = await store.accept_run(new_run(), PLANS)
+    held = await claimed(store)
+    large = "x" * (EVENT_CHARACTERS // 2)
+    await store.add_logs(held.lease, [LogEntry(message=large + str(number)) for number in range(5)])
+    await store.add_logs(held.lease, [LogEntry(message="x" * (2 * EVENT_CHARACTERS)), LogEntry(message="the last")])
+    pieces, after = list[int](), 0
+    while piece := await store.events(run.pipeline_logging_id, after=after, limit=500):
+        assert [event.sequence for event in piece] == list(range(after + 1, after + len(piece) + 1))
+        pieces.append(len(piece))
+        after = piece[-1].sequence
+    # Each ends with the event that makes it too large.
+    assert pieces == [4, 2, 2, 1]

@@ -44,10 +44,15 @@ def start(processes: ForkServerContext, place: Place, *, die_at: int = 0, told: 
 
 
 async def ended(process: BaseProcess) -> int | None:
+    """Its exit code, read in no other thread: each start looks how the processes before it ended, and one can look."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(process.sentinel, over.set)
     try:
-        await asyncio.to_thread(process.join)
+        await over.wait()
     finally:  # of a test that is cut off, nothing may go on: pytest would wait for it
+        loop.remove_reader(process.sentinel)
         process.kill()
+        process.join()
     return process.exitcode
 
 

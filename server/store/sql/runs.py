@@ -9,6 +9,7 @@ from server.domain.quotas import Plans
 from server.domain.retries import continued
 from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun, StepStatus
 from server.store.port import (
+    EVENT_CHARACTERS,
     AlreadyRetried,
     NewRun,
     OriginGone,
@@ -272,10 +273,15 @@ def add_event(tx: Transaction, pipeline_logging_id: str, content: Run | StepRun 
 
 
 def events(tx: Transaction, pipeline_logging_id: str, after: int, limit: int) -> list[RunEvent]:
-    """Events above `after`, in order."""
+    """Events above `after`, in order, as many as are asked for and fit."""
     rows = tx.execute(
-        "SELECT * FROM events WHERE pipeline_logging_id = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-        (pipeline_logging_id, after, limit),
+        """
+        SELECT * FROM (
+            SELECT few.*, SUM(LENGTH(body)) OVER (ORDER BY sequence) - LENGTH(body) AS before
+            FROM (SELECT * FROM events WHERE pipeline_logging_id = ? AND sequence > ? ORDER BY sequence LIMIT ?) AS few
+        ) AS piece WHERE before < ? ORDER BY sequence
+        """,
+        (pipeline_logging_id, after, limit, EVENT_CHARACTERS),
     )
     return [event_of(row) for row in rows]
 
