@@ -143,6 +143,7 @@ def main() -> int:
     """Run the server."""
     keep_no_dumps()
     settings = Settings.from_environment()
+    settings.hide()
     logs.configure(settings, process="server")
     asyncio.run(serve(settings))
     return 0

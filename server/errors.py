@@ -94,7 +94,7 @@ class ApiKeyNotFound(ServiceError):
 
 
 class ApiKeyNotActive(ServiceError):
-    """The API key is revoked or has expired: make a new one."""
+    """The API key is revoked, has expired or has been rotated."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "API_KEY_NOT_ACTIVE"

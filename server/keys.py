@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from server.domain.audit import Actor
 from server.domain.faults import Fault
@@ -15,12 +15,14 @@ from server.errors import (
     ScopeNotHeld,
     TenantNotActive,
     TenantNotFound,
+    Unauthenticated,
 )
 from server.runs import request_key
 from server.security.api_keys import KeyRing
-from server.store.port import ControlStore, KeyNotActive, KeyPosition, RequestConflict
+from server.store.port import CallerKeyEnded, ControlStore, KeyNotActive, KeyPosition, RequestConflict
 
 MAX_OVERLAP_SECONDS = 604_800
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class ApiKeys:
             await self._require_tenant(new.tenant_id)
             key, secret = self._fresh(new.tenant_id, new.name, scopes, now, new.expires_at)
             return _made(await self._store.create_api_key(key, by=by, request=request), key, secret)
+        except CallerKeyEnded:
+            raise Unauthenticated from None
         except RequestConflict:
             raise RequestIdReused from None
 
@@ -80,12 +84,14 @@ class ApiKeys:
             old, now = await self._owned(owner, key_id), datetime.now(UTC)
             # Whoever rotates a key holds its successor.
             _require_held(caller, old.scopes)
-            expires_at = now + (old.expires_at - old.created_at) if old.expires_at else None
+            expires_at = _later(now, old.expires_at - old.created_at) if old.expires_at else None
             key, secret = self._fresh(owner, old.name, old.scopes, now, expires_at)
             stored = await self._store.rotate_api_key(
                 key_id, key, overlap_seconds=overlap_seconds, by=by, request=request
             )
             return _made(stored, key, secret)
+        except CallerKeyEnded:
+            raise Unauthenticated from None
         except KeyNotActive:
             raise ApiKeyNotActive from None
         except RequestConflict:
@@ -128,6 +134,11 @@ class ApiKeys:
             raise TenantNotFound
         if tenant is not None and tenant.state is TenantState.OFFBOARDED:
             raise TenantNotActive("The tenant has been offboarded.")
+
+
+def _later(now: datetime, life: timedelta) -> datetime:
+    """When a life that begins now is over; it may have been meant to last for ever."""
+    return now + min(life, _LAST - now)
 
 
 def _made(stored: ApiKey, key: ApiKey, secret: str) -> Made:

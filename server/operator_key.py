@@ -12,11 +12,9 @@ import typer
 from server import logs
 from server.domain.audit import Actor
 from server.domain.faults import CannotStart
-from server.domain.tenant import ApiKey
 from server.first_key import open_key_ring, operator_key
 from server.settings import Settings
 from server.store.opening import open_store
-from server.store.port import ControlStore
 
 _BY = Actor(peer="command line")
 
@@ -42,17 +40,11 @@ async def _make(settings: Settings, *, revoke_others: bool) -> None:
         secret = (await open_key_ring(store, settings.pepper_path, may_create=False)).make()
         key = operator_key(secret, "made on the server's machine")
         await store.create_api_key(key, by=_BY, request=None)
+        typer.echo(secret.text)
         if revoke_others:
-            await _revoke_others(store, key)
+            await store.revoke_other_operators(key.key_id, by=_BY)
     finally:
         await store.close()
-    typer.echo(secret.text)
-
-
-async def _revoke_others(store: ControlStore, kept: ApiKey) -> None:
-    for key in await store.list_api_keys(None, after=None, limit=sys.maxsize):
-        if key.key_id != kept.key_id:
-            await store.revoke_api_key(key, by=_BY)
 
 
 if __name__ == "__main__":

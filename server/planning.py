@@ -17,6 +17,7 @@ from server.domain.schema import TableRef
 from server.executor import STOP_SECONDS, LogBuffer
 from server.logs import run_fields
 from server.pipeline_files.places import field_path
+from server.plain import plain_text
 from server.rendering import templates, with_strings
 from server.run_variables import with_late_samples
 from server.step_runner import StepCall, StepRunner
@@ -120,9 +121,9 @@ class PlanExecution:
         if isinstance(error, Refused):
             return list(error.faults)
         if isinstance(error, WarehouseError):
-            return [Fault(error.reason, error.message)]
+            return [Fault(error.reason, plain_text(error.message))]
         if isinstance(error, ProcessorError):
-            return [Fault("STEP_WOULD_FAIL", str(error))]
+            return [Fault("STEP_WOULD_FAIL", plain_text(error))]
         if isinstance(error, TimeoutError):
             return [_timed_out(snapshot)]
         fields = run_fields(self._claim.run, snapshot.step_id)

@@ -27,6 +27,8 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.http2.ping_timeout_ms", 3_000),
 )
+# Whatever they are, streams included: beyond it gRPC refuses as RESOURCE_EXHAUSTED.
+_CALLS_AT_A_TIME = 10_000
 SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
     for module, name in (
@@ -52,7 +54,7 @@ class Api:
     """The server on its port."""
 
     def __init__(self, servicers: Servicers, gate: Gate) -> None:
-        self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS)
+        self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_A_TIME)
         self._health = HealthServicer()
         add_PipelineServiceServicer_to_server(servicers.pipelines, self._server)
         add_TenantServiceServicer_to_server(servicers.tenants, self._server)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -17,6 +18,8 @@ from server.store.port import ControlStore, StoreBusy
 # Revocation holds everywhere within five seconds; the rest is for the read.
 _FRESH_SECONDS = 3.0
 _MOST_KEYS = 10_000
+# Keys that are looked up at a time and that this server has not seen.
+_STRANGERS = 2
 _NOTE_SECONDS = 30.0
 # Wrong keys that cost an address nothing; one is forgotten each second.
 _FREE_MISTAKES = 10
@@ -49,6 +52,7 @@ class Authenticator:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._reading: dict[str, asyncio.Task[ApiKey | None]] = {}
         self._used: dict[str, datetime] = {}
+        self._strangers = asyncio.Semaphore(_STRANGERS)
 
     async def principal(self, metadata: tuple[tuple[str, str | bytes], ...]) -> Principal:
         """The holder of the one `x-api-key`. Raises Unauthenticated, the same for every cause; StoreBusy."""
@@ -88,6 +92,8 @@ class Authenticator:
                 await self._store.note_key_uses(uses)
         except StoreBusy:
             self._used = {**uses, **self._used}
+        except Exception:
+            logger.exception("The last uses of keys could not be written")
 
     async def _key(self, key_id: str) -> ApiKey | None:
         known = self._known.get(key_id)
@@ -99,9 +105,11 @@ class Authenticator:
         return await asyncio.shield(self._reading[key_id])
 
     async def _read(self, key_id: str) -> ApiKey | None:
-        fresh_until = monotonic() + _FRESH_SECONDS
         try:
-            key = await self._store.find_api_key(key_id)
+            # Whoever makes ids up must not keep the store from everybody else.
+            async with nullcontext() if key_id in self._known else self._strangers:
+                fresh_until = monotonic() + _FRESH_SECONDS
+                key = await self._store.find_api_key(key_id)
         finally:
             del self._reading[key_id]
         self._known.pop(key_id, None)

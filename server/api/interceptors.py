@@ -5,6 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -139,9 +140,12 @@ def _reflecting(handler: Handler, require_valid: RequireValid) -> Handler:
     answers = cast("Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]", handler.stream_stream)
 
     async def stream(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
-        async for answer in answers(requests, context):
-            await _require(require_valid, context)
-            yield answer
+        try:
+            async with _while_valid(require_valid):
+                async for answer in answers(requests, context):
+                    yield answer
+        except ServiceError as error:
+            await abort(context, error, request_id="")
 
     def decode(data: bytes) -> Any:
         request = _tolerant(handler.request_deserializer)(data)
@@ -159,13 +163,11 @@ def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
     watch = cast("Callable[[Message, Context], Coroutine[Any, Any, None]]", handler.unary_stream)
 
     async def stream(request: Message, context: Context) -> None:
-        watching = asyncio.create_task(watch(request, context))
         try:
-            while not (await asyncio.wait([watching], timeout=_CHECK_SECONDS))[0]:
-                await _require(require_valid, context)
-            await watching
-        finally:
-            watching.cancel()
+            async with _while_valid(require_valid):
+                await watch(request, context)
+        except ServiceError as error:
+            await abort(context, error, request_id="")
 
     return grpc.unary_stream_rpc_method_handler(
         stream,
@@ -174,13 +176,38 @@ def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
     )
 
 
-async def _require(require_valid: RequireValid, context: Context) -> None:
+@asynccontextmanager
+async def _while_valid(require_valid: RequireValid) -> AsyncIterator[None]:
+    """Breaks off what is inside when the key has ended, also where it waits for a client that reads nothing.
+
+    Raises:
+        Unauthenticated: it was broken off.
+    """
+    task, ended = asyncio.current_task(), asyncio.Event()
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            # A store that does not answer now may do so the next time; the cache is not asked for longer.
+            with suppress(StoreBusy):
+                try:
+                    await require_valid()
+                except Unauthenticated:
+                    ended.set()
+                    if task is not None:
+                        task.cancel()
+                    return
+
+    looking = asyncio.create_task(look())
     try:
-        await require_valid()
-    except Unauthenticated as error:
-        await abort(context, error, request_id="")
-    except StoreBusy:
-        await abort(context, StoreUnavailable(), request_id="")
+        yield
+    except asyncio.CancelledError:
+        if not ended.is_set() or task is None:
+            raise
+        task.uncancel()
+        raise Unauthenticated from None
+    finally:
+        looking.cancel()
 
 
 def _refusing(error: ServiceError, request_id: str = "", *, penalty: Callable[[str], float] | None = None) -> Handler:
@@ -233,10 +260,9 @@ class _Guard:
         answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", self._handler.unary_stream)
         try:
             self._check(request)
-            async for response in answers(request, context):
-                # Heartbeats come at least every fifteen seconds.
-                await self._authenticator.require_valid(self._principal)
-                yield response
+            async with _while_valid(partial(self._authenticator.require_valid, self._principal)):
+                async for response in answers(request, context):
+                    yield response
         except GeneratorExit:
             raise
         except BaseException as error:

@@ -78,17 +78,20 @@ class Tls:
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         files = self._files
-        if files.key.stat().st_mode & 0o077:
-            raise CannotStart(f"{files.key} holds a secret and others may read it; run chmod 600 {files.key}")
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(files.certificate, files.key)
+            if files.key.stat().st_mode & 0o077:
+                raise CannotStart(f"{files.key} holds a secret and others may read it; run chmod 600 {files.key}")
+            # A key that is encrypted is refused, instead of asking at the terminal for its password.
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(files.certificate, files.key, password=lambda: b"")
+            pair = (files.key.read_bytes(), files.certificate.read_bytes())
         except OSError as error:
             raise CannotStart(f"{files.certificate} and {files.key} are no certificate and its key: {error}") from None
+        ca = None
         if files.client_ca:
             try:
                 ssl.create_default_context(cafile=files.client_ca)
+                ca = files.client_ca.read_bytes()
             except OSError as error:
                 raise CannotStart(f"{files.client_ca} holds no certificates: {error}") from None
-        ca = files.client_ca.read_bytes() if files.client_ca else None
-        pair = (files.key.read_bytes(), files.certificate.read_bytes())
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=ca)

@@ -16,7 +16,8 @@ _SECRET_NAME = re.compile(rf"(?i)(?:.*[_.-])?(?:{_NAMES})")
 _FORMS = (
     # The key's id stays, so that it can be found and revoked.
     (r"cvg_([0-9a-z]{1,32})_[A-Za-z0-9_-]{8,}", rf"cvg_\1_{REDACTED}"),
-    (r"(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(?:-----END \1PRIVATE KEY-----|\Z)", REDACTED),
+    # One that was cut off ends with the quotes that it stands in.
+    (r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----(?:(?!-----END)[^\"'])*(?:-----END \1PRIVATE KEY-----)?", REDACTED),
     # RFC 3986, section 3.2.1: user:password@host.
     (r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']*):[^\s/\"']+@", rf"\1:{REDACTED}@"),
     # RFC 6750, section 2.1, and RFC 7617.

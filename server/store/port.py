@@ -39,7 +39,11 @@ class TenantConflict(Exception):
 
 
 class KeyNotActive(Exception):
-    """The API key is revoked or has expired."""
+    """The API key is revoked, has expired or has a successor."""
+
+
+class CallerKeyEnded(Exception):
+    """The API key that asks has ended in the meantime."""
 
 
 class TenantChanged(Exception):
@@ -316,7 +320,12 @@ class ControlStore(Protocol):
         ...
 
     async def create_api_key(self, key: ApiKey, *, by: Actor, request: RequestKey | None) -> ApiKey:
-        """Store a key; the same request again answers the key that it has made. Raises RequestConflict."""
+        """Store a key; the same request again answers the key that it has made.
+
+        Raises:
+            CallerKeyEnded: the key of `by` is revoked or has expired.
+            RequestConflict: the request id was used for something else.
+        """
         ...
 
     async def rotate_api_key(
@@ -325,13 +334,17 @@ class ControlStore(Protocol):
         """Store the successor of a key that expires after the overlap, if not before. Repeatable as `create_api_key`.
 
         Raises:
-            KeyNotActive: the old one is revoked or expired.
-            RequestConflict: the request id was used for something else.
+            KeyNotActive: the old one is revoked or expired, or has been rotated.
+            CallerKeyEnded, RequestConflict: the request id was used for something else.
         """
         ...
 
     async def revoke_api_key(self, key: ApiKey, *, by: Actor) -> ApiKey:
         """End a key, once."""
+        ...
+
+    async def revoke_other_operators(self, kept: str, *, by: Actor) -> None:
+        """End every operator's key but the one with that id."""
         ...
 
     async def find_key_request(self, request: RequestKey) -> ApiKey | None:

@@ -154,7 +154,10 @@ def main() -> int:
     parser.add_argument(SUPERVISED, metavar="WORKER_ID", help="for the server: be that worker and end with it")
     worker_id = parser.parse_args().supervised
     keep_no_dumps()
-    settings = Settings.from_environment(sys.stdin.buffer.readline() or b"{}" if worker_id is not None else b"{}")
+    line = sys.stdin.buffer.readline() if worker_id is not None else b"{}"
+    if not line:
+        raise CannotStart("the server is gone")
+    settings = Settings.from_environment(line)
     settings.hide()
     logs.configure(settings, process="worker")
     asyncio.run(_work(settings, worker_id))

@@ -7,7 +7,7 @@ import pytest
 
 from server.domain.audit import Actor, AuditAction
 from server.domain.tenant import ApiKey
-from server.store.port import KeyNotActive, KeyPosition, RequestConflict, RequestKey
+from server.store.port import CallerKeyEnded, KeyNotActive, KeyPosition, RequestConflict, RequestKey
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
 from tests.store.records import BY, NOW, PLANS, api_key, new_run, tenant
@@ -56,9 +56,56 @@ async def test_a_rotated_key_ends_with_the_overlap(store: SqlStore, clock: Clock
     assert await told(store) == [("api_key.create", "old", BY), ("api_key.rotate", "old", BY)]
     (event, _) = await store.audit_events("acme_corp", before=None, limit=99)
     assert event.details["successor"] == "new"
-    # It may be rotated again, which does not give it more time.
-    await store.rotate_api_key("old", key("third", seconds=10), overlap_seconds=3600, by=BY, request=None)
+    # It has its successor: another one would come with as short a life as it has left.
+    with pytest.raises(KeyNotActive):
+        await store.rotate_api_key("old", key("third", seconds=10), overlap_seconds=3600, by=BY, request=None)
     assert await store.find_api_key("old") == old
+    assert await store.find_api_key("third") is None
+
+
+async def test_a_key_that_ends_earlier_gets_no_more_time(store: SqlStore, clock: Clock) -> None:
+    end = clock.now + timedelta(seconds=30)
+    await store.create_api_key(key("old").model_copy(update={"expires_at": end}), by=BY, request=None)
+    await store.rotate_api_key("old", key("new"), overlap_seconds=60, by=BY, request=None)
+    old = await store.find_api_key("old")
+    assert old is not None
+    assert (old.expires_at, old.revoked_at) == (end, None)
+
+
+async def test_without_an_overlap_a_rotated_key_ends_by_no_clock_but_the_stores(store: SqlStore, clock: Clock) -> None:
+    await store.create_api_key(key("old"), by=BY, request=None)
+    await store.rotate_api_key("old", key("new"), overlap_seconds=0, by=BY, request=None)
+    old = await store.find_api_key("old")
+    assert old is not None
+    assert old.revoked_at == clock.now
+
+
+async def test_nobody_makes_a_key_with_one_that_has_ended(store: SqlStore) -> None:
+    """A server may not have noticed yet."""
+    await store.create_api_key(key("thief"), by=BY, request=None)
+    await store.create_api_key(key("old"), by=BY, request=None)
+    await store.revoke_api_key(key("thief"), by=BY)
+    thief = Actor("thief", "ipv4:10.0.0.66:1")
+    for ask in (
+        store.create_api_key(key("new"), by=thief, request=None),
+        store.rotate_api_key("old", key("new"), overlap_seconds=60, by=thief, request=None),
+    ):
+        with pytest.raises(CallerKeyEnded):
+            await ask
+    assert await store.find_api_key("new") is None
+
+
+async def test_all_operators_but_one_are_ended_at_once(store: SqlStore, second: SqlStore) -> None:
+    for name in ("one", "two", "kept"):
+        await store.create_api_key(key(name, tenant_id=None), by=BY, request=None)
+    await store.create_api_key(key("tenants"), by=BY, request=None)
+    await second.revoke_other_operators("kept", by=BY)
+    ended = {item.key_id for item in await store.list_api_keys(None, after=None, limit=9) if item.revoked_at}
+    assert ended == {"one", "two"}
+    tenants = await store.find_api_key("tenants")
+    assert tenants is not None
+    assert tenants.revoked_at is None
+    assert {subject for action, subject, _ in await told(store, None) if action == "api_key.revoke"} == ended
 
 
 async def test_a_key_that_has_ended_has_no_successor(store: SqlStore, clock: Clock) -> None:

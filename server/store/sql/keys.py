@@ -6,11 +6,13 @@ from datetime import datetime
 
 from server.domain.audit import PRODUCT, Actor, AuditAction
 from server.domain.tenant import ApiKey
-from server.store.port import KeyNotActive, KeyPosition, RequestConflict, RequestKey
+from server.store.port import CallerKeyEnded, KeyNotActive, KeyPosition, RequestConflict, RequestKey
 from server.store.sql import audit
 from server.store.sql.database import Transaction, from_micros, to_micros
 from server.store.sql.outbox import note
 from server.store.sql.rows import key_of, micros
+
+_OPERATORS = "operators' keys"
 
 
 def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> bool:
@@ -42,6 +44,9 @@ def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> 
 
 def create(tx: Transaction, key: ApiKey, by: Actor, request: RequestKey | None) -> ApiKey:
     """Store a key, or find the one that the same request has made."""
+    _require_caller(tx, by)
+    if key.tenant_id is None:
+        tx.take_turns(_OPERATORS)
     if not add_key(tx, key, request):
         return _made_by(tx, request)
     audit.record(tx, by, AuditAction.API_KEY_CREATE, key.key_id, tenant_id=key.tenant_id, details=_told(key))
@@ -52,17 +57,22 @@ def rotate(
     tx: Transaction, old_id: str, key: ApiKey, *, overlap_micros: int, by: Actor, request: RequestKey | None
 ) -> ApiKey:
     """Store the successor of a key, which expires when the overlap ends, if not before."""
+    _require_caller(tx, by)
     if not add_key(tx, key, request):
         return _made_by(tx, request)
-    old = find_key(tx, old_id)
-    if old is None or not old.is_valid(from_micros(tx.now)):
-        raise KeyNotActive(old_id)
     end = tx.now + overlap_micros
-    tx.execute(
-        "UPDATE api_keys SET expires_at = ? WHERE key_id = ? AND (expires_at IS NULL OR expires_at > ?)",
-        (end, old_id, end),
-    )
-    _note(tx, old)
+    replaced = tx.execute(
+        """
+        UPDATE api_keys SET successor = ?, revoked_at = ?,
+                            expires_at = CASE WHEN expires_at < ? THEN expires_at ELSE ? END
+        WHERE key_id = ? AND successor IS NULL AND revoked_at IS NULL AND COALESCE(expires_at, ?) >= ?
+        """,
+        # Without an overlap it ends here, whatever a server's clock says.
+        (key.key_id, None if overlap_micros else tx.now, end, end, old_id, tx.now + 1, tx.now + 1),
+    ).rowcount
+    if not replaced:
+        raise KeyNotActive(old_id)
+    _note(tx, key.model_copy(update={"key_id": old_id}))
     told = {"successor": key.key_id, **_told(key)}
     audit.record(tx, by, AuditAction.API_KEY_ROTATE, old_id, tenant_id=key.tenant_id, details=told)
     return key
@@ -79,6 +89,18 @@ def revoke(tx: Transaction, key: ApiKey, by: Actor) -> ApiKey:
     return find_key(tx, key.key_id) or key
 
 
+def revoke_other_operators(tx: Transaction, kept: str, by: Actor) -> None:
+    """End every operator's key but one; none is made meanwhile."""
+    tx.take_turns(_OPERATORS)
+    rows = tx.execute(
+        "UPDATE api_keys SET revoked_at = ? WHERE tenant_id IS NULL AND key_id != ? AND revoked_at IS NULL"
+        " RETURNING key_id",
+        (tx.now, kept),
+    ).fetchall()
+    for row in rows:
+        audit.record(tx, by, AuditAction.API_KEY_REVOKE, row["key_id"], tenant_id=None)
+
+
 def has_operator_key(tx: Transaction) -> bool:
     """Whether any key belongs to an operator."""
     return tx.execute("SELECT 1 FROM api_keys WHERE tenant_id IS NULL LIMIT 1").fetchone() is not None
@@ -86,7 +108,7 @@ def has_operator_key(tx: Transaction) -> bool:
 
 def add_first_key(tx: Transaction, key: ApiKey) -> bool:
     """Store an operator's key unless there is one."""
-    tx.take_turns("first operator key")
+    tx.take_turns(_OPERATORS)
     if has_operator_key(tx):
         return False
     create(tx, key, PRODUCT, None)
@@ -141,6 +163,15 @@ def note_uses(tx: Transaction, uses: Mapping[str, datetime]) -> None:
             "UPDATE api_keys SET last_used_at = ? WHERE key_id = ? AND (last_used_at IS NULL OR last_used_at < ?)",
             (used, key_id, used),
         )
+
+
+def _require_caller(tx: Transaction, by: Actor) -> None:
+    """Nobody makes a key with one that has ended: servers notice that a little later."""
+    if not by.key_id:
+        return
+    row = tx.execute(f"SELECT * FROM api_keys WHERE key_id = ?{tx.for_update}", (by.key_id,)).fetchone()
+    if row is not None and not key_of(row).is_valid(from_micros(tx.now)):
+        raise CallerKeyEnded(by.key_id)
 
 
 def _made_by(tx: Transaction, request: RequestKey | None) -> ApiKey:

@@ -202,7 +202,8 @@ def expire_run(tx: Transaction, pipeline_logging_id: str, by: Actor) -> bool:
     """The run's lease ends now."""
     row = tx.execute(
         "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
-        " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING') RETURNING tenant_id",
+        " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING') AND lease_worker != ''"
+        " RETURNING tenant_id",
         (tx.now, pipeline_logging_id),
     ).fetchone()
     if row is not None:

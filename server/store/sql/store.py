@@ -106,6 +106,10 @@ class SqlStore:
         """See the port."""
         return await self._db.write(lambda tx: keys.revoke(tx, key, by))
 
+    async def revoke_other_operators(self, kept: str, *, by: Actor) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: keys.revoke_other_operators(tx, kept, by))
+
     async def find_key_request(self, request: RequestKey) -> ApiKey | None:
         """See the port."""
         return await self._db.read(lambda tx: keys.find_request(tx, request))

@@ -2,6 +2,8 @@
 -- The request that made a key, so that its repetition makes no second one.
 ALTER TABLE api_keys ADD COLUMN request TEXT;
 ALTER TABLE api_keys ADD COLUMN content_hash TEXT;
+-- The key that was made in its place.
+ALTER TABLE api_keys ADD COLUMN successor TEXT;
 CREATE UNIQUE INDEX api_keys_of_request ON api_keys (COALESCE(tenant_id, ''), request) WHERE request IS NOT NULL;
 
 -- Who changed what, when, and from where; rows are only ever added.
