@@ -46,7 +46,7 @@ class _Budget:
 
     def mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         return {
-            self._text(key): REDACTED if is_secret_name(plain_text(key)) else self._value(value, depth)
+            self._text(key): REDACTED if _is_secret(key, value) else self._value(value, depth)
             for key, value in values.items()
             if self._take()
         }
@@ -75,3 +75,8 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _MAX_EXACT)
+
+
+def _is_secret(key: object, value: object) -> bool:
+    """A number or a yes under the name of a secret tells how many there are, or whether there is one."""
+    return not isinstance(value, int | float | None) and is_secret_name(plain_text(key))

@@ -11,7 +11,10 @@ from urllib.parse import quote
 REDACTED = "[redacted]"
 # A shorter one would be found in the middle of harmless words.
 _SHORTEST_KNOWN = 6
-_NAMES = r"password|passwd|secret|secret_?access_?key|client_?secret|private_?key|access_?token|refresh_?token|api_?key"
+_NAMES = (
+    r"password|passwd|pwd|secret|secret_?key|secret_?access_?key|client_?secret|private_?key|access_?token"
+    r"|refresh_?token|api_?key"
+)
 _SECRET_NAME = re.compile(rf"(?i)(?:.*[_.-])?(?:{_NAMES})")
 _FORMS = (
     # The key's id stays, so that it can be found and revoked.
@@ -25,9 +28,14 @@ _FORMS = (
     # Google's access tokens; the ids of AWS's keys, beside which the secret stands.
     (r"\bya29\.[A-Za-z0-9_.-]{16,}", REDACTED),
     (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", REDACTED),
-    # `password=...`, `"secret_access_key": "..."`, also where the quotes are escaped.
+    # `"secret_access_key": "..."`, also where the quotes are escaped.
     (
-        rf"(?i)\b((?:\w*[_-])?(?:{_NAMES})\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"'\\,;)}}\]]{{3,}}",
+        rf"(?i)\b(\w*(?:{_NAMES})\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).){{3,}}?\2",
+        rf"\1\2{REDACTED}\2",
+    ),
+    # `password=hunter2`; a word alone, or a column of a table, is more likely about a secret than one.
+    (
+        rf"(?i)\b(\w*(?:{_NAMES})\s*[:=]\s*)(?!\w+\.[a-z_])(?=[^\s\"'\\,;)}}\]]*[0-9/+=!@#$%^&*])[^\s\"'\\,;)}}\]]{{3,}}",
         rf"\1{REDACTED}",
     ),
 )

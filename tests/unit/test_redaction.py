@@ -32,6 +32,9 @@ SECRETS = {
     "a password of a mapping": f"{{'smtp_password': '{HIDDEN}'}}",
     "a token of a query string": f"https://host/?access_token={HIDDEN}&x=1",
     "a client secret": f"client-secret: {HIDDEN}",
+    "a password of several words": f'password="correct horse {HIDDEN}"',
+    "a password in single quotes": f"{{'client_secret': 'ab cd {HIDDEN} ef'}}",
+    "a variable of PostgreSQL's": f"PGPASSWORD={HIDDEN} psql",
 }
 
 
@@ -54,6 +57,9 @@ def test_what_looks_like_a_secret_is_left_out(text: str, shown: object) -> None:
         "http://127.0.0.1:50051/path@2x.png",
         "ops@example.com wrote: see https://example.com/a?b=c",
         "bearer of bad news",
+        "SELECT * FROM a JOIN b ON a.api_key = b.api_key AND a.secret=b.secret2",
+        "api_key: missing",
+        '{"password": 3, "secret": true, "token": null}',
         "maximum_bytes_billed: 1000, password_policy: strict",
         "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
         "cvg_0123456789ab",
@@ -69,13 +75,24 @@ def test_the_key_id_stays() -> None:
 
 def test_what_stands_under_the_name_of_a_secret_is_left_out() -> None:
     told = plain_mapping(
-        {"password": HIDDEN, "nested": [{"AWS_SECRET_ACCESS_KEY": {"value": HIDDEN}}], "secret_name": "prod", "rows": 3}
+        {
+            "password": HIDDEN,
+            "nested": [{"AWS_SECRET_ACCESS_KEY": {"value": HIDDEN}}],
+            "secret_name": "prod",
+            "rows": 3,
+            "reset_password": 5,
+            "is_secret": True,
+            "no_secret": None,
+        }
     )
     assert told == {
         "password": "[redacted]",
         "nested": [{"AWS_SECRET_ACCESS_KEY": "[redacted]"}],
         "secret_name": "prod",
         "rows": 3,
+        "reset_password": 5,
+        "is_secret": True,
+        "no_secret": None,
     }
 
 
@@ -114,3 +131,8 @@ def test_redaction_takes_time_in_proportion() -> None:
     random_text = "".join(random.Random(1).choices(string.printable, k=200_000))
     for text in (random_text, "a" * 200_000, "password" * 25_000, "://" * 60_000, "a://b:" * 30_000, "_" * 200_000):
         redact(text)
+
+
+def test_a_key_that_was_cut_off_takes_no_more_than_its_text_with_it() -> None:
+    line = json.dumps({"message": PEM[:60], "pipeline_logging_id": "4a7e1f2c"})
+    assert json.loads(redact(line))["pipeline_logging_id"] == "4a7e1f2c"
