@@ -140,12 +140,14 @@ def _reflecting(handler: Handler, require_valid: RequireValid) -> Handler:
     answers = cast("Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]", handler.stream_stream)
 
     async def stream(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
-        try:
-            async with _while_valid(require_valid):
-                async for answer in answers(requests, context):
-                    yield answer
-        except ServiceError as error:
-            await abort(context, error, request_id="")
+        async for answer in answers(requests, context):
+            try:
+                await require_valid()
+            except Unauthenticated as error:
+                await abort(context, error, request_id="")
+            except StoreBusy:
+                await abort(context, StoreUnavailable(), request_id="")
+            yield answer
 
     def decode(data: bytes) -> Any:
         request = _tolerant(handler.request_deserializer)(data)
@@ -163,11 +165,8 @@ def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
     watch = cast("Callable[[Message, Context], Coroutine[Any, Any, None]]", handler.unary_stream)
 
     async def stream(request: Message, context: Context) -> None:
-        try:
-            async with _while_valid(require_valid):
-                await watch(request, context)
-        except ServiceError as error:
-            await abort(context, error, request_id="")
+        async with _while_valid(require_valid, context):
+            await watch(request, context)
 
     return grpc.unary_stream_rpc_method_handler(
         stream,
@@ -177,35 +176,29 @@ def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
 
 
 @asynccontextmanager
-async def _while_valid(require_valid: RequireValid) -> AsyncIterator[None]:
-    """Breaks off what is inside when the key has ended, also where it waits for a client that reads nothing.
-
-    Raises:
-        Unauthenticated: it was broken off.
-    """
-    task, ended = asyncio.current_task(), asyncio.Event()
+async def _while_valid(require_valid: RequireValid, context: Context) -> AsyncIterator[None]:
+    """Ends the call when its key has ended, also where it waits for a client that reads nothing."""
+    task = asyncio.current_task()
 
     async def look() -> None:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            # A store that does not answer now may do so the next time; the cache is not asked for longer.
-            with suppress(StoreBusy):
-                try:
-                    await require_valid()
-                except Unauthenticated:
-                    ended.set()
-                    if task is not None:
-                        task.cancel()
-                    return
+            try:
+                await require_valid()
+            except Unauthenticated as error:
+                # From here: a handler that is cancelled while it writes tells the client nothing.
+                with suppress(grpc.aio.AbortError):
+                    await abort(context, error, request_id="")
+                if task is not None:
+                    task.cancel()
+                return
+            except StoreBusy:
+                # It may answer the next time; nobody is let in meanwhile.
+                continue
 
     looking = asyncio.create_task(look())
     try:
         yield
-    except asyncio.CancelledError:
-        if not ended.is_set() or task is None:
-            raise
-        task.uncancel()
-        raise Unauthenticated from None
     finally:
         looking.cancel()
 
@@ -260,7 +253,7 @@ class _Guard:
         answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", self._handler.unary_stream)
         try:
             self._check(request)
-            async with _while_valid(partial(self._authenticator.require_valid, self._principal)):
+            async with _while_valid(partial(self._authenticator.require_valid, self._principal), context):
                 async for response in answers(request, context):
                     yield response
         except GeneratorExit:
