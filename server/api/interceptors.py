@@ -41,6 +41,7 @@ RequireValid = Callable[[], Awaitable[None]]
 _MALFORMED = object()
 # An open stream notices within half a minute that its key was revoked.
 _CHECK_SECONDS = 10.0
+_LEAVE_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -140,14 +141,9 @@ def _reflecting(handler: Handler, require_valid: RequireValid) -> Handler:
     answers = cast("Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]", handler.stream_stream)
 
     async def stream(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
-        async for answer in answers(requests, context):
-            try:
-                await require_valid()
-            except Unauthenticated as error:
-                await abort(context, error, request_id="")
-            except StoreBusy:
-                await abort(context, StoreUnavailable(), request_id="")
-            yield answer
+        async with _while_valid(require_valid, context):
+            async for answer in answers(requests, context):
+                yield answer
 
     def decode(data: bytes) -> Any:
         request = _tolerant(handler.request_deserializer)(data)
@@ -178,29 +174,37 @@ def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
 @asynccontextmanager
 async def _while_valid(require_valid: RequireValid, context: Context) -> AsyncIterator[None]:
     """Ends the call when its key has ended, also where it waits for a client that reads nothing."""
-    task = asyncio.current_task()
+    task, ended = asyncio.current_task(), asyncio.Event()
 
     async def look() -> None:
-        while True:
+        while not ended.is_set():
             await asyncio.sleep(_CHECK_SECONDS)
-            try:
-                await require_valid()
-            except Unauthenticated as error:
-                # From here: a handler that is cancelled while it writes tells the client nothing.
-                with suppress(grpc.aio.AbortError):
-                    await abort(context, error, request_id="")
-                if task is not None:
-                    task.cancel()
-                return
-            except StoreBusy:
-                # It may answer the next time; nobody is let in meanwhile.
-                continue
+            # A store that does not answer may do so the next time.
+            with suppress(StoreBusy):
+                try:
+                    await require_valid()
+                except Unauthenticated as error:
+                    ended.set()
+                    await _end(context, task, error)
 
     looking = asyncio.create_task(look())
     try:
         yield
     finally:
-        looking.cancel()
+        # Once it takes leave it ends by itself.
+        if not ended.is_set():
+            looking.cancel()
+
+
+async def _end(context: Context, task: "asyncio.Task[Any] | None", error: ServiceError) -> None:
+    """End another task's call. A client that reads nothing is not told: even that would wait for it."""
+    try:
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await abort(context, error, request_id="")
+    # How `abort` ends, how it ends when the call has ended meanwhile, and when it has to wait.
+    except (grpc.aio.AbortError, grpc.aio.UsageError, TimeoutError):
+        if task is not None:
+            task.cancel()
 
 
 def _refusing(error: ServiceError, request_id: str = "", *, penalty: Callable[[str], float] | None = None) -> Handler:

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from convergence.v1.pipeline_service_pb2 import GetRunStatusRequest
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer, PipelineServiceStub
-from convergence.v1.run_pb2 import Heartbeat, RunEvent
+from convergence.v1.run_pb2 import Heartbeat, LogEntry, RunEvent
 from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
 from convergence.v1.system_service_pb2_grpc import SystemServiceServicer
 from convergence.v1.tenant_service_pb2_grpc import TenantServiceServicer
@@ -144,13 +144,29 @@ def test_a_network_of_version_six_is_one_address(other: str, is_same: bool) -> N
     assert (mistakes.penalty(f"ipv6:%5B{other}%5D:1") > 0) is is_same
 
 
-class Beating(PipelineServiceServicer):
-    """Follows a run of which nothing is heard."""
+class Following(PipelineServiceServicer):
+    """Follows a run of which nothing is heard, and one, `flood`, of which more is heard than anybody reads."""
 
-    async def GetRunStatus(self, request: object, context: object) -> AsyncIterator[RunEvent]:  # noqa: N802
-        while True:
-            yield RunEvent(heartbeat=Heartbeat())
-            await asyncio.sleep(0.02)
+    def __init__(self) -> None:
+        self.stuck = asyncio.Event()
+        """An answer of the flood has not been taken for a while."""
+        self.ended = asyncio.Event()
+
+    async def GetRunStatus(  # noqa: N802
+        self, request: GetRunStatusRequest, context: object
+    ) -> AsyncIterator[RunEvent]:
+        large = RunEvent(log=LogEntry(message="x" * 1_000_000))
+        try:
+            while True:
+                if not request.pipeline_logging_id:
+                    yield RunEvent(heartbeat=Heartbeat())
+                    await asyncio.sleep(0.02)
+                    continue
+                timer = asyncio.get_running_loop().call_later(1, self.stuck.set)
+                yield large
+                timer.cancel()
+        finally:
+            self.ended.set()
 
 
 @dataclass
@@ -159,17 +175,19 @@ class Serving:
 
     channel: grpc.aio.Channel
     store: SqlStore
+    servicer: Following
 
 
 @pytest.fixture
 async def serving(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
     monkeypatch.setattr(interceptors, "_CHECK_SECONDS", 0.1)
-    servicers = Servicers(Beating(), TenantServiceServicer(), ScheduleServiceServicer(), SystemServiceServicer())
+    servicer = Following()
+    servicers = Servicers(servicer, TenantServiceServicer(), ScheduleServiceServicer(), SystemServiceServicer())
     plans = PlansFile(Settings().plans_file, base=Quotas())
     api = Api(servicers, Gate(Authenticator(store, RING), RequestRates(store, plans)))
     port = await api.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield Serving(channel, store)
+        yield Serving(channel, store, servicer)
     await api.stop(0, 0)
 
 
@@ -190,6 +208,18 @@ async def test_an_open_stream_ends_with_its_key(serving: Serving) -> None:
             await stream.read()
 
 
+async def test_a_stream_that_nobody_reads_ends_with_its_key(serving: Serving) -> None:
+    """The server waits in the middle of an answer, and would do so for as long as the client likes."""
+    stream = PipelineServiceStub(serving.channel).GetRunStatus(
+        GetRunStatusRequest(pipeline_logging_id="flood"), metadata=METADATA
+    )
+    async with asyncio.timeout(20):
+        await serving.servicer.stuck.wait()
+        await serving.store.revoke_api_key(KEY, by=BY)
+        await serving.servicer.ended.wait()
+    stream.cancel()
+
+
 async def test_a_health_watch_ends_with_its_key(serving: Serving) -> None:
     watch = health_pb2_grpc.HealthStub(serving.channel).Watch(health_pb2.HealthCheckRequest(), metadata=METADATA)
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
@@ -201,14 +231,11 @@ async def test_a_health_watch_ends_with_its_key(serving: Serving) -> None:
 async def test_reflection_ends_with_its_key(serving: Serving) -> None:
     reflection = reflection_pb2_grpc.ServerReflectionStub(serving.channel)
     stream = reflection.ServerReflectionInfo(metadata=METADATA)
-    ask = reflection_pb2.ServerReflectionRequest(list_services="")
-    await stream.write(ask)
+    await stream.write(reflection_pb2.ServerReflectionRequest(list_services=""))
     await stream.read()
     await serving.store.revoke_api_key(KEY, by=BY)
     async with ended_for_want_of_a_key():
-        while True:
-            await stream.write(ask)
-            await stream.read()
+        await stream.read()
 
 
 async def test_who_guesses_waits_and_who_has_a_key_does_not(serving: Serving) -> None:
