@@ -22,6 +22,10 @@ PipelinePath = Annotated[
 TenantId = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's pipeline_logging_id.")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's id.")]
+Quotas = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=NUMBER", help="A limit other than its plan's, such as runs_per_day=50; repeatable."),
+]
 RequestId = Annotated[str, typer.Option(help="Repeating a command with the same id does nothing twice.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
@@ -127,6 +131,24 @@ def parse_statuses(names: Sequence[str]) -> list[Run.Status.ValueType]:
     if faults:
         raise refused(*faults)
     return [known[name.upper()] for name in names]
+
+
+def parse_limits(pairs: Sequence[str], unset: Sequence[str]) -> dict[str, int | None]:
+    """The limits of `--quota NAME=NUMBER`, and None for those of `--no-quota NAME`.
+
+    Raises:
+        InvalidArgument: listing everything that is wrong with the pairs, or with the names.
+    """
+    limits: dict[str, int | None] = {field.name: value for field, value in parse_quotas(pairs).ListFields()}
+    known, faults = ", ".join(TenantQuotas.DESCRIPTOR.fields_by_name), list[Violation]()
+    for name in unset:
+        if name in limits:
+            faults.append(Violation("--no-quota", f"{name} is set by --quota, too; write one of both"))
+        elif name not in TenantQuotas.DESCRIPTOR.fields_by_name:
+            faults.append(Violation("--no-quota", f"{name!r} is no quota; write one of {known}"))
+    if faults:
+        raise refused(*faults)
+    return limits | dict.fromkeys(unset)
 
 
 async def take(items: AsyncIterator[_Item], limit: int) -> list[_Item]:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType, TracebackType
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import grpc.aio
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -347,21 +347,18 @@ class ConvergenceClient:
         """Change a tenant; what is None stays as it is.
 
         `limits` are quotas by name; None leaves one to the tenant's plan. `state` is SUSPENDED or ACTIVE. With an
-        `etag` the tenant must not have been changed since it had that.
+        `etag` the tenant must not have been changed since it had that. Raises ValueError for a limit that there is not.
         """
-        tenant = Tenant(tenant_id=tenant_id, etag=etag)
-        given = {"display_name": display_name, "plan": plan, "state": state}
-        lists = {"contact_emails": contact_emails, "allowed_sources": allowed_sources}
-        mask = [name for name, value in (given | lists).items() if value is not None]
-        for name, value in given.items():
-            if value is not None:
-                setattr(tenant, name, value)
-        for name, values in lists.items():
-            getattr(tenant, name).extend(values or ())
-        for name, limit in limits.items():
-            mask.append(f"quotas.{name}")
-            if limit is not None:
-                setattr(tenant.quotas, name, limit)
+        given: dict[str, Any] = {
+            "display_name": display_name,
+            "contact_emails": contact_emails,
+            "allowed_sources": allowed_sources,
+            "plan": plan,
+            "state": state,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        tenant = Tenant(tenant_id=tenant_id, etag=etag, quotas=TenantQuotas(**limits), **given)
+        mask = [*given, *(f"quotas.{name}" for name in limits)]
         request = UpdateTenantRequest(tenant=tenant, update_mask=FieldMask(paths=mask))
         return await self._call(self.tenants.UpdateTenant, request)
 

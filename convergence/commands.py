@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from convergence.arguments import Limit, PipelinePath, RequestId, TenantId, group, parse_quotas, split_path, take
+from convergence.arguments import (
+    Limit,
+    PipelinePath,
+    Quotas,
+    RequestId,
+    TenantId,
+    group,
+    parse_limits,
+    parse_quotas,
+    split_path,
+    take,
+)
 from convergence.client import ConvergenceClient
 from convergence.output import as_dict
 from convergence.session import current_session
@@ -66,10 +77,7 @@ def onboard_tenant(
         list[str] | None, typer.Option(help="Table outside its dataset that it may name in variables; repeatable.")
     ] = None,
     plan: Annotated[str, typer.Option(help="A plan of the server's plans file.")] = "",
-    quota: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=NUMBER", help="A limit other than its plan's, such as runs_per_day=50; repeatable."),
-    ] = None,
+    quota: Quotas = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not watch the run that sets it up.")] = False,
     request_id: RequestId = "",
 ) -> None:
@@ -134,10 +142,7 @@ def update_tenant(
         typer.Option(help="Table outside its dataset that it may name, in place of all; repeatable."),
     ] = None,
     plan: Annotated[str | None, typer.Option(help="A plan of the server's plans file.")] = None,
-    quota: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=NUMBER", help="A limit other than its plan's, such as runs_per_day=50; repeatable."),
-    ] = None,
+    quota: Quotas = None,
     no_quota: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A limit to leave to its plan again; repeatable.")
     ] = None,
@@ -146,14 +151,13 @@ def update_tenant(
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
-        limits = {field.name: value for field, value in parse_quotas(quota or []).ListFields()}
         found = await client.update_tenant(
             tenant_id,
             display_name=display_name,
             contact_emails=email,
             allowed_sources=allowed_source,
             plan=plan,
-            limits={**limits, **dict.fromkeys(no_quota or [])},
+            limits=parse_limits(quota or [], no_quota or []),
         )
         session.show(as_dict(found), tenant_facts(found))
         return 0

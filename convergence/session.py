@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,23 @@ class TlsFiles:
             raise refused(*(Violation(option, f"is missing: {needs}") for option in missing))
         certificate = _read(self.certificate, "--tls-cert") if self.certificate else None
         key = _read(self.key, "--tls-key") if self.key else None
-        return Tls(_read(self.ca, "--tls-ca"), certificate, key)
+        tls = Tls(_read(self.ca, "--tls-ca"), certificate, key)
+        self._require_usable()
+        return tls
+
+    def _require_usable(self) -> None:
+        """What is wrong with the files would be told as a server that does not answer."""
+        context = ssl.create_default_context()
+        try:
+            context.load_verify_locations(self.ca)
+        except ssl.SSLError:
+            raise refused(Violation("--tls-ca", f"{self.ca} holds no certificates in PEM")) from None
+        try:
+            if self.certificate:
+                context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
+        except ssl.SSLError:
+            message = f"{self.key} is not the key of {self.certificate}, is no PEM or is encrypted"
+            raise refused(Violation("--tls-key", message)) from None
 
 
 @dataclass

@@ -39,6 +39,13 @@ class Unauthenticated(ServiceError):
     reason = "API_KEY_INVALID"
 
 
+class WrongKey(Unauthenticated):
+    """A key that was never given out; whoever sends it is told what everybody is told."""
+
+    def __init__(self) -> None:
+        super().__init__(Unauthenticated().message)
+
+
 class PermissionDenied(ServiceError):
     """This API key may not do that."""
 

@@ -1,10 +1,10 @@
 """Operators' keys without the API; the first is made once per installation, and never lost to a crash."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from server.domain.faults import CannotStart
 from server.domain.tenant import ApiKey, Scope
+from server.keys import new_key
 from server.security.api_keys import KeyRing, NewSecret, key_id_of
 from server.security.private_files import write_private
 from server.store.port import ControlStore
@@ -45,14 +45,7 @@ async def open_key_ring(store: ControlStore, pepper: Path, *, may_create: bool) 
 
 def operator_key(secret: NewSecret, name: str) -> ApiKey:
     """The record of an operator's new key."""
-    return ApiKey(
-        key_id=secret.key_id,
-        tenant_id=None,
-        name=name,
-        scopes=(Scope.ADMIN,),
-        digest=secret.digest,
-        created_at=datetime.now(UTC),
-    )
+    return new_key(secret, None, name, (Scope.ADMIN,))
 
 
 async def _finish_interrupted(store: ControlStore, keys: KeyRing, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """API keys, as tenants and operators ask for them: make, list, rotate, revoke."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from server.domain.audit import Actor
 from server.domain.faults import Fault
@@ -18,11 +18,10 @@ from server.errors import (
     Unauthenticated,
 )
 from server.runs import request_key
-from server.security.api_keys import KeyRing
-from server.store.port import CallerKeyEnded, ControlStore, KeyNotActive, KeyPosition, RequestConflict
+from server.security.api_keys import KeyRing, NewSecret
+from server.store.port import CallerKeyEnded, ControlStore, KeyNotActive, KeyPosition, RequestConflict, RequestKey
 
 MAX_OVERLAP_SECONDS = 604_800
-_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +45,20 @@ class ApiKeys:
 
         Raises:
             InvalidRequest: with every fault. TenantNotFound, TenantNotActive, ScopeNotHeld, RequestIdReused.
+            Unauthenticated: the caller's own key has ended in the meantime.
         """
         content = {"name": new.name, "scopes": new.scopes, "expires_at": str(new.expires_at)}
         request = request_key(new.tenant_id or "", "CreateApiKey", request_id, content)
-        try:
-            if request is not None and (earlier := await self._store.find_key_request(request)):
-                return Made(earlier, "")
-            now = datetime.now(UTC)
-            if faults := key_faults(new, now):
-                raise InvalidRequest(faults)
-            scopes = tuple(dict.fromkeys(map(Scope, new.scopes)))
-            _require_held(caller, scopes)
-            await self._require_tenant(new.tenant_id)
-            key, secret = self._fresh(new.tenant_id, new.name, scopes, now, new.expires_at)
-            return _made(await self._store.create_api_key(key, by=by, request=request), key, secret)
-        except CallerKeyEnded:
-            raise Unauthenticated from None
-        except RequestConflict:
-            raise RequestIdReused from None
+        if earlier := await self._earlier(request):
+            return earlier
+        if faults := key_faults(new, datetime.now(UTC)):
+            raise InvalidRequest(faults)
+        scopes = tuple(dict.fromkeys(map(Scope, new.scopes)))
+        _require_held(caller, scopes)
+        await self._require_tenant(new.tenant_id)
+        secret = self._ring.make()
+        key = new_key(secret, new.tenant_id, new.name, scopes, expires_at=new.expires_at)
+        return await _made(self._store.create_api_key(key, by=by, request=request), secret)
 
     async def rotate(
         self, owner: str | None, key_id: str, caller: Principal, by: Actor, *, overlap_seconds: int, request_id: str
@@ -72,30 +67,22 @@ class ApiKeys:
 
         Raises:
             InvalidRequest, ApiKeyNotFound, ApiKeyNotActive, ScopeNotHeld, RequestIdReused.
+            Unauthenticated: the caller's own key has ended in the meantime.
         """
         content = {"key_id": key_id, "overlap_seconds": overlap_seconds}
         request = request_key(owner or "", "RotateApiKey", request_id, content)
-        try:
-            if request is not None and (earlier := await self._store.find_key_request(request)):
-                return Made(earlier, "")
-            if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
-                message = f"overlap_seconds is 0 to {MAX_OVERLAP_SECONDS}"
-                raise InvalidRequest([Fault("INVALID_FIELD", message, field="overlap_seconds")])
-            old, now = await self._owned(owner, key_id), datetime.now(UTC)
-            # Whoever rotates a key holds its successor.
-            _require_held(caller, old.scopes)
-            expires_at = _later(now, old.expires_at - old.created_at) if old.expires_at else None
-            key, secret = self._fresh(owner, old.name, old.scopes, now, expires_at)
-            stored = await self._store.rotate_api_key(
-                key_id, key, overlap_seconds=overlap_seconds, by=by, request=request
-            )
-            return _made(stored, key, secret)
-        except CallerKeyEnded:
-            raise Unauthenticated from None
-        except KeyNotActive:
-            raise ApiKeyNotActive from None
-        except RequestConflict:
-            raise RequestIdReused from None
+        if earlier := await self._earlier(request):
+            return earlier
+        if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
+            message = f"overlap_seconds is 0 to {MAX_OVERLAP_SECONDS}"
+            raise InvalidRequest([Fault("INVALID_FIELD", message, field="overlap_seconds")])
+        old = await self._owned(owner, key_id)
+        # Whoever rotates a key holds its successor.
+        _require_held(caller, old.scopes)
+        secret = self._ring.make()
+        key = new_key(secret, owner, old.name, old.scopes)
+        storing = self._store.rotate_api_key(key_id, key, overlap_seconds=overlap_seconds, by=by, request=request)
+        return await _made(storing, secret)
 
     async def revoke(self, owner: str | None, key_id: str, by: Actor) -> ApiKey:
         """End a key. Raises ApiKeyNotFound."""
@@ -107,20 +94,13 @@ class ApiKeys:
             raise TenantNotFound
         return await self._store.list_api_keys(owner, after=after, limit=limit)
 
-    def _fresh(
-        self, owner: str | None, name: str, scopes: tuple[Scope, ...], now: datetime, expires_at: datetime | None
-    ) -> tuple[ApiKey, str]:
-        secret = self._ring.make()
-        key = ApiKey(
-            key_id=secret.key_id,
-            tenant_id=owner,
-            name=name,
-            scopes=scopes,
-            digest=secret.digest,
-            created_at=now,
-            expires_at=expires_at,
-        )
-        return key, secret.text
+    async def _earlier(self, request: RequestKey | None) -> Made | None:
+        """What the same request has made before. Raises RequestIdReused."""
+        try:
+            earlier = await self._store.find_key_request(request) if request is not None else None
+        except RequestConflict:
+            raise RequestIdReused from None
+        return Made(earlier, "") if earlier else None
 
     async def _owned(self, owner: str | None, key_id: str) -> ApiKey:
         key = await self._store.find_api_key(key_id)
@@ -129,21 +109,46 @@ class ApiKeys:
         return key
 
     async def _require_tenant(self, owner: str | None) -> None:
-        tenant = await self._store.get_tenant(owner) if owner is not None else None
-        if owner is not None and tenant is None:
+        if owner is None:
+            return
+        tenant = await self._store.get_tenant(owner)
+        if tenant is None:
             raise TenantNotFound
-        if tenant is not None and tenant.state is TenantState.OFFBOARDED:
+        if tenant.state is TenantState.OFFBOARDED:
             raise TenantNotActive("The tenant has been offboarded.")
 
 
-def _later(now: datetime, life: timedelta) -> datetime:
-    """When a life that begins now is over; it may have been meant to last for ever."""
-    return now + min(life, _LAST - now)
+def new_key(
+    secret: NewSecret,
+    owner: str | None,
+    name: str,
+    scopes: tuple[Scope, ...],
+    *,
+    expires_at: datetime | None = None,
+) -> ApiKey:
+    """The record of a key that is about to be stored."""
+    return ApiKey(
+        key_id=secret.key_id,
+        tenant_id=owner,
+        name=name,
+        scopes=scopes,
+        digest=secret.digest,
+        created_at=datetime.now(UTC),
+        expires_at=expires_at,
+    )
 
 
-def _made(stored: ApiKey, key: ApiKey, secret: str) -> Made:
-    """Another repetition of the request may have been faster."""
-    return Made(stored, secret if stored.key_id == key.key_id else "")
+async def _made(storing: Awaitable[ApiKey], secret: NewSecret) -> Made:
+    """The key that is stored, and its text unless another repetition of the request was faster."""
+    try:
+        stored = await storing
+    except CallerKeyEnded:
+        raise Unauthenticated from None
+    except KeyNotActive:
+        raise ApiKeyNotActive from None
+    except RequestConflict:
+        raise RequestIdReused from None
+    return Made(stored, secret.text if stored.key_id == secret.key_id else "")
 
 
 def _require_held(caller: Principal, scopes: Iterable[Scope]) -> None:

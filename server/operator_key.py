@@ -13,8 +13,10 @@ from server import logs
 from server.domain.audit import Actor
 from server.domain.faults import CannotStart
 from server.first_key import open_key_ring, operator_key
+from server.security.memory import keep_no_dumps
 from server.settings import Settings
 from server.store.opening import open_store
+from server.store.port import StoreBusy
 
 _BY = Actor(peer="command line")
 
@@ -28,7 +30,11 @@ def make(
     ] = False,
 ) -> None:
     """Make an operator's key and print it. It is not shown again."""
-    asyncio.run(_make(Settings.from_environment(), revoke_others=revoke_others))
+    keep_no_dumps()
+    try:
+        asyncio.run(_make(Settings.from_environment(), revoke_others=revoke_others))
+    except StoreBusy:
+        raise CannotStart("the control store does not answer; run it again in a moment") from None
 
 
 async def _make(settings: Settings, *, revoke_others: bool) -> None:

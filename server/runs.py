@@ -212,7 +212,7 @@ class Runs:
             raise TenantNotFound
         repairs = name.provider == _SETUP_PROVIDER and tenant.state is TenantState.ONBOARDING
         if tenant.state is not TenantState.ACTIVE and not repairs:
-            raise TenantNotActive(_why_inactive(tenant.state, tenant.onboarding_run))
+            raise TenantNotActive(why_inactive(tenant.state, tenant.onboarding_run))
         return TenantFacts(tenant_id, tenant.allowed_sources)
 
     async def get(self, tenant_id: str, pipeline_logging_id: str) -> Run:
@@ -304,7 +304,8 @@ def _content(request: RunRequest) -> dict[str, object]:
     return {"name": str(request.name), "date": request.date, "variables": dict(request.variables)}
 
 
-def _why_inactive(state: TenantState, onboarding_run: str) -> str:
+def why_inactive(state: TenantState, onboarding_run: str) -> str:
+    """What keeps a tenant from being worked for."""
     if state is TenantState.ONBOARDING:
         return f"The tenant is being onboarded: its run {onboarding_run} has not succeeded yet."
     return f"The tenant is {state.lower()}; its pipelines do not run."

@@ -125,8 +125,9 @@ class Settings(BaseSettings):
     def _tls_is_whole(self) -> "Settings":
         pair = (self.tls_certificate_file, self.tls_key_file)
         if any(pair) != all(pair) or (self.tls_client_ca_file and not all(pair)):
-            names = ", ".join(f"{_PREFIX}TLS_{name}_FILE" for name in ("CERTIFICATE", "KEY"))
-            raise ValueError(f"TLS needs both of {names}")
+            names = ("tls_certificate_file", "tls_key_file", "tls_client_ca_file")
+            given = ", ".join(_PREFIX + name.upper() for name in names if getattr(self, name))
+            raise ValueError(f"{given} needs both {_PREFIX}TLS_CERTIFICATE_FILE and {_PREFIX}TLS_KEY_FILE")
         return self
 
     @field_validator("database_url")
@@ -179,10 +180,9 @@ class Settings(BaseSettings):
         password = urlsplit(self.postgres_url or "").password
         return (unquote(password),) if password else ()
 
-    def for_worker(self) -> tuple[dict[str, str], bytes]:
-        """The environment of a worker, which processors read, and a line with what they must not find there."""
-        environment = {name: value for name, value in os.environ.items() if name not in _HIDDEN_VARIABLES}
-        return environment, json.dumps({"database_url": self.postgres_url}).encode() + b"\n"
+    def for_worker(self) -> bytes:
+        """A line with what processors must not find in the environment that a worker inherits; see `hide`."""
+        return json.dumps({"database_url": self.postgres_url}).encode() + b"\n"
 
     @staticmethod
     def hide() -> None:

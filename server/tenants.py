@@ -1,4 +1,4 @@
-"""Tenants, as an operator asks for them: onboard, read, list."""
+"""Tenants, as operators and they themselves ask for them: onboard, read, list, change."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -9,16 +9,25 @@ from server.domain.audit import Actor
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import QuotaUse
 from server.domain.run import Run, RunTrigger
-from server.domain.tenant import ApiKey, NewTenant, Scope, Tenant, TenantState, changed_tenant_faults, tenant_faults
+from server.domain.tenant import (
+    CHANGEABLE,
+    ApiKey,
+    NewTenant,
+    Scope,
+    Tenant,
+    TenantState,
+    changed_tenant_faults,
+    tenant_faults,
+)
 from server.errors import EtagMismatch, InvalidRequest, RequestIdReused, TenantExists, TenantNotActive, TenantNotFound
+from server.keys import new_key
 from server.plans import PlansFile, unknown_plan
 from server.preparation import RunRequest, TenantFacts
-from server.runs import Caller, Runs, request_key
-from server.security.api_keys import KeyRing, NewSecret
+from server.runs import Caller, Runs, request_key, why_inactive
+from server.security.api_keys import KeyRing
 from server.store.port import ControlStore, RequestConflict, RequestKey, TenantChanged, TenantConflict
 
 _ONBOARDING = PipelineName("setup", "tenants", "onboarding")
-_CHANGEABLE = {TenantState.ACTIVE, TenantState.SUSPENDED}
 _FIRST_KEY_SCOPES = (Scope.RUNS_READ, Scope.RUNS_WRITE, Scope.TENANT_ADMIN)
 
 
@@ -79,7 +88,8 @@ class Tenants:
         request = RunRequest(_ONBOARDING, None, {"location": new.location})
         run = await self._runs.prepare(caller, request, TenantFacts(new.tenant_id, new.allowed_sources), key)
         secret = self._keys.make()
-        stored = await self._store.onboard_tenant(_tenant(new), _first_key(new.tenant_id, secret), run, plans)
+        first_key = new_key(secret, new.tenant_id, "first key", _FIRST_KEY_SCOPES)
+        stored = await self._store.onboard_tenant(_tenant(new), first_key, run, plans)
         # Another repetition of the request may have been faster.
         is_new = stored.pipeline_logging_id == run.pipeline_logging_id
         return await self._answer(stored, secret.text if is_new else "")
@@ -100,8 +110,8 @@ class Tenants:
             was = await self.get(change.tenant_id)
             if change.etag and change.etag != was.etag:
                 raise EtagMismatch
-            if was.state not in _CHANGEABLE:
-                raise TenantNotActive(f"The tenant is {was.state.lower()}; it can be changed when it is active.")
+            if was.state not in CHANGEABLE:
+                raise TenantNotActive(why_inactive(was.state, was.onboarding_run))
             tenant = was.model_copy(update=dict(change.values))
             tenant = tenant.model_copy(update={"quotas": tenant.quotas.model_copy(update=dict(change.limits))})
             if faults := [*changed_tenant_faults(tenant), *unknown_plan(self._plans.current(), tenant.plan)]:
@@ -154,15 +164,4 @@ def _tenant(new: NewTenant) -> Tenant:
         onboarding_run="",
         created_at=now,
         updated_at=now,
-    )
-
-
-def _first_key(tenant_id: str, secret: NewSecret) -> ApiKey:
-    return ApiKey(
-        key_id=secret.key_id,
-        tenant_id=tenant_id,
-        name="first key",
-        scopes=_FIRST_KEY_SCOPES,
-        digest=secret.digest,
-        created_at=datetime.now(UTC),
     )

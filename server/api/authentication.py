@@ -11,9 +11,9 @@ from time import monotonic
 from urllib.parse import unquote
 
 from server.domain.tenant import ApiKey, Principal
-from server.errors import Unauthenticated
+from server.errors import Unauthenticated, WrongKey
 from server.security.api_keys import KeyRing, key_id_of
-from server.store.port import ControlStore, StoreBusy
+from server.store.port import ControlStore
 
 # Revocation holds everywhere within five seconds; the rest is for the read.
 _FRESH_SECONDS = 3.0
@@ -34,13 +34,6 @@ logger = logging.getLogger(__name__)
 class _Known:
     key: ApiKey
     fresh_until: float
-
-
-class WrongKey(Unauthenticated):
-    """It has the form of a key and was never given out. Whoever asks is told the same for every cause."""
-
-    def __init__(self) -> None:
-        super().__init__(Unauthenticated().message)
 
 
 class Authenticator:
@@ -90,10 +83,10 @@ class Authenticator:
         try:
             if uses:
                 await self._store.note_key_uses(uses)
-        except StoreBusy:
-            self._used = {**uses, **self._used}
         except Exception:
+            # Of what kind it is does not matter: the next time may do better, and ending would end the noting.
             logger.exception("The last uses of keys could not be written")
+            self._used = {**uses, **self._used}
 
     async def _key(self, key_id: str) -> ApiKey | None:
         known = self._known.get(key_id)

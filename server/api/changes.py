@@ -6,14 +6,13 @@ from convergence.v1 import tenant_service_pb2 as pb
 from server.api.authorization import current_principal
 from server.api.requests import known_names, quotas
 from server.domain.faults import Fault
-from server.domain.tenant import Scope, TenantState
+from server.domain.tenant import CHANGEABLE, Scope, TenantState
 from server.errors import InvalidRequest, PermissionDenied
 from server.tenants import TenantChange
 
 _BY_TENANT = ("display_name", "contact_emails")
 _BY_OPERATOR = ("allowed_sources", "plan", "quotas", "state")
 _QUOTA = "quotas."
-_SETTABLE = {TenantState.ACTIVE, TenantState.SUSPENDED}
 
 
 def tenant_change(request: pb.UpdateTenantRequest, tenant_id: str) -> TenantChange:
@@ -29,11 +28,11 @@ def tenant_change(request: pb.UpdateTenantRequest, tenant_id: str) -> TenantChan
     if reserved and not current_principal.get().is_admin:
         raise PermissionDenied(f"To set {' and '.join(reserved)} takes the scope {Scope.ADMIN}.")
     tenant = request.tenant
-    values = {path: _value(tenant, path) for path in paths if not path.startswith(_QUOTA)}
+    values = {path: _value(tenant, path, tenant_id) for path in paths if not path.startswith(_QUOTA)}
     limits = quotas(tenant.quotas).model_dump() if len(values) < len(paths) else {}
     return TenantChange(
         tenant_id,
-        values | ({"display_name": tenant.display_name or tenant_id} if "display_name" in values else {}),
+        values,
         {path.removeprefix(_QUOTA): limits[path.removeprefix(_QUOTA)] for path in paths if path.startswith(_QUOTA)},
         tenant.etag,
     )
@@ -53,21 +52,23 @@ def _require_settable(paths: Sequence[str]) -> None:
         raise InvalidRequest(Fault("INVALID_UPDATE_MASK", message, field="update_mask") for message in faults)
 
 
-def _value(tenant: pb.Tenant, path: str) -> object:
+def _value(tenant: pb.Tenant, path: str, tenant_id: str) -> object:
     match path:
+        case "display_name":
+            return tenant.display_name or tenant_id
         case "quotas":
             return quotas(tenant.quotas)
         case "state":
             return _state(tenant.state)
-        case "display_name" | "plan":
-            return getattr(tenant, path)
+        case "plan":
+            return tenant.plan
         case _:
             return tuple(getattr(tenant, path))
 
 
 def _state(number: pb.Tenant.State.ValueType) -> TenantState:
     (state,) = known_names(TenantState, pb.Tenant.State.Name, [number], "state")
-    if state not in _SETTABLE:
-        message = f"a state that can be set is {' or '.join(sorted(_SETTABLE))}"
+    if state not in CHANGEABLE:
+        message = f"a state that can be set is {' or '.join(sorted(CHANGEABLE))}"
         raise InvalidRequest([Fault("INVALID_FIELD", message, field="state")])
     return state

@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
-from server.api.authentication import Authenticator, Mistakes, WrongKey
+from server.api.authentication import Authenticator, Mistakes
 from server.api.authorization import (
     OPEN_METHODS,
     OWN_PREFIX,
@@ -26,7 +26,15 @@ from server.api.authorization import (
 from server.api.status import abort
 from server.domain.audit import Actor
 from server.domain.tenant import Principal
-from server.errors import InternalError, MalformedRequest, NotAvailable, ServiceError, StoreUnavailable, Unauthenticated
+from server.errors import (
+    InternalError,
+    MalformedRequest,
+    NotAvailable,
+    ServiceError,
+    StoreUnavailable,
+    Unauthenticated,
+    WrongKey,
+)
 from server.request_rates import RequestRates
 from server.store.port import StoreBusy
 
@@ -36,8 +44,8 @@ if TYPE_CHECKING:
 else:
     Handler = grpc.RpcMethodHandler
 
-RequireValid = Callable[[], Awaitable[None]]
-"""Whether the key of an open stream is still good. Raises Unauthenticated, StoreBusy."""
+WhileValid = Callable[[Context], "AbstractAsyncContextManager[None]"]
+"""Surrounds a call that ends with its key."""
 _MALFORMED = object()
 # An open stream notices within half a minute that its key was revoked.
 _CHECK_SECONDS = 10.0
@@ -53,7 +61,7 @@ class CallDetails(Protocol):
     invocation_metadata: tuple[tuple[str, str | bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
     """One call under way."""
 
@@ -61,6 +69,8 @@ class _Call:
     principal: Principal
     request_id: str
     began: float
+    is_ended: bool = False
+    """It was ended from beside it, since its key has ended."""
 
     def log(self, code: str, *, failure: BaseException | None = None) -> None:
         fields = {
@@ -111,8 +121,12 @@ class Gate(grpc.aio.ServerInterceptor):
         if method.startswith(OWN_PREFIX):
             return _Guard(handler, method, principal, self._authenticator).handler()
         # Reflection and health are the gRPC library's own, and not shaped like ours.
-        valid = partial(self._authenticator.require_valid, principal)
-        return _reflecting(handler, valid) if handler.stream_stream is not None else _watching(handler, valid)
+        while_valid = partial(self._while_valid, method, principal)
+        return (_reflecting if handler.stream_stream is not None else _watching)(handler, while_valid)
+
+    def _while_valid(self, method: str, principal: Principal, context: Context) -> "AbstractAsyncContextManager[None]":
+        call = _Call(method, principal, str(uuid.uuid4()), time.monotonic())
+        return _ending(self._authenticator, call, context)
 
 
 def _open(handler: Handler | None) -> Handler | None:
@@ -133,7 +147,7 @@ def _open(handler: Handler | None) -> Handler | None:
     )
 
 
-def _reflecting(handler: Handler, require_valid: RequireValid) -> Handler:
+def _reflecting(handler: Handler, while_valid: WhileValid) -> Handler:
     """Reflection as long as the key is good, with an empty request in place of bytes that are none.
 
     It answers an empty request with an error of its own.
@@ -141,7 +155,7 @@ def _reflecting(handler: Handler, require_valid: RequireValid) -> Handler:
     answers = cast("Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]", handler.stream_stream)
 
     async def stream(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
-        async with _while_valid(require_valid, context):
+        async with while_valid(context):
             async for answer in answers(requests, context):
                 yield answer
 
@@ -156,12 +170,12 @@ def _reflecting(handler: Handler, require_valid: RequireValid) -> Handler:
     )
 
 
-def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
+def _watching(handler: Handler, while_valid: WhileValid) -> Handler:
     """The health service's Watch as long as the key is good. It writes by itself, and for days it may write nothing."""
     watch = cast("Callable[[Message, Context], Coroutine[Any, Any, None]]", handler.unary_stream)
 
     async def stream(request: Message, context: Context) -> None:
-        async with _while_valid(require_valid, context):
+        async with while_valid(context):
             await watch(request, context)
 
     return grpc.unary_stream_rpc_method_handler(
@@ -172,37 +186,41 @@ def _watching(handler: Handler, require_valid: RequireValid) -> Handler:
 
 
 @asynccontextmanager
-async def _while_valid(require_valid: RequireValid, context: Context) -> AsyncIterator[None]:
+async def _ending(authenticator: Authenticator, call: _Call, context: Context) -> AsyncIterator[None]:
     """Ends the call when its key has ended, also where it waits for a client that reads nothing."""
-    task, ended = asyncio.current_task(), asyncio.Event()
+    task = asyncio.current_task()
 
     async def look() -> None:
-        while not ended.is_set():
+        while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            # A store that does not answer may do so the next time.
-            with suppress(StoreBusy):
-                try:
-                    await require_valid()
-                except Unauthenticated as error:
-                    ended.set()
-                    await _end(context, task, error)
+            try:
+                await authenticator.require_valid(call.principal)
+            except Unauthenticated as error:
+                call.is_ended = True
+                await _end(call, context, task, error)
+                return
+            except Exception:
+                # Whatever keeps it from being looked up now, the next look may find it.
+                logger.exception("The key of an open call could not be looked up", extra={"method": call.method})
 
     looking = asyncio.create_task(look())
     try:
         yield
     finally:
         # Once it takes leave it ends by itself.
-        if not ended.is_set():
+        if not call.is_ended:
             looking.cancel()
 
 
-async def _end(context: Context, task: "asyncio.Task[Any] | None", error: ServiceError) -> None:
+async def _end(call: _Call, context: Context, task: "asyncio.Task[Any] | None", error: ServiceError) -> None:
     """End another task's call. A client that reads nothing is not told: even that would wait for it."""
+    call.log(error.code.name)
     try:
-        async with asyncio.timeout(_LEAVE_SECONDS):
-            await abort(context, error, request_id="")
-    # How `abort` ends, how it ends when the call has ended meanwhile, and when it has to wait.
-    except (grpc.aio.AbortError, grpc.aio.UsageError, TimeoutError):
+        # How `abort` ends, and how it ends when the call has ended meanwhile.
+        with suppress(grpc.aio.AbortError, grpc.aio.UsageError, TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await abort(context, error, request_id=call.request_id)
+    finally:
         if task is not None:
             task.cancel()
 
@@ -257,7 +275,7 @@ class _Guard:
         answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", self._handler.unary_stream)
         try:
             self._check(request)
-            async with _while_valid(partial(self._authenticator.require_valid, self._principal), context):
+            async with _ending(self._authenticator, call, context):
                 async for response in answers(request, context):
                     yield response
         except GeneratorExit:
@@ -299,8 +317,10 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
 
 
 async def _fail(call: _Call, context: Context, error: BaseException) -> None:
-    """Give the call its status. Returns only when the client itself ended the call: then the caller re-raises."""
+    """Give the call its status. Returns only when it has one, from the client or from `_end`: the caller re-raises."""
     task = asyncio.current_task()
+    if call.is_ended:
+        return
     if isinstance(error, asyncio.CancelledError) and task is not None and (task.cancelling() or context.cancelled()):
         call.log("CANCELLED")
         return

@@ -51,7 +51,7 @@ def own_tenant(request: OfTenant) -> str:
 
 
 def own_or_operators(request: OfTenant) -> str | None:
-    """The owner of the keys that a request is about: a tenant, or None for the operators. Raises PermissionDenied."""
+    """Whose keys, or audit log, a request is about; None: the operators'. Raises PermissionDenied."""
     principal = current_principal.get()
     owner = request.tenant_id or principal.tenant_id
     if owner is None and not principal.is_admin:

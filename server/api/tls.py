@@ -1,6 +1,7 @@
 """TLS of the gRPC server: its certificate, and whom it lets in by theirs."""
 
 import logging
+import os
 import ssl
 import threading
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from typing import cast
 import grpc
 
 from server.domain.faults import CannotStart
+from server.security.private_files import require_private
 
 logger = logging.getLogger(__name__)
 
-_Signature = tuple[tuple[int, int, int], ...]
+_Signature = tuple[tuple[int, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +59,54 @@ class Tls:
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
         """What changed files hold; None for the same as before, and as long as they cannot be used."""
         with self._lock:
+            signature = self._signature()
+            if signature == self._seen:
+                return None
+            # Told once: whoever connects makes this be asked.
+            self._seen = signature
             try:
-                signature = self._signature()
-                if signature == self._seen:
-                    return None
                 configuration = self._read()
             except CannotStart as reason:
                 logger.warning("The new TLS files cannot be used, the old ones go on: %s", reason)
                 return None
-            self._seen = signature
             logger.info("The TLS files were read again")
             return configuration
 
     def _signature(self) -> _Signature:
-        try:
-            found = [path.stat() for path in self._files.paths]
-        except OSError as error:
-            raise CannotStart(f"{error.filename} cannot be read: {error.strerror}") from None
-        return tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found)
+        """Changes with the files, their modes included; a missing one is one, too."""
+        return tuple(_state(path) for path in self._files.paths)
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         files = self._files
+        for path in files.paths:
+            if not os.access(path, os.R_OK):
+                raise CannotStart(f"{path} cannot be read: it is missing, or it may not be read")
         try:
-            if files.key.stat().st_mode & 0o077:
-                raise CannotStart(f"{files.key} holds a secret and others may read it; run chmod 600 {files.key}")
-            # A key that is encrypted is refused, instead of asking at the terminal for its password.
+            require_private(files.key)
+            certificates, key = _certificates(files.certificate), files.key.read_bytes()
+            ca = _certificates(files.client_ca) if files.client_ca else None
+            # An encrypted key is refused, instead of asking at the terminal for its password.
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(files.certificate, files.key, password=lambda: b"")
-            pair = (files.key.read_bytes(), files.certificate.read_bytes())
         except OSError as error:
-            raise CannotStart(f"{files.certificate} and {files.key} are no certificate and its key: {error}") from None
-        ca = None
-        if files.client_ca:
-            try:
-                ssl.create_default_context(cafile=files.client_ca)
-                ca = files.client_ca.read_bytes()
-            except OSError as error:
-                raise CannotStart(f"{files.client_ca} holds no certificates: {error}") from None
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=ca)
+            message = f"{files.key} is not the key of {files.certificate}, is no PEM or is encrypted: {error}"
+            raise CannotStart(f"{message}; write the right one without a password, openssl pkey -in KEY") from None
+        return grpc.ssl_server_certificate_configuration([(key, certificates)], root_certificates=ca)
+
+
+def _certificates(path: Path) -> bytes:
+    """The certificates in a file. Raises CannotStart when it holds none."""
+    text = path.read_bytes()
+    try:
+        ssl.create_default_context(cadata=text.decode("ascii"))
+    except (OSError, ValueError):
+        raise CannotStart(f"{path} holds no certificates in PEM") from None
+    return text
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0, 0, 0)
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino

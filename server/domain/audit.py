@@ -14,7 +14,7 @@ class Actor:
     key_id: str = ""
     """The API key; '' for the product itself, and for the command line of the server's machine."""
     peer: str = ""
-    """The address that the request came from, as gRPC writes it: `ipv4:10.0.0.7:51234`."""
+    """The address that the request came from, as gRPC writes it: `ipv4:10.0.0.7:51234`; `command line`; or ''."""
 
 
 PRODUCT = Actor()

@@ -33,6 +33,10 @@ class TenantState(StrEnum):
     OFFBOARDED = "OFFBOARDED"
 
 
+CHANGEABLE = frozenset({TenantState.ACTIVE, TenantState.SUSPENDED})
+"""The states in which a tenant can be changed, and which it can be set to."""
+
+
 class Scope(StrEnum):
     """What an API key may do."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.domain.faults import CannotStart
-from server.security.private_files import create_private
+from server.security.private_files import create_private, require_private
 
 _PREFIX = "cvg"
 _SECRET_BYTES = 32
@@ -76,8 +76,7 @@ def _split(key: str) -> tuple[str, str, str]:
 
 
 def _read_pepper(path: Path) -> bytes:
-    if path.stat().st_mode & 0o077:
-        raise CannotStart(f"{path} holds a secret and others may read it; run chmod 600 {path}")
+    require_private(path)
     pepper = path.read_bytes()
     if len(pepper) < _PEPPER_BYTES:
         raise CannotStart(f"{path} holds {len(pepper)} bytes; a pepper has {_PEPPER_BYTES}. Restore it from the backup")

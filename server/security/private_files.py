@@ -30,6 +30,12 @@ def create_private(path: Path, data: bytes) -> bool:
     return True
 
 
+def require_private(path: Path) -> None:
+    """Refuse a secret's file that others may read. Raises CannotStart."""
+    if path.stat().st_mode & 0o077:
+        raise CannotStart(f"{path} holds a secret and others may read it; run chmod 600 {path}")
+
+
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
     """Hold a lock that ends with the process, however it ends. Raises CannotStart when another process holds it."""

@@ -12,10 +12,10 @@ REDACTED = "[redacted]"
 # A shorter one would be found in the middle of harmless words.
 _SHORTEST_KNOWN = 6
 _NAMES = (
-    r"password|passwd|pwd|secret|secret_?key|secret_?access_?key|client_?secret|private_?key|access_?token"
-    r"|refresh_?token|api_?key"
+    r"[\w.-]*(?:password|passwd|pwd|secret|secret[_-]?key|secret[_-]?access[_-]?key|client[_-]?secret|private[_-]?key"
+    r"|access[_-]?token|refresh[_-]?token|api[_-]?key)"
 )
-_SECRET_NAME = re.compile(rf"(?i)(?:.*[_.-])?(?:{_NAMES})")
+_SECRET_NAME = re.compile(rf"(?i){_NAMES}")
 _FORMS = (
     # The key's id stays, so that it can be found and revoked.
     (r"cvg_([0-9a-z]{1,32})_[A-Za-z0-9_-]{8,}", rf"cvg_\1_{REDACTED}"),
@@ -30,12 +30,12 @@ _FORMS = (
     (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", REDACTED),
     # `"secret_access_key": "..."`, also where the quotes are escaped.
     (
-        rf"(?i)\b(\w*(?:{_NAMES})\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).){{3,}}?\2",
+        rf"(?i)\b({_NAMES}\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).){{3,}}?\2",
         rf"\1\2{REDACTED}\2",
     ),
     # `password=hunter2`; a word alone, or a column of a table, is more likely about a secret than one.
     (
-        rf"(?i)\b(\w*(?:{_NAMES})\s*[:=]\s*)(?!\w+\.[a-z_])(?=[^\s\"'\\,;)}}\]]*[0-9/+=!@#$%^&*])[^\s\"'\\,;)}}\]]{{3,}}",
+        rf"(?i)\b({_NAMES}\s*[:=]\s*)(?!\w+\.[a-z_])(?=[^\s\"'\\,;)}}\]]*[0-9/+=!@#$%^&*])[^\s\"'\\,;)}}\]]{{3,}}",
         rf"\1{REDACTED}",
     ),
 )

@@ -333,6 +333,8 @@ class ControlStore(Protocol):
     ) -> ApiKey:
         """Store the successor of a key that expires after the overlap, if not before. Repeatable as `create_api_key`.
 
+        The successor lives as long as the old one was made for, whatever `key` says.
+
         Raises:
             KeyNotActive: the old one is revoked or expired, or has been rotated.
             CallerKeyEnded, RequestConflict: the request id was used for something else.

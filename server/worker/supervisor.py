@@ -52,7 +52,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _one_worker(self) -> None:
-        worker_id, (environment, hidden) = new_worker_id(), self._settings.for_worker()
+        worker_id = new_worker_id()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -61,13 +61,12 @@ class Supervisor:
             worker_id,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=environment,
             # Ctrl-C in a terminal reaches the whole group; the server decides when its worker drains.
             start_new_session=True,
         )
         try:
             if process.stdin is not None:
-                process.stdin.write(hidden)
+                process.stdin.write(self._settings.for_worker())
             await self._watch(process)
         except asyncio.CancelledError:
             await self._drain(process)

@@ -1,5 +1,7 @@
 """A peer on a free port, and a client that is quick to notice a lost connection."""
 
+import subprocess
+
 import pytest
 
 from convergence.client import ConvergenceClient
@@ -27,3 +29,13 @@ async def address(peer):
 async def client(address):
     async with ConvergenceClient(address.target, api_key="cvg_k1_secret", patience=QUICK) as client:
         yield client
+
+
+@pytest.fixture
+def certificate_files(tmp_path):
+    """The folder of key.pem and cert.pem, for a server on 127.0.0.1 that vouches for itself."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    files = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command.split(), *files, *names], check=True, capture_output=True)
+    return tmp_path

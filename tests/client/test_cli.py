@@ -420,11 +420,46 @@ async def test_a_tenant_is_changed_where_the_options_say(cli, peer):
     assert (ended.code, ended.err) == (0, "")
     (request,) = peer.requests["UpdateTenant"]
     assert list(request.update_mask.paths) == [
-        *("display_name", "plan", "contact_emails", "quotas.runs_per_day", "quotas.runs_per_month")
+        *("display_name", "contact_emails", "plan", "quotas.runs_per_day", "quotas.runs_per_month")
     ]
     expected = Tenant(tenant_id=TENANT, plan="large", contact_emails=["a@acme.example.com"])
     expected.quotas.runs_per_day = 0
     assert request.tenant == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--quota", "runs_per_day=1", "--no-quota", "runs_per_day"], "runs_per_day is set by --quota, too"),
+        (["--no-quota", "runs"], "'runs' is no quota; write one of max_concurrent_runs"),
+        (["--no-quota", "runs", "--no-quota", "walks"], "'walks' is no quota"),
+        (["--quota", "runs_per_day=many"], "sets no limit; write runs_per_day=NUMBER"),
+    ],
+)
+async def test_limits_that_cannot_be_set(cli, peer, options, says):
+    ended = await cli("tenants", "update", TENANT, *options)
+
+    assert ended.code == 2
+    assert says in ended.err
+    assert "UpdateTenant" not in peer.requests
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--tls-ca", "text"], "text holds no certificates in PEM"),
+        (["--tls-cert", "cert.pem"], "--tls-ca"),
+        (["--tls-ca", "cert.pem", "--tls-cert", "cert.pem"], "--tls-key"),
+        (["--tls-ca", "cert.pem", "--tls-cert", "cert.pem", "--tls-key", "text"], "text is not the key of"),
+    ],
+)
+async def test_certificates_that_cannot_be_used_are_told_as_such(cli, tmp_path, certificate_files, options, says):
+    (tmp_path / "text").write_text("no certificate\n")
+    ended = await cli(*(str(tmp_path / o) if not o.startswith("--") else o for o in options), "system", "info")
+
+    assert ended.code == 2
+    assert says in ended.err
+    assert "no server answers" not in ended.err
 
 
 @pytest.mark.parametrize(("command", "state"), [("suspend", Tenant.SUSPENDED), ("resume", Tenant.ACTIVE)])

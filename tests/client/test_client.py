@@ -1,6 +1,5 @@
 """The client's calls: what they send, and what they bring back."""
 
-import subprocess
 import uuid
 from datetime import UTC, datetime
 
@@ -205,13 +204,8 @@ async def test_the_stubs_carry_the_key_too(client, peer):
 
 
 @pytest.fixture
-def key_and_certificate(tmp_path):
-    """For a server on 127.0.0.1 that vouches for itself."""
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
-    files = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command.split(), *files, *names], check=True, capture_output=True)
-    return (tmp_path / "key.pem").read_bytes(), (tmp_path / "cert.pem").read_bytes()
+def key_and_certificate(certificate_files):
+    return (certificate_files / "key.pem").read_bytes(), (certificate_files / "cert.pem").read_bytes()
 
 
 async def test_tls(peer, address, key_and_certificate):

@@ -14,7 +14,7 @@ import pytest
 from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run
-from tests.e2e.service import Service, events, finished, onboard, start
+from tests.e2e.service import Service, finished, onboard, start
 
 OWN = ("runs:read", "runs:write", "tenant:admin")
 
@@ -218,8 +218,8 @@ async def test_lists_come_in_pages(client: ConvergenceClient) -> None:
     assert [key.name for key in (*page.api_keys, *rest.api_keys)][:3] == ["page 2", "page 1", "page 0"]
     told = await client.list_audit_events(page_size=2)
     more = await client.list_audit_events(page_size=2, page_token=told.next_page_token)
-    numbers = [event.number for event in (*told.events, *more.events)]
-    assert numbers == sorted(numbers, reverse=True)
+    assert [*told.events, *more.events] == [event async for event in client.iter_audit_events()][:4]
+    assert [event.details["name"] for event in told.events] == ["page 2", "page 1"]
     for ask in (client.list_api_keys(page_token="x"), client.list_audit_events(page_token=page.next_page_token)):
         with pytest.raises(ConvergenceError) as caught:
             await ask
@@ -232,7 +232,6 @@ async def test_runs_are_told_with_who_asked_for_them(owner: Owner, client: Conve
     (event, *_) = (await client.list_audit_events(page_size=1)).events
     assert (event.action, event.subject, event.key_id) == ("run.accept", run.pipeline_logging_id, owner.key_id)
     assert event.details["pipeline"] == "gcp/example/dryrun"
-    assert await events(client, run)
 
 
 async def test_a_tenant_sees_its_own_events_only(service: Service, owner: Owner, client: ConvergenceClient) -> None:
@@ -249,9 +248,11 @@ async def test_the_last_use_outlives_the_server(own_service: Service) -> None:
         assert not key.HasField("last_used_at")
     await own_service.stop()
     again = await Service.start(own_service.checkout)
-    async with again.client(own_service.admin_key) as operator:
-        (key,) = [key async for key in operator.iter_api_keys()]
-    await again.stop()
+    try:
+        async with again.client(own_service.admin_key) as operator:
+            (key,) = [key async for key in operator.iter_api_keys()]
+    finally:
+        await again.stop()
     assert abs(key.last_used_at.seconds - time.time()) < 60
 
 

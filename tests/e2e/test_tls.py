@@ -10,7 +10,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 from convergence.channel import Tls
@@ -123,13 +129,17 @@ async def test_a_client_has_to_show_a_certificate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"tls_key_file": ""}, "TLS needs both of CONVERGENCE_TLS_CERTIFICATE_FILE, CONVERGENCE_TLS_KEY_FILE"),
-        ({"tls_certificate_file": ""}, "TLS needs both of"),
-        ({"tls_certificate_file": "", "tls_key_file": "", "tls_client_ca_file": "ca.pem"}, "TLS needs both of"),
-        ({"tls_certificate_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file"),
+        ({"tls_key_file": ""}, "CONVERGENCE_TLS_CERTIFICATE_FILE needs both CONVERGENCE_TLS_CERTIFICATE_FILE and"),
+        ({"tls_certificate_file": ""}, "CONVERGENCE_TLS_KEY_FILE needs both"),
+        (
+            {"tls_certificate_file": "", "tls_key_file": "", "tls_client_ca_file": "ca.pem"},
+            "CONVERGENCE_TLS_CLIENT_CA_FILE needs both",
+        ),
+        ({"tls_certificate_file": "nowhere.pem"}, "nowhere.pem cannot be read: it is missing"),
         ({"tls_key_file": "open.pem"}, "open.pem holds a secret and others may read it; run chmod 600"),
-        ({"tls_key_file": "other.pem"}, "are no certificate and its key"),
-        ({"tls_certificate_file": "text.pem"}, "are no certificate and its key"),
+        ({"tls_key_file": "other.pem"}, "other.pem is not the key of"),
+        ({"tls_key_file": "encrypted.pem"}, "encrypted.pem is not the key of .* or is encrypted"),
+        ({"tls_certificate_file": "text.pem"}, "text.pem holds no certificates"),
         ({"tls_client_ca_file": "text.pem"}, "text.pem holds no certificates"),
     ],
 )
@@ -139,7 +149,13 @@ async def test_what_does_not_fit_together_is_told_at_the_start(
     settings = SERVER.write(tmp_path)
     (tmp_path / "ca.pem").write_bytes(AUTHORITY.pem)
     (tmp_path / "text.pem").write_text("no certificate\n")
-    for name, mode, key in (("open.pem", 0o644, SERVER.key), ("other.pem", 0o600, CLIENT.key)):
+    loaded = load_pem_private_key(SERVER.key, None)
+    encrypted = loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
+    for name, mode, key in (
+        ("open.pem", 0o644, SERVER.key),
+        ("other.pem", 0o600, CLIENT.key),
+        ("encrypted.pem", 0o600, encrypted),
+    ):
         (tmp_path / name).touch(mode=mode)
         (tmp_path / name).chmod(mode)
         (tmp_path / name).write_bytes(key)

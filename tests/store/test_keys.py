@@ -1,7 +1,7 @@
 """API keys and the audit log, on every store."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,9 +15,8 @@ from tests.store.records import BY, NOW, PLANS, api_key, new_run, tenant
 ASKED = RequestKey("acme_corp", "CreateApiKey", "r1", "content")
 
 
-def key(key_id: str, *, seconds: int = 0, tenant_id: str | None = "acme_corp") -> ApiKey:
-    made = api_key(key_id=key_id)
-    return made.model_copy(update={"tenant_id": tenant_id, "created_at": NOW + timedelta(seconds=seconds)})
+def key(key_id: str, *, tenant_id: str | None = "acme_corp") -> ApiKey:
+    return api_key(tenant_id, key_id)
 
 
 async def told(store: SqlStore, tenant_id: str | None = "acme_corp") -> list[tuple[str, str, Actor]]:
@@ -48,7 +47,7 @@ async def test_a_rotated_key_ends_with_the_overlap(store: SqlStore, clock: Clock
     await store.create_api_key(key("old"), by=BY, request=None)
     asked = replace(ASKED, method="RotateApiKey")
     for name in ("new", "again"):
-        made = await store.rotate_api_key("old", key(name, seconds=9), overlap_seconds=60, by=BY, request=asked)
+        made = await store.rotate_api_key("old", key(name), overlap_seconds=60, by=BY, request=asked)
         assert made.key_id == "new"
     old = await store.find_api_key("old")
     assert old is not None
@@ -58,7 +57,7 @@ async def test_a_rotated_key_ends_with_the_overlap(store: SqlStore, clock: Clock
     assert event.details["successor"] == "new"
     # It has its successor: another one would come with as short a life as it has left.
     with pytest.raises(KeyNotActive):
-        await store.rotate_api_key("old", key("third", seconds=10), overlap_seconds=3600, by=BY, request=None)
+        await store.rotate_api_key("old", key("third"), overlap_seconds=3600, by=BY, request=None)
     assert await store.find_api_key("old") == old
     assert await store.find_api_key("third") is None
 
@@ -70,6 +69,17 @@ async def test_a_key_that_ends_earlier_gets_no_more_time(store: SqlStore, clock:
     old = await store.find_api_key("old")
     assert old is not None
     assert (old.expires_at, old.revoked_at) == (end, None)
+
+
+async def test_a_successor_lives_as_long_as_the_old_key_was_made_for(store: SqlStore, clock: Clock) -> None:
+    for name, life in (("short", timedelta(days=90)), ("long", datetime(9999, 12, 30, tzinfo=UTC) - clock.now)):
+        await store.create_api_key(key(name).model_copy(update={"expires_at": clock.now + life}), by=BY, request=None)
+    clock.advance(7 * 86_400)
+    ends = []
+    for name in ("short", "long"):
+        made = await store.rotate_api_key(name, key(f"new {name}"), overlap_seconds=60, by=BY, request=None)
+        ends.append(made.expires_at)
+    assert ends == [clock.now + timedelta(days=90), datetime(9999, 12, 31, tzinfo=UTC)]
 
 
 async def test_without_an_overlap_a_rotated_key_ends_by_no_clock_but_the_stores(store: SqlStore, clock: Clock) -> None:
@@ -128,9 +138,11 @@ async def test_a_key_is_revoked_once(store: SqlStore, clock: Clock) -> None:
     assert await told(store) == [("api_key.create", "one", BY), ("api_key.revoke", "one", BY)]
 
 
-async def test_keys_come_newest_first_in_pages(store: SqlStore) -> None:
-    for number in range(5):
-        await store.create_api_key(key(f"key{number}", seconds=number // 2), by=BY, request=None)
+async def test_keys_come_newest_first_in_pages(store: SqlStore, clock: Clock) -> None:
+    """Made two at a time, so that their ids decide."""
+    for number in (1, 0, 3, 2, 4):
+        await store.create_api_key(key(f"key{number}"), by=BY, request=None)
+        clock.advance(number % 2 == 0)
     await store.create_api_key(key("operator", tenant_id=None), by=BY, request=None)
     page = await store.list_api_keys("acme_corp", after=None, limit=3)
     assert [item.key_id for item in page] == ["key4", "key3", "key2"]

@@ -10,9 +10,10 @@ import pytest
 
 from server.store.port import StoreBusy
 from server.store.postgres import open_postgres
+from server.store.sql import keys
 from server.store.sql.database import Transaction
 from server.store.sql.store import SqlStore
-from tests.store.records import PLANS, new_run
+from tests.store.records import BY, PLANS, api_key, new_run
 
 
 @pytest.fixture
@@ -123,3 +124,25 @@ async def test_transactions_in_each_others_way_are_repeated(store: SqlStore, pos
     )
     # The one that was ended may meet the other one again.
     assert len(tries) >= 3
+
+
+async def test_no_successor_outlives_the_end_of_all_other_operators(store: SqlStore, postgres: str) -> None:
+    """One that is made at the same moment, in a transaction that the other cannot see."""
+    await store.create_api_key(api_key(None, "old"), by=BY, request=None)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def rotate(tx: Transaction) -> None:
+        keys.rotate(tx, "old", api_key(None, "successor"), overlap_micros=60, by=BY, request=None)
+        inside.set()
+        assert go_on.wait(20)
+
+    rotating = asyncio.create_task(store._db.write(rotate))
+    await asyncio.to_thread(inside.wait, 20)
+    ending = asyncio.create_task(store.revoke_other_operators("kept", by=BY))
+    with psycopg.connect(postgres, autocommit=True) as other:
+        while not other.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone():
+            await asyncio.sleep(0.01)
+    go_on.set()
+    await asyncio.gather(rotating, ending)
+    found = await store.list_api_keys(None, after=None, limit=9)
+    assert {item.key_id: item.revoked_at is not None for item in found} == {"old": True, "successor": True}

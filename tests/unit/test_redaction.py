@@ -34,6 +34,9 @@ SECRETS = {
     "a client secret": f"client-secret: {HIDDEN}",
     "a password of several words": f'password="correct horse {HIDDEN}"',
     "a password in single quotes": f"{{'client_secret': 'ab cd {HIDDEN} ef'}}",
+    "a header": f"X-Api-Key: {HIDDEN}",
+    "a name with hyphens": f'{{"aws-secret-access-key": "{HIDDEN}"}}',
+    "a name in one word": f"dbPassword={HIDDEN}",
     "a variable of PostgreSQL's": f"PGPASSWORD={HIDDEN} psql",
 }
 
@@ -83,6 +86,9 @@ def test_what_stands_under_the_name_of_a_secret_is_left_out() -> None:
             "reset_password": 5,
             "is_secret": True,
             "no_secret": None,
+            "dbPassword": HIDDEN,
+            "aws-secret-access-key": HIDDEN,
+            "X-Api-Key": HIDDEN,
         }
     )
     assert told == {
@@ -93,6 +99,9 @@ def test_what_stands_under_the_name_of_a_secret_is_left_out() -> None:
         "reset_password": 5,
         "is_secret": True,
         "no_secret": None,
+        "dbPassword": "[redacted]",
+        "aws-secret-access-key": "[redacted]",
+        "X-Api-Key": "[redacted]",
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from server.domain.audit import PRODUCT, Actor, AuditAction
 from server.domain.tenant import ApiKey
@@ -13,15 +13,17 @@ from server.store.sql.outbox import note
 from server.store.sql.rows import key_of, micros
 
 _OPERATORS = "operators' keys"
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> bool:
-    """Store a key; False when the same request, or one with its id, has made one."""
+def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> ApiKey | None:
+    """Store a key, made at this moment; None when the same request, or one with its id, has made one."""
     inserted = tx.execute(
         """
         INSERT INTO api_keys (key_id, tenant_id, name, scopes, digest, created_at, expires_at, last_used_at, revoked_at,
                               request, content_hash)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (COALESCE(tenant_id, ''), request) WHERE request IS NOT NULL DO NOTHING
         """,
         (
             key.key_id,
@@ -29,7 +31,7 @@ def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> 
             key.name,
             json.dumps(key.scopes),
             key.digest,
-            to_micros(key.created_at),
+            tx.now,
             micros(key.expires_at),
             micros(key.last_used_at),
             micros(key.revoked_at),
@@ -37,45 +39,52 @@ def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> 
             request.content_hash if request else None,
         ),
     ).rowcount
-    if inserted:
-        _note(tx, key)
-    return bool(inserted)
+    if not inserted:
+        return None
+    _note(tx, key.tenant_id, key.key_id)
+    return key.model_copy(update={"created_at": from_micros(tx.now)})
 
 
 def create(tx: Transaction, key: ApiKey, by: Actor, request: RequestKey | None) -> ApiKey:
     """Store a key, or find the one that the same request has made."""
+    _take_turns(tx, key.tenant_id)
     _require_caller(tx, by)
-    if key.tenant_id is None:
-        tx.take_turns(_OPERATORS)
-    if not add_key(tx, key, request):
+    if (made := add_key(tx, key, request)) is None:
         return _made_by(tx, request)
     audit.record(tx, by, AuditAction.API_KEY_CREATE, key.key_id, tenant_id=key.tenant_id, details=_told(key))
-    return key
+    return made
 
 
 def rotate(
     tx: Transaction, old_id: str, key: ApiKey, *, overlap_micros: int, by: Actor, request: RequestKey | None
 ) -> ApiKey:
-    """Store the successor of a key, which expires when the overlap ends, if not before."""
+    """Store the successor of a key, which expires when the overlap ends, if not before.
+
+    The successor lives as long as the old one was made for.
+    """
+    _take_turns(tx, key.tenant_id)
     _require_caller(tx, by)
-    if not add_key(tx, key, request):
+    old = find_key(tx, old_id)
+    if old is not None and old.expires_at is not None:
+        key = key.model_copy(update={"expires_at": _after(tx.now, old.expires_at - old.created_at)})
+    if (made := add_key(tx, key, request)) is None:
         return _made_by(tx, request)
     end = tx.now + overlap_micros
     replaced = tx.execute(
         """
         UPDATE api_keys SET successor = ?, revoked_at = ?,
                             expires_at = CASE WHEN expires_at < ? THEN expires_at ELSE ? END
-        WHERE key_id = ? AND successor IS NULL AND revoked_at IS NULL AND COALESCE(expires_at, ?) >= ?
+        WHERE key_id = ? AND successor IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)
         """,
         # Without an overlap it ends here, whatever a server's clock says.
-        (key.key_id, None if overlap_micros else tx.now, end, end, old_id, tx.now + 1, tx.now + 1),
+        (key.key_id, None if overlap_micros else tx.now, end, end, old_id, tx.now),
     ).rowcount
     if not replaced:
         raise KeyNotActive(old_id)
-    _note(tx, key.model_copy(update={"key_id": old_id}))
+    _note(tx, key.tenant_id, old_id)
     told = {"successor": key.key_id, **_told(key)}
     audit.record(tx, by, AuditAction.API_KEY_ROTATE, old_id, tenant_id=key.tenant_id, details=told)
-    return key
+    return made
 
 
 def revoke(tx: Transaction, key: ApiKey, by: Actor) -> ApiKey:
@@ -84,14 +93,14 @@ def revoke(tx: Transaction, key: ApiKey, by: Actor) -> ApiKey:
         "UPDATE api_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL", (tx.now, key.key_id)
     ).rowcount
     if revoked:
-        _note(tx, key)
+        _note(tx, key.tenant_id, key.key_id)
         audit.record(tx, by, AuditAction.API_KEY_REVOKE, key.key_id, tenant_id=key.tenant_id)
     return find_key(tx, key.key_id) or key
 
 
 def revoke_other_operators(tx: Transaction, kept: str, by: Actor) -> None:
     """End every operator's key but one; none is made meanwhile."""
-    tx.take_turns(_OPERATORS)
+    _take_turns(tx, None)
     rows = tx.execute(
         "UPDATE api_keys SET revoked_at = ? WHERE tenant_id IS NULL AND key_id != ? AND revoked_at IS NULL"
         " RETURNING key_id",
@@ -108,7 +117,7 @@ def has_operator_key(tx: Transaction) -> bool:
 
 def add_first_key(tx: Transaction, key: ApiKey) -> bool:
     """Store an operator's key unless there is one."""
-    tx.take_turns(_OPERATORS)
+    _take_turns(tx, None)
     if has_operator_key(tx):
         return False
     create(tx, key, PRODUCT, None)
@@ -190,6 +199,18 @@ def _told(key: ApiKey) -> dict[str, str]:
     return {"name": key.name, "scopes": " ".join(key.scopes), **expires}
 
 
-def _note(tx: Transaction, key: ApiKey) -> None:
-    if key.tenant_id is not None:
-        note(tx, key.tenant_id, "api_key", key.key_id)
+def _after(now: int, life: timedelta) -> datetime:
+    """When a life that begins now is over; it may have been meant to last for ever."""
+    begin = from_micros(now)
+    return begin + min(life, _LAST - begin)
+
+
+def _note(tx: Transaction, tenant_id: str | None, key_id: str) -> None:
+    if tenant_id is not None:
+        note(tx, tenant_id, "api_key", key_id)
+
+
+def _take_turns(tx: Transaction, tenant_id: str | None) -> None:
+    """Whoever ends all operators' keys but one must see those that are being made."""
+    if tenant_id is None:
+        tx.take_turns(_OPERATORS)
