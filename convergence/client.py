@@ -59,16 +59,23 @@ from convergence.v1.system_service_pb2 import (
 from convergence.v1.system_service_pb2_grpc import SystemServiceStub
 from convergence.v1.tenant_service_pb2 import (
     ApiKey,
+    CheckCredentialRequest,
+    CheckCredentialResponse,
     CreateApiKeyRequest,
     CreateApiKeyResponse,
+    Credential,
+    DeleteCredentialRequest,
     GetTenantRequest,
     GetUsageRequest,
     ListApiKeysRequest,
     ListApiKeysResponse,
+    ListCredentialsRequest,
+    ListCredentialsResponse,
     ListTenantsRequest,
     ListTenantsResponse,
     OnboardTenantRequest,
     OnboardTenantResponse,
+    PutCredentialRequest,
     RevokeApiKeyRequest,
     RotateApiKeyRequest,
     RotateApiKeyResponse,
@@ -85,7 +92,13 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
 _Page = TypeVar(
-    "_Page", ListRunsResponse, ListPipelinesResponse, ListTenantsResponse, ListApiKeysResponse, ListAuditEventsResponse
+    "_Page",
+    ListRunsResponse,
+    ListPipelinesResponse,
+    ListTenantsResponse,
+    ListApiKeysResponse,
+    ListCredentialsResponse,
+    ListAuditEventsResponse,
 )
 
 
@@ -432,6 +445,37 @@ class ConvergenceClient:
     async def revoke_api_key(self, key_id: str, *, tenant_id: str = "") -> ApiKey:
         """End a key: within 5 seconds on every server."""
         return await self._call(self.tenants.RevokeApiKey, RevokeApiKeyRequest(tenant_id=tenant_id, key_id=key_id))
+
+    async def put_credential(
+        self, name: str, kind: Credential.Kind.ValueType, secret: str, *, tenant_id: str = "", request_id: str = ""
+    ) -> Credential:
+        """Store a secret of a cloud provider, as the next version under its name; no answer ever contains it."""
+        request = PutCredentialRequest(
+            tenant_id=tenant_id, name=name, kind=kind, secret=secret, request_id=request_id or str(uuid.uuid4())
+        )
+        return await self._call(self.tenants.PutCredential, request)
+
+    async def list_credentials(
+        self, *, tenant_id: str = "", page_size: int = 0, page_token: str = ""
+    ) -> ListCredentialsResponse:
+        """One page of credentials by name, without their secrets."""
+        request = ListCredentialsRequest(tenant_id=tenant_id, page_size=page_size, page_token=page_token)
+        return await self._call(self.tenants.ListCredentials, request)
+
+    async def iter_credentials(self, *, tenant_id: str = "") -> AsyncIterator[Credential]:
+        """All credentials that `list_credentials` would list."""
+        async for page in _pages(lambda token: self.list_credentials(tenant_id=tenant_id, page_token=token)):
+            for credential in page.credentials:
+                yield credential
+
+    async def check_credential(self, name: str, *, tenant_id: str = "") -> CheckCredentialResponse:
+        """Try a credential against its provider."""
+        request = CheckCredentialRequest(tenant_id=tenant_id, name=name)
+        return await self._call(self.tenants.CheckCredential, request)
+
+    async def delete_credential(self, name: str, *, tenant_id: str = "") -> None:
+        """Destroy every version of a credential."""
+        await self._call(self.tenants.DeleteCredential, DeleteCredentialRequest(tenant_id=tenant_id, name=name))
 
     # -- the server ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,9 @@ from convergence.v1.run_pb2 import Fault, Run
 from convergence.v1.system_service_pb2 import AuditEvent, SystemInfo
 from convergence.v1.tenant_service_pb2 import (
     ApiKey,
+    CheckCredentialResponse,
     CreateApiKeyResponse,
+    Credential,
     OnboardTenantResponse,
     RotateApiKeyResponse,
     Tenant,
@@ -232,6 +234,39 @@ def keys_table(keys: Sequence[ApiKey]) -> RenderableType:
     ]
     columns = ("KEY", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "REVOKED")
     return table(*columns, rows=rows, whole=("KEY",))
+
+
+def credentials_table(credentials: Sequence[Credential]) -> RenderableType:
+    """One line a credential."""
+    if not credentials:
+        return "No credentials."
+    rows = [
+        (
+            credential.name,
+            Credential.Kind.Name(credential.kind),
+            str(credential.version),
+            credential.fingerprint,
+            moment(credential.created_at),
+            moment(credential.last_used_at) or "never",
+            f"{credential.check_status} {moment(credential.checked_at)}" if credential.check_status else "never",
+        )
+        for credential in credentials
+    ]
+    columns = ("NAME", "KIND", "VERSION", "FINGERPRINT", "STORED", "LAST USED", "CHECKED")
+    return table(*columns, rows=rows, whole=("NAME",))
+
+
+def checked_facts(name: str, found: CheckCredentialResponse) -> RenderableType:
+    """What the provider said of a credential."""
+    return facts(
+        {
+            "credential": name,
+            "accepted": "yes" if found.accepted else "no",
+            "principal": found.principal,
+            "reason": found.message,
+            "checked": moment(found.checked_at),
+        }
+    )
 
 
 def audit_table(events: Sequence[AuditEvent]) -> RenderableType:

@@ -23,11 +23,45 @@ Nothing else is needed; the types below are for authors who like their editor to
 import logging
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
-from typing import Any, Protocol, TypedDict
+from typing import Annotated, Any, Protocol, TypedDict
+
+from pydantic import AfterValidator, ValidationInfo
 
 
 class ProcessorError(Exception):
     """A step failed, in a sentence that the tenant may read. The text of any other exception stays in the logs."""
+
+
+def _credential_of(*kinds: str) -> AfterValidator:
+    """For a setting that names a credential: before a run is accepted, the tenant has one of that name and kind."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        known = (info.context or {}).get("credentials")
+        if known is not None and known.get(name) not in kinds:
+            there = ", ".join(sorted(other for other, kind in known.items() if kind in kinds)) or "none"
+            raise ValueError(
+                f"the tenant has no credential {name!r} of the kind {' or '.join(kinds)}; there is {there}"
+            )
+        return name
+
+    return AfterValidator(check)
+
+
+GcpCredential = Annotated[str, _credential_of("GCP_SERVICE_ACCOUNT")]
+"""A setting of a Config: the name of a service account's key that the tenant has stored."""
+AwsCredential = Annotated[str, _credential_of("AWS_ACCESS_KEY", "AWS_ROLE")]
+"""A setting of a Config: the name of an access key or a role that the tenant has stored."""
+
+
+class Credentials(Protocol):
+    """The tenant's own credentials, each in the version that was the latest when the run was claimed."""
+
+    async def secret(self, name: str) -> dict[str, str]:
+        """The secret's fields, and its `kind`; see PutCredential in the API. Never tell them to anybody.
+
+        Fails the step when there is no such credential, or none any more.
+        """
+        ...
 
 
 class StepWarehouse(Protocol):
@@ -51,6 +85,7 @@ class StepWarehouse(Protocol):
         merge_keys: Sequence[str] = (),
         allow_field_addition: bool = False,
         maximum_bytes_billed: int | None = None,
+        credential: str | None = None,
     ) -> dict[str, Any]:
         """Write the rows of one SELECT to a table of the tenant's dataset, all of them or none.
 
@@ -59,7 +94,8 @@ class StepWarehouse(Protocol):
         fields (`[]`: the query's own): a missing table is created from them, one that is there must not contradict
         them. `table_config` has `time_partitioning` and `clustering_fields`, which are used when the table is created.
         `allow_field_addition` adds columns of the query to the table that it lacks, as `schema` has them.
-        `maximum_bytes_billed` lowers the limit that the server and the tenant have.
+        `maximum_bytes_billed` lowers the limit that the server and the tenant have. `credential` names the tenant's
+        service account that reads and writes, in place of the installation's.
 
         Returns job_id, table, rows_written, table_created, added_columns, adopted (true when an earlier try had written
         already), bytes_processed, bytes_billed, slot_milliseconds.
@@ -78,6 +114,7 @@ class StepWarehouse(Protocol):
         merge_keys: Sequence[str] = (),
         allow_field_addition: bool = False,
         maximum_bytes_billed: int | None = None,
+        credential: str | None = None,
     ) -> dict[str, Any]:
         """What `write_query` would do with the same arguments; it changes nothing, and raises what that would raise.
 
@@ -86,7 +123,7 @@ class StepWarehouse(Protocol):
         """
         ...
 
-    async def query(self, sql: str, *, max_rows: int = 1_000) -> list[dict[str, Any]]:
+    async def query(self, sql: str, *, max_rows: int = 1_000, credential: str | None = None) -> list[dict[str, Any]]:
         """The rows of one SELECT, at most `max_rows`."""
         ...
 
@@ -146,6 +183,7 @@ class Context(TypedDict):
     run_date: str
     ps_template: PsTemplate
     warehouse: StepWarehouse
+    credentials: Credentials
     progress: Progress
     mail: Mail
     logger: logging.LoggerAdapter[logging.Logger]

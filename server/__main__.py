@@ -20,6 +20,7 @@ from server.api.tenants import TenantServicer
 from server.api.tls import Tls, TlsFiles
 from server.care import Care
 from server.catalog import Catalog
+from server.credentials import Credentials
 from server.domain.audit import PRODUCT
 from server.domain.pipeline import PipelineName
 from server.domain.run import RunStatus, RunTrigger
@@ -28,17 +29,21 @@ from server.errors import ServiceError
 from server.first_key import FILE, ensure_first_key, open_key_ring
 from server.following import Following
 from server.keys import ApiKeys
+from server.master_key import MasterKey, open_master_keys
 from server.plans import PlansFile
 from server.preparation import Preparation, RunRequest
+from server.providers import Providers
 from server.registry import Registry
 from server.request_rates import RequestRates
 from server.retention import Retention
 from server.runs import Caller, Runs
+from server.security.api_keys import KeyRing
 from server.security.memory import keep_no_dumps
 from server.security.private_files import only_one
 from server.settings import Settings
 from server.store.opening import open_store
 from server.store.port import ControlStore, RunFilter, StoreBusy
+from server.store.sql.store import SqlStore
 from server.tasks import end_tasks
 from server.tenants import Tenants
 from server.worker.supervisor import Supervisor
@@ -77,7 +82,10 @@ async def serve(settings: Settings) -> None:
         authenticator = Authenticator(store, keys)
         stack.push_async_callback(end_tasks, [asyncio.create_task(authenticator.keep_noting())])
         gate = Gate(authenticator, RequestRates(store, plans))
-        tenant_servicer = TenantServicer(tenants, ApiKeys(store, keys), default_location=settings.bigquery_location)
+        credentials = await _credentials(settings, store, keys)
+        tenant_servicer = TenantServicer(
+            tenants, ApiKeys(store, keys), credentials, default_location=settings.bigquery_location
+        )
         api = Api(_servicers(settings, store, catalog, runs, tenant_servicer), gate)
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls)
         supervisors = [asyncio.create_task(Supervisor(store, settings).run()) for _ in range(settings.workers)]
@@ -96,6 +104,18 @@ def _tls(settings: Settings) -> Tls | None:
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
     return Tls(TlsFiles(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file))
+
+
+async def _credentials(settings: Settings, store: SqlStore, ring: KeyRing) -> Credentials:
+    """Raises CannotStart."""
+    master = MasterKey(open_master_keys(settings), store)
+    await master.require()
+    providers = Providers(
+        google_token_uri=settings.google_token_uri,
+        aws_region=settings.aws_region,
+        aws_sts_endpoint=settings.aws_sts_endpoint,
+    )
+    return Credentials(store, store, master, ring, providers)
 
 
 def _servicers(

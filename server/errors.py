@@ -107,6 +107,41 @@ class ApiKeyNotActive(ServiceError):
     reason = "API_KEY_NOT_ACTIVE"
 
 
+class CredentialNotFound(ServiceError):
+    """There is no such credential."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "CREDENTIAL_NOT_FOUND"
+
+
+class TooManyCredentials(ServiceError):
+    """The tenant has as many credentials as it may. Delete one that no pipeline names any more."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "TOO_MANY_CREDENTIALS"
+
+
+class CredentialUnreadable(ServiceError):
+    """The credential cannot be opened here; the server's log says why. Store it again, or ask the operator."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "CREDENTIAL_UNREADABLE"
+
+
+class MasterKeyUnavailable(ServiceError):
+    """This server lacks the master key of credentials; its log says what the operator has to do."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "MASTER_KEY_UNAVAILABLE"
+
+
+class ProviderUnavailable(ServiceError):
+    """The provider cannot be reached just now. Try again."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "PROVIDER_UNAVAILABLE"
+
+
 class ScopeNotHeld(ServiceError):
     """Nobody hands out what they may not do themselves."""
 

@@ -16,10 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from server.domain.credential import Credential
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.domain.tenant import SYSTEM_TENANT, ApiKey, TenantState
-from server.mirror_rows import Row, key_row, queue_row, run_row, step_row
+from server.mirror_rows import Row, credential_row, key_row, queue_row, run_row, step_row
 from server.store.port import ControlStore, Flush, OutboxEntry, OutboxKind, StoreBusy
 from server.tasks import end_tasks
 from server.warehouse.port import Warehouse, WarehouseError
@@ -43,6 +44,7 @@ _KEYS = {
     "x_meta_pipeline_queue": ("pipeline_logging_id",),
     "x_meta_step_logs": ("pipeline_logging_id", "step_id"),
     "x_meta_api_keys": ("key_id",),
+    "x_meta_cloud_credentials": ("tenant_id", "name"),
 }
 
 logger = logging.getLogger(__name__)
@@ -272,6 +274,7 @@ class Mirror:
             if (state.run.pipeline_logging_id, step.step_id) in step_keys
         ]
         api_keys = [key_row(key) for key in await self._changed_keys(tenant_id, keys["api_key"])]
+        credentials = [credential_row(item) for item in await self._changed_credentials(tenant_id, keys["credential"])]
         found: dict[OutboxKind, Tables] = {
             "run": {
                 "x_meta_pipeline_runs": [run_row(state.run) for state in runs],
@@ -279,6 +282,7 @@ class Mirror:
             },
             "step": {"x_meta_step_logs": steps},
             "api_key": {"x_meta_api_keys": api_keys},
+            "credential": {"x_meta_cloud_credentials": credentials},
         }
         return {kind: tables for kind, tables in found.items() if any(tables.values())}
 
@@ -286,6 +290,11 @@ class Mirror:
         if not key_ids:
             return []
         return [key for key in await self._store.tenant_keys(tenant_id) if key.key_id in key_ids]
+
+    async def _changed_credentials(self, tenant_id: str, names: set[str]) -> list[Credential]:
+        if not names:
+            return []
+        return [item for item in await self._store.tenant_credentials(tenant_id) if item.name in names]
 
 
 def _job_id(tenant_id: str, table: str, flush: int, part: int) -> str:

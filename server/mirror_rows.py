@@ -1,9 +1,11 @@
 """The rows of the x_meta_ tables."""
 
+import base64
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from server.domain.credential import Credential
 from server.domain.run import Run, RunStatus, StepRun
 from server.domain.tenant import ApiKey
 from server.store.port import QueueState
@@ -77,6 +79,31 @@ def key_row(key: ApiKey) -> Row:
     """A row of x_meta_api_keys: nothing from which the secret could be guessed."""
     row: Mapping[str, Any] = key.model_dump(mode="json", exclude={"digest"})
     return {**row, "prefix": f"cvg_{key.key_id}", "status": "REVOKED" if key.revoked_at else "ACTIVE"}
+
+
+def credential_row(credential: Credential) -> Row:
+    """A row of x_meta_cloud_credentials: the record as it is encrypted, which nobody opens without the master key."""
+    sealed = credential.sealed
+    return {
+        "tenant_id": credential.tenant_id,
+        "name": credential.name,
+        "provider": credential.kind.provider,
+        "kind": credential.kind.value,
+        "version": credential.version,
+        "fingerprint": credential.fingerprint,
+        "key_id": sealed.key_id if sealed else None,
+        "wrapped_key": _base64(sealed.wrapped_key) if sealed else None,
+        "ciphertext": _base64(sealed.ciphertext) if sealed else None,
+        "status": "DELETED" if credential.deleted_at else "ACTIVE",
+        "created_at": _iso(credential.created_at),
+        "updated_at": _iso(credential.deleted_at or credential.created_at),
+        "checked_at": _iso(credential.checked_at),
+        "check_status": credential.check_status or None,
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -46,6 +46,8 @@ class TenantFacts:
 
     tenant_id: str
     allowed_sources: tuple[str, ...] = ()
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """The kinds of its credentials by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,12 @@ class _Examination:
 
     def _check_settings(self, index: int, step: Step, model: type[BaseModel], texts: Mapping[Path, str]) -> None:
         template = self._source.ps_templates[step.ps_type]
-        context = validation_context(template, project=self._own.project, tenant_id=self._tenant.tenant_id)
+        context = validation_context(
+            template,
+            project=self._own.project,
+            tenant_id=self._tenant.tenant_id,
+            credentials=self._tenant.credentials,
+        )
         unknown = [template.path for template in templates(step.settings) if template.path not in texts]
         for path, fault in settings_faults(model, with_strings(step.settings, texts), context):
             # Complaints about a string that could not be rendered would only repeat its own fault.

@@ -97,10 +97,19 @@ def render_settings(step: StepSnapshot, late: Mapping[str, str]) -> dict[str, An
     return rendered
 
 
-def validation_context(ps_template: PsTemplateSnapshot, *, project: str, tenant_id: str) -> dict[str, Any]:
-    """What the validators of a processor's Config find under `info.context`."""
+def validation_context(
+    ps_template: PsTemplateSnapshot,
+    *,
+    project: str,
+    tenant_id: str,
+    credentials: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What the validators of a processor's Config find under `info.context`.
+
+    `credentials`: the kinds of the tenant's credentials by name; None when that is not to be checked.
+    """
     template = {"config": ps_template.config, "schemas": ps_template.schemas}
-    return {"ps_template": template, "project": project, "tenant_id": tenant_id}
+    return {"ps_template": template, "project": project, "tenant_id": tenant_id, "credentials": credentials}
 
 
 def settings_faults(

@@ -51,6 +51,7 @@ class Retention:
         runs = await self._remove_runs(self._run_days) if self._run_days is not None else 0
         bare = await self._remove_events(self._event_days) if self._event_days is not None else 0
         await self._store.remove_usage()
+        await self._store.destroy_superseded_credentials()
         return Removed(runs, bare)
 
     async def _remove_runs(self, days: float) -> int:

@@ -206,14 +206,15 @@ class Runs:
 
     async def _tenant_facts(self, tenant_id: str, name: PipelineName) -> TenantFacts:
         if tenant_id == SYSTEM_TENANT:
-            return TenantFacts(SYSTEM_TENANT, ())
-        tenant = await self._store.get_tenant(tenant_id)
-        if tenant is None:
+            return TenantFacts(SYSTEM_TENANT)
+        found = await self._store.tenant_and_credentials(tenant_id)
+        if found is None:
             raise TenantNotFound
+        tenant, credentials = found
         repairs = name.provider == _SETUP_PROVIDER and tenant.state is TenantState.ONBOARDING
         if tenant.state is not TenantState.ACTIVE and not repairs:
             raise TenantNotActive(why_inactive(tenant.state, tenant.onboarding_run))
-        return TenantFacts(tenant_id, tenant.allowed_sources)
+        return TenantFacts(tenant_id, tenant.allowed_sources, credentials)
 
     async def get(self, tenant_id: str, pipeline_logging_id: str) -> Run:
         """The run with its steps, a waiting one explained. Raises RunNotFound, also for another tenant's run."""

@@ -28,7 +28,7 @@ _CLIENT_VARIABLES = {
     "CONVERGENCE_TLS_KEY",
 }
 # What is a secret, or a client's own.
-_HIDDEN_VARIABLES = {"CONVERGENCE_DATABASE_URL", *_CLIENT_VARIABLES}
+_HIDDEN_VARIABLES = {"CONVERGENCE_DATABASE_URL", "CONVERGENCE_MASTER_KEY", *_CLIENT_VARIABLES}
 
 
 class Settings(BaseSettings):
@@ -61,6 +61,16 @@ class Settings(BaseSettings):
     """PostgreSQL database of the control store, `postgresql://user:password@host/database`; without it, SQLite."""
     pepper_file: Path | None = None
     """File with the secret that API keys are hashed with, the same for all servers of a database."""
+    master_key_file: Path | None = None
+    """File with the keys that credentials are encrypted under, the same for all servers and workers of a database."""
+    master_key: SecretStr | None = None
+    """Those keys themselves, in place of the file: each 32 bytes in base64, the newest last, with blanks between."""
+    google_token_uri: Annotated[str, Field(pattern=r"^https?://[^?#]+$")] = "https://oauth2.googleapis.com/token"  # noqa: S105
+    """Where tokens for tenants' service accounts are asked for."""
+    aws_region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$")] = "us-east-1"
+    """Region whose STS is asked about tenants' AWS credentials."""
+    aws_sts_endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#]+$")] | None = None
+    """Address of STS when it is not the region's public one."""
     workers: Annotated[int, Field(ge=0, le=32)] = 1
     """Worker processes that the server supervises; 0 when they are started by `python -m server.worker`."""
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
@@ -122,6 +132,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _master_key_stands_once(self) -> "Settings":
+        if self.master_key is not None and self.master_key_file is not None:
+            raise ValueError(f"{_PREFIX}MASTER_KEY stands in place of {_PREFIX}MASTER_KEY_FILE; set one of them")
+        return self
+
+    @model_validator(mode="after")
     def _tls_is_whole(self) -> "Settings":
         pair = (self.tls_certificate_file, self.tls_key_file)
         if any(pair) != all(pair) or (self.tls_client_ca_file and not all(pair)):
@@ -178,11 +194,13 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """What no log may show."""
         password = urlsplit(self.postgres_url or "").password
-        return (unquote(password),) if password else ()
+        keys = self.master_key.get_secret_value().split() if self.master_key else []
+        return (*([unquote(password)] if password else []), *keys)
 
     def for_worker(self) -> bytes:
         """A line with what processors must not find in the environment that a worker inherits; see `hide`."""
-        return json.dumps({"database_url": self.postgres_url}).encode() + b"\n"
+        master_key = self.master_key.get_secret_value() if self.master_key else None
+        return json.dumps({"database_url": self.postgres_url, "master_key": master_key}).encode() + b"\n"
 
     @staticmethod
     def hide() -> None:
@@ -199,6 +217,11 @@ class Settings(BaseSettings):
     def pepper_path(self) -> Path:
         """The file of the pepper."""
         return self.pepper_file or self.state_dir / "pepper"
+
+    @property
+    def master_key_path(self) -> Path:
+        """The file of the master keys."""
+        return self.master_key_file or self.state_dir / "master_key"
 
     @property
     def warehouse_path(self) -> Path:
@@ -228,5 +251,5 @@ def _explain(detail: ErrorDetails) -> str:
         return message
     name = str(detail["loc"][0])
     # A URL may hold a password.
-    given = "" if name == "database_url" else f", not {str(detail['input'])[:80]!r}"
+    given = "" if name in {"database_url", "master_key"} else f", not {str(detail['input'])[:80]!r}"
     return f"{_PREFIX}{name.upper()}: {message}{given}"

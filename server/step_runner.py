@@ -18,6 +18,7 @@ from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
 from server.registry import Engine, Registry
 from server.rendering import step_config, validation_context
+from server.step_credentials import CredentialReader, StepCredentials
 from server.step_warehouse import StepAccess, TenantWarehouse
 from server.store.port import Claim, ControlStore, LeaseLost, StoreBusy
 from server.threads import in_own_thread
@@ -82,6 +83,7 @@ class StepRunner:
         warehouse: Warehouse,
         store: ControlStore,
         mail: Mail,
+        credentials: CredentialReader,
         *,
         project: str,
         maximum_bytes_billed: int | None = None,
@@ -90,6 +92,7 @@ class StepRunner:
         self._warehouse = warehouse
         self._store = store
         self._mail = mail
+        self._credentials = credentials
         self._project = project
         self._maximum_bytes_billed = maximum_bytes_billed
 
@@ -97,8 +100,9 @@ class StepRunner:
         """An attempt that is ready to run."""
         journal = EffectJournal(self._store, call.claim.lease, call.step)
         access = self._access(call.claim, call.snapshot)
-        warehouse = TenantWarehouse(self._warehouse, self._store, access, journal)
-        return Attempt(call, self._context(call, warehouse, logs), warehouse, self._load, journal)
+        credentials = self._of_tenant(call.claim)
+        warehouse = TenantWarehouse(self._warehouse, credentials, self._store, access, journal)
+        return Attempt(call, self._context(call, warehouse, credentials, logs), warehouse, self._load, journal)
 
     async def plan(self, call: StepCall, logs: Logs, to_come: dict[TableRef, str]) -> Mapping[str, Any]:
         """What the processor says that the step would do; nothing when it has no method for that.
@@ -107,11 +111,12 @@ class StepRunner:
         processor raises.
         """
         access = replace(self._access(call.claim, call.snapshot), planning=True, to_come=dict(to_come))
-        warehouse = TenantWarehouse(self._warehouse, self._store, access)
+        credentials = self._of_tenant(call.claim)
+        warehouse = TenantWarehouse(self._warehouse, credentials, self._store, access)
         try:
             engine, config = await in_own_thread(self._load, call)
             plan = getattr(engine, "plan", None)
-            told = await plan(config, self._context(call, warehouse, logs)) if plan else {}
+            told = await plan(config, self._context(call, warehouse, credentials, logs)) if plan else {}
         finally:
             warehouse.close()
             to_come.update(dict.fromkeys(warehouse.planned, call.snapshot.step_id))
@@ -153,7 +158,12 @@ class StepRunner:
         config = step_config(call.snapshot, call.late, self._registry.config_model(ps_type), known)
         return self._registry.engine(ps_type), config
 
-    def _context(self, call: StepCall, warehouse: TenantWarehouse, logs: Logs) -> dict[str, Any]:
+    def _of_tenant(self, claim: Claim) -> StepCredentials:
+        return StepCredentials(self._credentials, claim.run.tenant_id, claim.credentials)
+
+    def _context(
+        self, call: StepCall, warehouse: TenantWarehouse, credentials: StepCredentials, logs: Logs
+    ) -> dict[str, Any]:
         run, snapshot, step = call.claim.run, call.snapshot, call.step
 
         def progress(message: str, **fields: Any) -> None:
@@ -170,6 +180,7 @@ class StepRunner:
             "run_date": snapshot.variables["run_date"],
             "ps_template": _template(call).model_dump(mode="json"),
             "warehouse": warehouse,
+            "credentials": credentials,
             "progress": progress,
             "mail": self._mail,
             "logger": _StepLogger(logging.getLogger(f"processors.{snapshot.ps_type}"), run_fields(run, step.step_id)),

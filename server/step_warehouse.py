@@ -13,6 +13,7 @@ from server.domain.faults import Fault, Refused, refuse
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.effects import EffectJournal
+from server.step_credentials import StepCredentials
 from server.store.port import ControlStore
 from server.threads import in_own_thread
 from server.warehouse.port import (
@@ -59,15 +60,23 @@ class _Write:
     query: CheckedQuery
     effect: WriteEffect
     limit_of: str
+    warehouse: Warehouse
+    """As the account sees it that carries it out."""
 
 
 class TenantWarehouse:
     """The `StepWarehouse` that a processor finds in its context."""
 
     def __init__(
-        self, warehouse: Warehouse, store: ControlStore, access: StepAccess, journal: EffectJournal | None = None
+        self,
+        warehouse: Warehouse,
+        credentials: StepCredentials,
+        store: ControlStore,
+        access: StepAccess,
+        journal: EffectJournal | None = None,
     ) -> None:
         self._warehouse = warehouse
+        self._credentials = credentials
         self._store = store
         self._access = access
         self._journal = journal
@@ -103,36 +112,26 @@ class TenantWarehouse:
         write = await self._checked(sql, table, self._job_id(table, options.get("write_mode", "append")), **options)
         self.planned.append(write.effect.destination)
         try:
-            plan = await self._warehouse.plan_write(write.effect)
+            plan = await write.warehouse.plan_write(write.effect)
         except WarehouseError as error:
-            if not (awaited := await self._awaited(write.query, error)):
+            if not (awaited := await self._awaited(write, error)):
                 raise _with_limit(error, write.limit_of) from None
             return {**_told_write(write), "warnings": [self._not_yet(table) for table in awaited]}
         return _told_plan(write, plan)
 
-    async def _awaited(self, query: CheckedQuery, error: WarehouseError) -> list[TableRef]:
+    async def _awaited(self, write: _Write, error: WarehouseError) -> list[TableRef]:
         """The missing tables that earlier steps would create, when the plan of a query failed of nothing else.
 
         Raises:
             Refused: TABLE_NOT_FOUND for each missing table that no step creates.
         """
-        expected = self._access.to_come.keys() & set(query.tables)
+        expected = self._access.to_come.keys() & set(write.query.tables)
         if error.reason != "TABLE_NOT_FOUND" or not expected:
             return []
-        missing = [table for table in query.tables if await self._is_missing(table)]
+        missing = [table for table in write.query.tables if await _is_missing(write.warehouse, table)]
         if missing and (others := [table for table in missing if table not in expected]):
             raise Refused([Fault("TABLE_NOT_FOUND", f"table {table} was not found") for table in others])
         return missing
-
-    async def _is_missing(self, table: TableRef) -> bool:
-        """Whether there is surely no such table: those that may not be looked at, and those by pattern, may exist."""
-        name = table.table.partition("$")[0]
-        if "*" in name or "." in name or name.startswith("__"):
-            return False
-        try:
-            return await self._warehouse.get_table(replace(table, table=name)) is None
-        except WarehouseError:
-            return False
 
     def _not_yet(self, table: TableRef) -> str:
         step_id = self._access.to_come[table]
@@ -151,6 +150,7 @@ class TenantWarehouse:
         merge_keys: Sequence[str] = (),
         allow_field_addition: bool = False,
         maximum_bytes_billed: int | None = None,
+        credential: str | None = None,
     ) -> _Write:
         if write_mode not in get_args(WriteMode):
             raise refuse("INVALID_WRITE_MODE", f"write_mode is one of {', '.join(get_args(WriteMode))}")
@@ -172,7 +172,11 @@ class TenantWarehouse:
             maximum_bytes_billed=limit,
             may_read=may_read,
         )
-        return _Write(query, effect, limit_of)
+        return _Write(query, effect, limit_of, await self._seen_by(credential))
+
+    async def _seen_by(self, credential: str | None) -> Warehouse:
+        """The warehouse, as the account of the tenant's credential sees it where one is named. Raises Refused."""
+        return self._warehouse if credential is None else await self._credentials.warehouse(credential)
 
     async def _carry_out(self, write: _Write) -> JobOutcome:
         if self._journal is None:
@@ -184,7 +188,7 @@ class TenantWarehouse:
             # Whoever has ended the attempt in the meantime has settled what was recorded until now.
             self._require_open()
             try:
-                outcome = await self._warehouse.write(effect)
+                outcome = await write.warehouse.write(effect)
             except WarehouseError as error:
                 if error.reason == "EFFECT_SEALED":
                     # By an earlier attempt, or by a worker that has the run now: then the lease is lost.
@@ -201,12 +205,13 @@ class TenantWarehouse:
             self._journal.end(effect.job_id, Settled(EffectState.COMMITTED, outcome))
             return outcome
 
-    async def query(self, sql: str, *, max_rows: int = 1_000) -> list[dict[str, Any]]:
+    async def query(self, sql: str, *, max_rows: int = 1_000, credential: str | None = None) -> list[dict[str, Any]]:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
         query, may_read = await self._guarded(sql)
         limit_of, limit = self._byte_limit(None)
+        warehouse = await self._seen_by(credential)
         try:
-            rows = await self._warehouse.query(
+            rows = await warehouse.query(
                 query.sql,
                 default_dataset=self._access.own,
                 max_rows=max_rows,
@@ -263,6 +268,7 @@ class TenantWarehouse:
     def close(self) -> None:
         """Nothing can be read or written through this any more: the attempt that it belonged to is over."""
         self._closed = True
+        self._credentials.close()
 
     def _require_open(self) -> None:
         if self._closed:
@@ -302,6 +308,17 @@ class TenantWarehouse:
         if table.table.lower().startswith(METADATA_PREFIX) and not self._access.builds_metadata:
             raise refuse("METADATA_NOT_ALLOWED", f"{table.table}: tables named {METADATA_PREFIX}* belong to the system")
         return table
+
+
+async def _is_missing(warehouse: Warehouse, table: TableRef) -> bool:
+    """Whether there is surely no such table: those that may not be looked at, and those by pattern, may exist."""
+    name = table.table.partition("$")[0]
+    if "*" in name or "." in name or name.startswith("__"):
+        return False
+    try:
+        return await warehouse.get_table(replace(table, table=name)) is None
+    except WarehouseError:
+        return False
 
 
 def _permission(query: CheckedQuery, policy: GuardPolicy) -> Callable[[frozenset[TableRef]], None]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from tests.aws import Aws
 from tests.bigquery.install import INSTALLED
 from tests.bigquery.proxy import Proxy
 from tests.bigquery.server import BigQueryServer
@@ -35,6 +36,21 @@ def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postg
     server = Postgres.start(tmp_path_factory.mktemp("postgres"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def running_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """One server for the session; tests ask for `aws`."""
+    server = Aws.start(tmp_path_factory.mktemp("aws"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def aws(running_aws: Aws) -> Aws:
+    """A server that speaks AWS's protocols, without anything in it."""
+    running_aws.reset()
+    return running_aws
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
         *("server.warehouse", "server.domain", "server.threads", "sqlglot", "pydantic", "google", "requests")
     },
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
-    "server.security": {"server.security", "server.domain"},
+    "server.security": {"server.security", "server.domain", "cryptography"},
+    "server.providers": {"server.credential_forms", "server.errors", "server.warehouse", "boto3", "botocore"},
     "server.settings": {"server.domain", "pydantic", "pydantic_core", "pydantic_settings"},
     "processors": {"processors", "pydantic"},
     "convergence": {"convergence", "grpc", "google", "rich", "typer"},

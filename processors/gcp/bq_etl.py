@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from processors.base import Context
+from processors.base import Context, GcpCredential
 
 
 class _Strict(BaseModel):
@@ -28,6 +28,8 @@ class Source(_Strict):
     query: Annotated[str, Field(min_length=1)]
     """One SELECT in BigQuery SQL. Tables of other projects are named in full: `project.dataset.table`."""
     bq_project_id: str | None = None
+    credential: GcpCredential | None = None
+    """The tenant's service account that reads the source and writes the destination; without it, the installation's."""
 
     _project = field_validator("bq_project_id")(_in_project)
 
@@ -157,6 +159,7 @@ def _options(config: BigQueryETLEngine.Config, context: Context) -> dict[str, An
         "merge_keys": destination.merge_keys,
         "allow_field_addition": destination.allow_field_addition,
         "maximum_bytes_billed": config.maximum_bytes_billed,
+        "credential": config.source.credential,
     }
 
 

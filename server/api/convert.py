@@ -8,6 +8,7 @@ from google.protobuf.json_format import ParseDict
 from convergence.v1 import pipeline_service_pb2, run_pb2, system_service_pb2, tenant_service_pb2
 from server.catalog import Entry, Source
 from server.domain.audit import AuditEvent
+from server.domain.credential import Credential
 from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
 from server.domain.plan import Plan, PlanStep
@@ -256,6 +257,21 @@ def api_key(record: ApiKey) -> tenant_service_pb2.ApiKey:
         last_used_at=timestamp(record.last_used_at),
         revoked_at=timestamp(record.revoked_at),
         prefix=f"cvg_{record.key_id}",
+    )
+
+
+def credential(record: Credential) -> tenant_service_pb2.Credential:
+    """A credential without its secret, also without the sealed one."""
+    return tenant_service_pb2.Credential(
+        tenant_id=record.tenant_id,
+        name=record.name,
+        kind=tenant_service_pb2.Credential.Kind.Value(record.kind.value),
+        version=record.version,
+        fingerprint=record.fingerprint,
+        created_at=timestamp(record.created_at),
+        last_used_at=timestamp(record.last_used_at),
+        checked_at=timestamp(record.checked_at),
+        check_status=record.check_status,
     )
 
 

@@ -18,6 +18,7 @@ ListRequest = (
     | pipeline_service_pb2.ListPipelinesRequest
     | tenant_service_pb2.ListTenantsRequest
     | tenant_service_pb2.ListApiKeysRequest
+    | tenant_service_pb2.ListCredentialsRequest
     | system_service_pb2.ListAuditEventsRequest
 )
 

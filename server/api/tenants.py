@@ -11,6 +11,8 @@ from server.api.authorization import current_actor, current_principal
 from server.api.changes import tenant_change
 from server.api.pages import page_key, page_moment, page_size, page_token
 from server.api.requests import checked_request_id, known_names, moments, own_or_operators, own_tenant, quotas
+from server.credentials import Credentials, NewCredential
+from server.domain.credential import CredentialKind
 from server.domain.tenant import NewKey, NewTenant, TenantState
 from server.keys import ApiKeys
 from server.store.port import KeyPosition
@@ -22,9 +24,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TenantServicer(TenantServiceServicer):
     """Translates; the use cases decide."""
 
-    def __init__(self, tenants: Tenants, keys: ApiKeys, *, default_location: str) -> None:
+    def __init__(self, tenants: Tenants, keys: ApiKeys, credentials: Credentials, *, default_location: str) -> None:
         self._tenants = tenants
         self._keys = keys
+        self._credentials = credentials
         self._default_location = default_location
 
     async def OnboardTenant(self, request: pb.OnboardTenantRequest, context: Context) -> pb.OnboardTenantResponse:
@@ -99,6 +102,40 @@ class TenantServicer(TenantServiceServicer):
         """See the proto."""
         key = await self._keys.revoke(own_or_operators(request), request.key_id, current_actor.get())
         return convert.api_key(key)
+
+    async def PutCredential(self, request: pb.PutCredentialRequest, context: Context) -> pb.Credential:
+        """See the proto."""
+        (kind,) = known_names(CredentialKind, pb.Credential.Kind.Name, [request.kind], "kind")
+        new = NewCredential(own_tenant(request), request.name, kind, request.secret)
+        request_id = checked_request_id(request)
+        return convert.credential(await self._credentials.put(new, current_actor.get(), request_id=request_id))
+
+    async def ListCredentials(self, request: pb.ListCredentialsRequest, context: Context) -> pb.ListCredentialsResponse:
+        """See the proto."""
+        size, key = page_size(request.page_size), page_key(request, parts=1)
+        found = await self._credentials.list(own_tenant(request), after=key[0] if key else "", limit=size + 1)
+        page = found[:size]
+        return pb.ListCredentialsResponse(
+            credentials=map(convert.credential, page),
+            next_page_token=page_token(request, page[-1].name) if len(found) > size else "",
+        )
+
+    async def CheckCredential(self, request: pb.CheckCredentialRequest, context: Context) -> pb.CheckCredentialResponse:
+        """See the proto."""
+        tried, verdict = await self._credentials.check(own_tenant(request), request.name, current_actor.get())
+        return pb.CheckCredentialResponse(
+            accepted=not verdict.refusal,
+            principal=verdict.principal,
+            message=verdict.refusal,
+            checked_at=convert.timestamp(tried.checked_at),
+        )
+
+    async def DeleteCredential(
+        self, request: pb.DeleteCredentialRequest, context: Context
+    ) -> pb.DeleteCredentialResponse:
+        """See the proto."""
+        await self._credentials.delete(own_tenant(request), request.name, current_actor.get())
+        return pb.DeleteCredentialResponse()
 
     async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
         """See the proto."""

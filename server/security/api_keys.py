@@ -50,6 +50,10 @@ class KeyRing:
         """Tells this pepper from another one, and nothing else of it."""
         return hmac.new(self._pepper, b"fingerprint", hashlib.sha256).hexdigest()[:32]
 
+    def fingerprint_of(self, data: bytes) -> str:
+        """Tells this data from other data, and nothing else of it."""
+        return hmac.new(self._pepper, b"data" + data, hashlib.sha256).hexdigest()[:32]
+
     def make(self) -> NewSecret:
         """A new key of 32 random bytes."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(_SECRET_BYTES)

@@ -5,11 +5,12 @@ A worker's writes carry its lease; a lease that another worker has taken over ra
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
 from server.domain.audit import Actor, AuditEvent
+from server.domain.credential import Credential, CredentialKind
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
 from server.domain.quotas import Plans, QuotaUse
@@ -168,6 +169,8 @@ class Claim:
     """The tenant's, at the time of the claim."""
     maximum_bytes_billed: int | None = None
     """The tenant's limit for one statement, at the time of the claim."""
+    credentials: Mapping[str, int] = field(default_factory=dict)
+    """The tenant's credentials by name, with the version that was the latest at the time of the claim."""
     is_suspect: bool = False
     """Its worker was lost as often as it may be: should it happen again, the run is poison."""
 
@@ -194,7 +197,7 @@ class RunEnd:
     logs: tuple[LogEntry, ...] = ()
 
 
-OutboxKind = Literal["run", "step", "api_key"]
+OutboxKind = Literal["run", "step", "api_key", "credential"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ class OutboxEntry:
     tenant_id: str
     kind: OutboxKind
     key: str
-    """pipeline_logging_id or key_id; for a step `pipeline_logging_id/step_id`."""
+    """pipeline_logging_id, key_id or a credential's name; for a step `pipeline_logging_id/step_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,14 @@ class ControlStore(Protocol):
         """The tenant, or None."""
         ...
 
+    async def tenant_and_credentials(self, tenant_id: str) -> tuple[Tenant, Mapping[str, CredentialKind]] | None:
+        """The tenant with the names of its credentials and what they are, or None."""
+        ...
+
+    async def tenant_credentials(self, tenant_id: str) -> list[Credential]:
+        """The latest version of each of the tenant's credentials, also of those that are deleted."""
+        ...
+
     async def update_tenant(self, tenant: Tenant, *, was: Tenant, by: Actor) -> Tenant:
         """Replace a tenant that is still as it `was`. Raises TenantChanged."""
         ...
@@ -309,6 +320,10 @@ class ControlStore(Protocol):
 
     async def agree(self, name: str, value: str) -> str:
         """Say a fact that all servers of the store share: the first that was said, which may be another one."""
+        ...
+
+    async def fact(self, name: str) -> str | None:
+        """What all servers have agreed on, or None."""
         ...
 
     async def has_operator_key(self) -> bool:
@@ -525,6 +540,10 @@ class ControlStore(Protocol):
 
     async def remove_events(self, *, older_than_days: float, after: EndPosition, limit: int) -> RemovedEvents:
         """Leave only the last event of runs that ended so long ago: of `limit` runs, beginning behind `after`."""
+        ...
+
+    async def destroy_superseded_credentials(self) -> int:
+        """Destroy the versions that have a successor and that no run can have been claimed with; answers how many."""
         ...
 
     async def remove_usage(self) -> None:

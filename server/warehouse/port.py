@@ -260,6 +260,13 @@ class Warehouse(Protocol):
         """Run one SELECT and fetch at most `max_rows` rows. Raises also whatever `may_read` raises."""
         ...
 
+    def acting_as(self, key: Mapping[str, str], *, token_uri: str) -> "Warehouse":
+        """The warehouse as a service account sees and changes it, by its JSON key; to be closed before this one.
+
+        The embedded warehouse knows no accounts and answers with itself.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish and release everything."""
         ...

@@ -15,12 +15,14 @@ from server.catalog import Catalog
 from server.domain.faults import CannotStart
 from server.domain.schema import TableSpec
 from server.mail import MailFolder
+from server.master_key import MasterKey, open_master_keys
 from server.mirror import Mirror
 from server.plans import PlansFile
 from server.registry import Registry
 from server.retention import Retention
 from server.security.memory import keep_no_dumps
 from server.settings import Settings
+from server.step_credentials import CredentialReader
 from server.step_runner import StepRunner
 from server.store.opening import open_store
 from server.store.port import ControlStore
@@ -47,12 +49,17 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         stack.push_async_callback(store.close)
         warehouse = await _open_warehouse(settings)
         stack.push_async_callback(warehouse.close)
+        keys = open_master_keys(settings)
+        await MasterKey(keys, store).require()
+        credentials = CredentialReader(store, keys, warehouse, google_token_uri=settings.google_token_uri)
+        stack.push_async_callback(credentials.close)
         mail = MailFolder(settings.state_dir / "mail", sender=settings.mail_from)
         runner = StepRunner(
             Registry(folder=settings.processors_dir),
             warehouse,
             store,
             mail,
+            credentials,
             project=settings.project,
             maximum_bytes_billed=settings.maximum_bytes_billed,
         )

@@ -11,16 +11,14 @@ import pytest
 from processors.base import ProcessorError
 from server.domain.run import Effect, EffectState, RunStatus, StepStatus
 from server.executor import RunExecution
-from server.mail import MailFolder
 from server.plans import PlansFile
 from server.settings import Settings
-from server.step_runner import StepRunner
 from server.store.port import StepEnd
 from server.store.sql.store import SqlStore
 from server.warehouse.port import WarehouseError
 from server.worker.loop import Worker
 from tests.store.records import BY, PLANS
-from tests.unit.workshop import OWN, PROJECT, Execute, Workshop
+from tests.unit.workshop import OWN, Execute, Workshop
 
 
 class Unprintable:
@@ -360,10 +358,7 @@ async def test_the_smallest_limit_of_bytes_holds(
 
     workshop.processor("act", execute)
     claim = replace(await workshop.claim("act"), maximum_bytes_billed=of_tenant)
-    mail = MailFolder(workshop.folder / "mail", sender="convergence@localhost")
-    runner = StepRunner(
-        workshop.registry, workshop.warehouse, workshop.store, mail, project=PROJECT, maximum_bytes_billed=of_server
-    )
+    runner = workshop.runner_with(maximum_bytes_billed=of_server)
     run = await RunExecution(claim, workshop.store, runner).run()
     assert run.status is RunStatus.FAILED
     limit = min(limit for limit in (of_step, of_tenant, of_server) if limit is not None)

@@ -15,6 +15,8 @@ from server.executor import RunExecution
 from server.mail import MailFolder
 from server.planning import PlanExecution
 from server.registry import Registry
+from server.security.master_keys import LocalMasterKeys
+from server.step_credentials import CredentialReader
 from server.step_runner import StepRunner
 from server.store.port import Claim
 from server.store.sql.store import SqlStore
@@ -79,8 +81,21 @@ class Workshop:
 
     @property
     def runner(self) -> StepRunner:
+        return self.runner_with()
+
+    def runner_with(self, *, maximum_bytes_billed: int | None = None) -> StepRunner:
         mail = MailFolder(self.folder / "mail", sender="convergence@localhost")
-        return StepRunner(self.registry, self.warehouse, self.store, mail, project=PROJECT)
+        keys = LocalMasterKeys(file=self.folder / "master_key")
+        credentials = CredentialReader(self.store, keys, self.warehouse, google_token_uri="http://127.0.0.1:1/token")
+        return StepRunner(
+            self.registry,
+            self.warehouse,
+            self.store,
+            mail,
+            credentials,
+            project=PROJECT,
+            maximum_bytes_billed=maximum_bytes_billed,
+        )
 
     def execution(self, claim: Claim) -> RunExecution:
         return RunExecution(claim, self.store, self.runner)

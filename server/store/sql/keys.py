@@ -35,7 +35,7 @@ def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> 
             micros(key.expires_at),
             micros(key.last_used_at),
             micros(key.revoked_at),
-            _name(request) if request else None,
+            request_name(request) if request else None,
             request.content_hash if request else None,
         ),
     ).rowcount
@@ -133,7 +133,8 @@ def find_key(tx: Transaction, key_id: str) -> ApiKey | None:
 def find_request(tx: Transaction, request: RequestKey) -> ApiKey | None:
     """The key that an earlier request with the same id made; another content is a conflict."""
     row = tx.execute(
-        "SELECT * FROM api_keys WHERE COALESCE(tenant_id, '') = ? AND request = ?", (request.tenant_id, _name(request))
+        "SELECT * FROM api_keys WHERE COALESCE(tenant_id, '') = ? AND request = ?",
+        (request.tenant_id, request_name(request)),
     ).fetchone()
     if row is None:
         return None
@@ -190,7 +191,8 @@ def _made_by(tx: Transaction, request: RequestKey | None) -> ApiKey:
     return earlier
 
 
-def _name(request: RequestKey) -> str:
+def request_name(request: RequestKey) -> str:
+    """What tells the request from the tenant's others."""
     return f"{request.method}/{request.request_id}"
 
 

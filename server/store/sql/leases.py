@@ -7,6 +7,7 @@ from server.domain.quotas import Plans
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, RunHeld, StepEnd
 from server.store.sql import audit
+from server.store.sql.credentials import latest_versions
 from server.store.sql.database import Row, Transaction, found
 from server.store.sql.outbox import release
 from server.store.sql.queues import bill, lock, move
@@ -155,6 +156,7 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
         snapshot_of(row["snapshot"]),
         tenant.allowed_sources if tenant else (),
         plans.quotas(tenant.plan, tenant.quotas).maximum_bytes_billed if tenant else None,
+        latest_versions(tx, run.tenant_id),
         is_suspect=row["leases_lost"] == MAX_LEASES_LOST - 1,
     )
 

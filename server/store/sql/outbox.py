@@ -14,6 +14,7 @@ _PROJECTED = (
         "steps JOIN runs ON runs.pipeline_logging_id = steps.pipeline_logging_id WHERE kind = 'EXECUTE' AND tenant_id",
     ),
     ("api_key", "key_id", "api_keys WHERE tenant_id"),
+    ("credential", "name", "(SELECT DISTINCT tenant_id, name FROM credentials) AS named WHERE tenant_id"),
 )
 
 

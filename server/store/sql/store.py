@@ -27,7 +27,8 @@ from server.store.port import (
     TakenRequests,
 )
 from server.store.sql import audit, checking, keys, leases, outbox, queues, retention, runs, tenants, waiting
-from server.store.sql.database import Database, Transaction
+from server.store.sql.credential_store import SqlCredentialStore
+from server.store.sql.database import Transaction
 
 
 def _micros(seconds: float) -> int:
@@ -38,11 +39,8 @@ def _ago(tx: Transaction, days: float) -> int:
     return tx.now - _micros(days * 86_400)
 
 
-class SqlStore:
+class SqlStore(SqlCredentialStore):
     """A ControlStore in an SQL database, which several processes may use at once."""
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
 
     @property
     def version(self) -> int:
@@ -80,6 +78,10 @@ class SqlStore:
     async def agree(self, name: str, value: str) -> str:
         """See the port."""
         return await self._db.write(lambda tx: tenants.agree(tx, name, value))
+
+    async def fact(self, name: str) -> str | None:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.fact(tx, name))
 
     async def has_operator_key(self) -> bool:
         """See the port."""

@@ -108,4 +108,16 @@ def tenants_among(tx: Transaction, names: Sequence[str]) -> frozenset[str]:
 def agree(tx: Transaction, name: str, value: str) -> str:
     """The fact of that name, which is `value` unless somebody said another one before."""
     tx.execute("INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
-    return str(found(tx.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone())["value"])
+    return fact(tx, name) or value
+
+
+def fact(tx: Transaction, name: str) -> str | None:
+    """The fact of that name, or None."""
+    row = tx.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row["value"])
+
+
+def replace_fact(tx: Transaction, name: str, value: str) -> None:
+    """Say another fact of that name."""
+    tx.execute("DELETE FROM facts WHERE name = ?", (name,))
+    tx.execute("INSERT INTO facts (name, value) VALUES (?, ?)", (name, value))

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.threads import in_own_thread
 from server.warehouse.bigquery.calls import CONNECTIONS, ONCE, TIMEOUT, Calls
-from server.warehouse.bigquery.credentials import installation_credentials
+from server.warehouse.bigquery.credentials import installation_credentials, service_account_credentials
 from server.warehouse.bigquery.effects import Effects
 from server.warehouse.bigquery.jobs import Job, Jobs, Statement
 from server.warehouse.bigquery.schemas import fields_of
@@ -79,9 +79,12 @@ class _Checked:
 class BigQueryWarehouse:
     """The datasets and tables of one Google Cloud project."""
 
-    def __init__(self, client: bigquery.Client) -> None:
+    def __init__(self, client: bigquery.Client, *, endpoint: str | None, calls: Calls | None = None) -> None:
+        """`calls`: those of another warehouse, to share its threads."""
         self._client = client
-        self._calls = Calls()
+        self._endpoint = endpoint
+        self._owns_calls = calls is None
+        self._calls = calls or Calls()
         self._tables = Tables(client, self._calls)
         self._jobs = Jobs(client, self._calls)
         self._effects = Effects(self._jobs)
@@ -102,7 +105,13 @@ class BigQueryWarehouse:
 
     @classmethod
     def seen_by(
-        cls, credentials: Credentials, *, project: str, location: str, endpoint: str | None = None
+        cls,
+        credentials: Credentials,
+        *,
+        project: str,
+        location: str,
+        endpoint: str | None = None,
+        calls: Calls | None = None,
     ) -> "BigQueryWarehouse":
         """The warehouse as somebody sees it who has these credentials: the installation, or a tenant."""
         options = {"api_endpoint": endpoint} if endpoint else None
@@ -113,11 +122,22 @@ class BigQueryWarehouse:
         client = bigquery.Client(
             project=project, location=location, credentials=credentials, client_options=options, _http=session
         )
-        return cls(client)
+        return cls(client, endpoint=endpoint, calls=calls)
+
+    def acting_as(self, key: Mapping[str, str], *, token_uri: str) -> "BigQueryWarehouse":
+        """The same project as a service account sees it."""
+        return self.seen_by(
+            service_account_credentials(key, token_uri=token_uri),
+            project=self._client.project,
+            location=self._client.location,
+            endpoint=self._endpoint,
+            calls=self._calls,
+        )
 
     async def close(self) -> None:
         """Release the connections. Jobs that still run go on, and are found again by their ids."""
-        self._calls.close()
+        if self._owns_calls:
+            self._calls.close()
         await asyncio.to_thread(self._client.close)
 
     async def ensure_dataset(self, dataset: DatasetRef, *, location: str, description: str = "") -> bool:

@@ -63,6 +63,10 @@ class EmbeddedWarehouse:
             raise
         return cls(connection, project)
 
+    def acting_as(self, key: Mapping[str, str], *, token_uri: str) -> "EmbeddedWarehouse":
+        """This warehouse: whoever works with it is the installation."""
+        return self
+
     async def close(self) -> None:
         """Wait for running queries and close the file; another process may open it then."""
         await self._connection.close()

@@ -1,0 +1,154 @@
+"""What the secret of each kind of credential consists of."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from server.domain.credential import CredentialKind
+from server.domain.faults import Fault
+from server.errors import InvalidRequest
+
+MAX_SECRET_BYTES = 65_536
+_FIELD = "secret"
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    words: ClassVar[Mapping[str, str]]
+    """What each field should be, for whoever gave something else: the value itself is never repeated."""
+
+
+class ServiceAccountKey(_Form):
+    """The JSON key file of a Google service account.
+
+    Only these fields are kept. The file also names addresses; where tokens are asked for is the installation's
+    setting, since a tenant's own address would make the server call whatever the tenant likes.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    words = {
+        "type": "should be service_account",
+        "client_email": "should be the address of the service account",
+        "private_key": "should be an RSA private key of 2,048 bits or more, PEM",
+        "private_key_id": "should be the id of the private key",
+        "project_id": "should be the id of a Google Cloud project",
+    }
+
+    type: Literal["service_account"]
+    client_email: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}@[A-Za-z0-9.-]{1,150}$")]
+    private_key: Annotated[str, Field(max_length=16_384)]
+    private_key_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,100}$")] = ""
+    project_id: Annotated[str, Field(pattern=r"^[a-z0-9.:-]{0,100}$")] = ""
+
+    @field_validator("private_key")
+    @classmethod
+    def _is_rsa(cls, value: str) -> str:
+        try:
+            key = load_pem_private_key(value.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, RSAPrivateKey) or key.key_size < 2_048:
+            raise ValueError("not such a key")
+        return value
+
+
+class AccessKey(_Form):
+    """A long-lived access key of AWS."""
+
+    words = {
+        "access_key_id": "should be the id of a long-lived access key, AKIA and 12 to 124 more capitals and digits",
+        "secret_access_key": "should be the secret that belongs to the id",
+    }
+
+    access_key_id: Annotated[str, Field(pattern=r"^AKIA[A-Z0-9]{12,124}$")]
+    secret_access_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9/+=]{16,128}$")]
+
+
+class Role(_Form):
+    """A role in the tenant's AWS account, which the installation's own identity assumes.
+
+    Source of the forms: `RoleArn` and `ExternalId` of STS AssumeRole in AWS's API reference.
+    """
+
+    words = {
+        "role_arn": "should be arn:aws:iam::ACCOUNT:role/NAME",
+        "external_id": "should be the external id of the role's trust policy: 2 to 1,224 letters, digits and =,.@:/+_-",
+    }
+
+    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]{0,20}:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}$")]
+    external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
+
+
+_FORMS: dict[CredentialKind, type[ServiceAccountKey | AccessKey | Role]] = {
+    CredentialKind.GCP_SERVICE_ACCOUNT: ServiceAccountKey,
+    CredentialKind.AWS_ACCESS_KEY: AccessKey,
+    CredentialKind.AWS_ROLE: Role,
+}
+
+Secret = ServiceAccountKey | AccessKey | Role
+
+
+def read_secret(kind: CredentialKind, text: str) -> Secret:
+    """The secret that somebody gives.
+
+    Raises:
+        InvalidRequest: INVALID_CREDENTIAL for each field that is wrong, without its value.
+    """
+    if len(text.encode()) > MAX_SECRET_BYTES:
+        raise _invalid(f"a secret is at most {MAX_SECRET_BYTES:,} bytes")
+    form = _FORMS[kind]
+    try:
+        # Duplicate keys: whoever gives a key twice means something else than what would be stored.
+        data = json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise _invalid(f"the secret of {kind} is a JSON object with {', '.join(form.words)}, each once")
+    try:
+        return form.model_validate(data)
+    except ValidationError as error:
+        raise InvalidRequest(_faults(error, form.words)) from None
+
+
+def opened(kind: CredentialKind, secret: bytes) -> Secret:
+    """The secret that was sealed."""
+    return _FORMS[kind].model_validate_json(secret)
+
+
+def sensitive(secret: Secret) -> str:
+    """The part that nobody may see."""
+    match secret:
+        case ServiceAccountKey():
+            return secret.private_key
+        case AccessKey():
+            return secret.secret_access_key
+        case Role():
+            return secret.external_id
+
+
+def _faults(error: ValidationError, words: Mapping[str, str]) -> list[Fault]:
+    fields = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors(include_input=False, include_context=False))
+    told = [
+        (f"{_FIELD}.{field}", words[field])
+        if field in words
+        else (_FIELD, f"has something else than {', '.join(words)}")
+        for field in fields
+    ]
+    return [Fault("INVALID_CREDENTIAL", message, field=field) for field, message in dict.fromkeys(told)]
+
+
+def _invalid(message: str) -> InvalidRequest:
+    return InvalidRequest([Fault("INVALID_CREDENTIAL", message, field=_FIELD)])
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found

@@ -1,0 +1,145 @@
+"""Credentials, as tenants ask for them: put, list, check, delete. Nothing here ever answers with a secret."""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from server.credential_forms import opened, read_secret, sensitive
+from server.domain.audit import Actor
+from server.domain.credential import Credential, CredentialKind, is_credential_name
+from server.domain.faults import Fault
+from server.domain.tenant import TenantState
+from server.errors import (
+    CredentialNotFound,
+    CredentialUnreadable,
+    InvalidRequest,
+    MasterKeyUnavailable,
+    RequestIdReused,
+    TenantNotActive,
+    TenantNotFound,
+    TooManyCredentials,
+)
+from server.master_key import MasterKey
+from server.providers import Providers, Verdict
+from server.runs import request_key
+from server.security.api_keys import KeyRing
+from server.security.envelope import DoesNotOpen, MasterKeyMissing, Vault
+from server.security.redaction import know_secret
+from server.store.credential_port import CredentialStore, TooManyNames, VersionTaken
+from server.store.port import ControlStore, RequestConflict
+
+MOST_NAMES = 100
+"""Credentials that a tenant may have."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """What somebody says of a credential that is to be stored."""
+
+    tenant_id: str
+    name: str
+    kind: CredentialKind
+    secret: str
+
+
+class Credentials:
+    """The use cases around credentials."""
+
+    def __init__(
+        self, tenants: ControlStore, store: CredentialStore, master: MasterKey, ring: KeyRing, providers: Providers
+    ) -> None:
+        self._tenants = tenants
+        self._store = store
+        self._master = master
+        self._vault = Vault(master.keys)
+        self._ring = ring
+        self._providers = providers
+
+    async def put(self, new: NewCredential, by: Actor, *, request_id: str) -> Credential:
+        """Store a secret as the next version under its name.
+
+        Raises:
+            InvalidRequest: with every fault. TenantNotFound, TenantNotActive, RequestIdReused, TooManyCredentials,
+                MasterKeyUnavailable.
+        """
+        if not is_credential_name(new.name):
+            message = "a credential's name is 1 to 63 lower-case letters, digits and _, and starts with a letter"
+            raise InvalidRequest([Fault("INVALID_NAME", message, field="name")])
+        await self._require_tenant(new.tenant_id)
+        secret = read_secret(new.kind, new.secret)
+        know_secret(sensitive(secret))
+        plain = secret.model_dump_json().encode()
+        fingerprint = self._ring.fingerprint_of(json.dumps([new.tenant_id, new.kind]).encode() + plain)
+        content = {"name": new.name, "kind": new.kind, "fingerprint": fingerprint}
+        request = request_key(new.tenant_id, "PutCredential", request_id, content)
+        try:
+            while True:
+                if request is not None and (earlier := await self._store.find_credential_request(request)):
+                    return earlier
+                await self._master.ensure()
+                last = await self._store.last_credential(new.tenant_id, new.name)
+                version = last.version + 1 if last else 1
+                sealed = await self._vault.seal(plain, tenant_id=new.tenant_id, name=new.name, version=version)
+                credential = Credential(
+                    tenant_id=new.tenant_id,
+                    name=new.name,
+                    version=version,
+                    kind=new.kind,
+                    fingerprint=fingerprint,
+                    sealed=sealed,
+                    created_at=datetime.now(UTC),
+                )
+                try:
+                    return await self._store.add_credential(credential, by=by, request=request, most_names=MOST_NAMES)
+                except VersionTaken:
+                    continue
+        except RequestConflict:
+            raise RequestIdReused from None
+        except TooManyNames:
+            raise TooManyCredentials(f"A tenant has at most {MOST_NAMES} credentials. Delete one first.") from None
+        except MasterKeyMissing as missing:
+            logger.critical("A credential cannot be stored: %s", missing)
+            raise MasterKeyUnavailable from None
+
+    async def list(self, tenant_id: str, *, after: str, limit: int) -> list[Credential]:
+        """The latest versions by name, beginning behind `after`. Raises TenantNotFound."""
+        if await self._tenants.get_tenant(tenant_id) is None:
+            raise TenantNotFound
+        return await self._store.list_credentials(tenant_id, after=after, limit=limit)
+
+    async def check(self, tenant_id: str, name: str, by: Actor) -> tuple[Credential, Verdict]:
+        """Try a credential against its provider.
+
+        Raises:
+            CredentialNotFound, CredentialUnreadable, MasterKeyUnavailable, ProviderUnavailable.
+        """
+        credential = await self._store.last_credential(tenant_id, name)
+        if credential is None or credential.deleted_at is not None:
+            raise CredentialNotFound
+        try:
+            secret = opened(credential.kind, await self._vault.open(credential))
+        except MasterKeyMissing as missing:
+            logger.critical("A credential cannot be opened: %s", missing)
+            raise MasterKeyUnavailable from None
+        except DoesNotOpen:
+            logger.critical("Credential %s of %s, version %s, does not open", name, tenant_id, credential.version)
+            raise CredentialUnreadable from None
+        know_secret(sensitive(secret))
+        verdict = await self._providers.check(tenant_id, secret)
+        status = "REFUSED" if verdict.refusal else "ACCEPTED"
+        return await self._store.note_credential_check(credential, status, by=by), verdict
+
+    async def delete(self, tenant_id: str, name: str, by: Actor) -> None:
+        """Destroy every version. Raises CredentialNotFound."""
+        if not await self._store.delete_credential(tenant_id, name, by=by):
+            raise CredentialNotFound
+
+    async def _require_tenant(self, tenant_id: str) -> None:
+        tenant = await self._tenants.get_tenant(tenant_id)
+        if tenant is None:
+            raise TenantNotFound
+        if tenant.state is TenantState.OFFBOARDED:
+            raise TenantNotActive("The tenant has been offboarded.")

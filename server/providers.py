@@ -1,0 +1,100 @@
+"""Asks cloud providers whether they know a credential.
+
+Their libraries are imported at the first question: most servers are never asked one.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from server.credential_forms import AccessKey, Role, Secret, ServiceAccountKey
+from server.errors import ProviderUnavailable
+from server.warehouse.port import WarehouseError
+
+_AT_ONCE = 4
+_TIMEOUT_SECONDS = 10
+# Of what a provider says only its code is told: the rest may repeat anything of the request.
+_CODE = re.compile(r"[A-Za-z_.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a provider says of a credential."""
+
+    principal: str = ""
+    """Whom the provider takes it for; '' when it was refused."""
+    refusal: str = ""
+    """Why it was refused; '' when it was accepted."""
+
+
+class Providers:
+    """Google's token service and AWS's STS."""
+
+    def __init__(self, *, google_token_uri: str, aws_region: str, aws_sts_endpoint: str | None) -> None:
+        self._google_token_uri = google_token_uri
+        self._aws_region = aws_region
+        self._aws_sts_endpoint = aws_sts_endpoint
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def check(self, tenant_id: str, secret: Secret) -> Verdict:
+        """Try a secret. Raises ProviderUnavailable."""
+        async with self._places:
+            match secret:
+                case ServiceAccountKey():
+                    return await asyncio.to_thread(self._check_google, secret)
+                case AccessKey():
+                    return await asyncio.to_thread(self._check_access_key, secret)
+                case Role():
+                    return await asyncio.to_thread(self._check_role, secret, tenant_id)
+
+    def _check_google(self, key: ServiceAccountKey) -> Verdict:
+        from server.warehouse.bigquery.credentials import ask_for_token  # noqa: PLC0415
+
+        try:
+            code = ask_for_token(key.model_dump(), token_uri=self._google_token_uri, timeout=_TIMEOUT_SECONDS)
+        except WarehouseError:
+            raise ProviderUnavailable from None
+        return Verdict(principal=key.client_email) if code is None else _refused("Google", code)
+
+    def _check_access_key(self, key: AccessKey) -> Verdict:
+        return self._ask_aws(
+            lambda sts: sts.get_caller_identity()["Arn"],
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+        )
+
+    def _check_role(self, role: Role, tenant_id: str) -> Verdict:
+        """The session's name is the tenant's id, which a role's trust policy can demand (`sts:RoleSessionName`)."""
+        return self._ask_aws(
+            lambda sts: sts.assume_role(
+                RoleArn=role.role_arn, RoleSessionName=tenant_id, ExternalId=role.external_id, DurationSeconds=900
+            )["AssumedRoleUser"]["Arn"]
+        )
+
+    def _ask_aws(self, question: Any, **identity: str) -> Verdict:
+        """As that identity, or without one as the installation."""
+        import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415
+
+        config = Config(connect_timeout=_TIMEOUT_SECONDS, read_timeout=_TIMEOUT_SECONDS, retries={"max_attempts": 2})
+        # A session of its own: the default one may not be used by several threads.
+        session = boto3.Session(region_name=self._aws_region, **identity)
+        try:
+            return Verdict(
+                principal=question(session.client("sts", endpoint_url=self._aws_sts_endpoint, config=config))
+            )
+        except NoCredentialsError:
+            return Verdict(refusal="this installation has no identity at AWS that could assume a role")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+                raise ProviderUnavailable from None
+            return _refused("AWS", error.response["Error"].get("Code", ""))
+        except BotoCoreError:
+            raise ProviderUnavailable from None
+
+
+def _refused(who: str, code: str) -> Verdict:
+    told = f": {code}" if _CODE.fullmatch(code) else ""
+    return Verdict(refusal=f"{who} refuses it{told}")
