@@ -25,7 +25,7 @@ from server.providers import Providers, Verdict
 from server.runs import request_key
 from server.security.api_keys import KeyRing
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, Vault
-from server.security.redaction import know_secret
+from server.security.redaction import know_opened_secret
 from server.store.credential_port import CredentialStore, TooManyNames, VersionTaken
 from server.store.port import ControlStore, RequestConflict
 
@@ -70,7 +70,7 @@ class Credentials:
             raise InvalidRequest([Fault("INVALID_NAME", message, field="name")])
         await self._require_tenant(new.tenant_id)
         secret = read_secret(new.kind, new.secret)
-        know_secret(sensitive(secret))
+        know_opened_secret(sensitive(secret))
         plain = secret.model_dump_json().encode()
         fingerprint = self._ring.fingerprint_of(json.dumps([new.tenant_id, new.kind]).encode() + plain)
         content = {"name": new.name, "kind": new.kind, "fingerprint": fingerprint}
@@ -127,7 +127,7 @@ class Credentials:
         except DoesNotOpen:
             logger.critical("Credential %s of %s, version %s, does not open", name, tenant_id, credential.version)
             raise CredentialUnreadable from None
-        know_secret(sensitive(secret))
+        know_opened_secret(sensitive(secret))
         verdict = await self._providers.check(tenant_id, secret)
         status = "REFUSED" if verdict.refusal else "ACCEPTED"
         return await self._store.note_credential_check(credential, status, by=by), verdict

@@ -9,7 +9,7 @@ from server.credential_forms import Secret, ServiceAccountKey, opened, sensitive
 from server.domain.credential import Credential
 from server.domain.faults import Refused, refuse
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, MasterKeys, Vault
-from server.security.redaction import know_secret
+from server.security.redaction import know_opened_secret
 from server.store.credential_port import CredentialStore
 from server.warehouse.port import Warehouse
 
@@ -39,7 +39,7 @@ class CredentialReader:
         """A secret, by the fields of its kind. Raises Refused."""
         credential = await self._credential(tenant_id, name, version)
         secret = await self._opened(credential)
-        know_secret(sensitive(secret))
+        know_opened_secret(sensitive(secret))
         await self._note_use(credential)
         return {"kind": credential.kind.value, **secret.model_dump()}
 
@@ -51,7 +51,7 @@ class CredentialReader:
             secret = await self._opened(credential)
             if not isinstance(secret, ServiceAccountKey):
                 raise _refused("CREDENTIAL_NOT_FITTING", name, f"is {credential.kind}, and not a GCP_SERVICE_ACCOUNT")
-            know_secret(sensitive(secret))
+            know_opened_secret(sensitive(secret))
             account = self._warehouse.acting_as(secret.model_dump(), token_uri=self._google_token_uri)
             self._seen_by[place] = account
             await self._forget_oldest()

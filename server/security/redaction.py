@@ -6,6 +6,7 @@ tokens, passwords in addresses, and whatever stands behind a name that says that
 
 import json
 import re
+from collections import OrderedDict
 from urllib.parse import quote
 
 REDACTED = "[redacted]"
@@ -40,13 +41,35 @@ _FORMS = (
     ),
 )
 _COMPILED = tuple((re.compile(form), instead) for form, instead in _FORMS)
-_known: set[str] = set()
+# Of tenants' secrets those that were opened last: a search for every one that ever was would cost more and more.
+_MOST_RECENT = 256
+_lasting = set[str]()
+_recent = OrderedDict[str, None]()
+_searched: tuple[str, ...] = ()
 
 
 def know_secret(value: str) -> None:
     """From now on this text is left out of everything, also as JSON and as a part of an address have it."""
-    if len(value) >= _SHORTEST_KNOWN:
-        _known.update({value, json.dumps(value)[1:-1], quote(value, safe="")})
+    _lasting.add(value)
+    _search()
+
+
+def know_opened_secret(value: str) -> None:
+    """As `know_secret`, until 256 others were opened after it."""
+    is_new = value not in _recent
+    _recent[value] = None
+    _recent.move_to_end(value)
+    if len(_recent) > _MOST_RECENT:
+        _recent.popitem(last=False)
+    if is_new:
+        _search()
+
+
+def _search() -> None:
+    global _searched  # noqa: PLW0603 - what the process knows is the process's
+    known = [value for value in (*_lasting, *_recent) if len(value) >= _SHORTEST_KNOWN]
+    forms = {form for value in known for form in (value, json.dumps(value)[1:-1], quote(value, safe=""))}
+    _searched = tuple(sorted(forms, key=len, reverse=True))
 
 
 def is_secret_name(name: str) -> bool:
@@ -56,7 +79,7 @@ def is_secret_name(name: str) -> bool:
 
 def redact(text: str) -> str:
     """The text without secrets."""
-    for value in sorted(_known, key=len, reverse=True):
+    for value in _searched:
         text = text.replace(value, REDACTED)
     for form, instead in _COMPILED:
         text = form.sub(instead, text)

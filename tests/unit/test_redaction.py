@@ -3,12 +3,13 @@
 import json
 import random
 import string
+from collections import OrderedDict
 
 import pytest
 
 from server.plain import plain_mapping
 from server.security import redaction
-from server.security.redaction import know_secret, redact
+from server.security.redaction import know_opened_secret, know_secret, redact
 
 # Each has HIDDEN where the secret is.
 HIDDEN = "Zq3xVb9TkLm2NpRs7WyC"
@@ -108,7 +109,8 @@ def test_what_stands_under_the_name_of_a_secret_is_left_out() -> None:
 @pytest.fixture
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known is known to this test alone."""
-    monkeypatch.setattr(redaction, "_known", set())
+    for name, empty in (("_lasting", set()), ("_recent", OrderedDict()), ("_searched", ())):
+        monkeypatch.setattr(redaction, name, empty)
 
 
 @pytest.mark.usefixtures("forgotten")
@@ -145,3 +147,14 @@ def test_redaction_takes_time_in_proportion() -> None:
 def test_a_key_that_was_cut_off_takes_no_more_than_its_text_with_it() -> None:
     line = json.dumps({"message": PEM[:60], "pipeline_logging_id": "4a7e1f2c"})
     assert json.loads(redact(line))["pipeline_logging_id"] == "4a7e1f2c"
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_of_opened_secrets_the_last_are_known_and_those_of_the_process_for_ever() -> None:
+    know_secret("of-the-process")
+    for number in range(256):
+        know_opened_secret(f"of-a-tenant-{number:04}")
+    know_opened_secret("of-a-tenant-0000")
+    know_opened_secret("of-a-tenant-9999")
+    told = redact("of-the-process of-a-tenant-0000 of-a-tenant-0001 of-a-tenant-9999")
+    assert told == "[redacted] [redacted] of-a-tenant-0001 [redacted]"
