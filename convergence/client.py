@@ -73,6 +73,7 @@ from convergence.v1.tenant_service_pb2 import (
     ListCredentialsResponse,
     ListTenantsRequest,
     ListTenantsResponse,
+    OffboardTenantRequest,
     OnboardTenantRequest,
     OnboardTenantResponse,
     PutCredentialRequest,
@@ -335,6 +336,15 @@ class ConvergenceClient:
             request_id=request_id or str(uuid.uuid4()),
         )
         return await self._call(self.tenants.OnboardTenant, request)
+
+    async def offboard_tenant(
+        self, tenant_id: str, *, confirm_delete_dataset: str = "", request_id: str = ""
+    ) -> Tenant:
+        """End a tenant. With the dataset's name in `confirm_delete_dataset`, its `offboarding_run` deletes that."""
+        request = OffboardTenantRequest(
+            tenant_id=tenant_id, confirm_delete_dataset=confirm_delete_dataset, request_id=request_id
+        )
+        return await self._call(self.tenants.OffboardTenant, request)
 
     async def get_usage(self, tenant_id: str) -> Usage:
         """What a tenant has used of each of its quotas."""

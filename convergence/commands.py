@@ -188,6 +188,29 @@ def _set_state(ctx: typer.Context, tenant_id: str, state: Tenant.State.ValueType
     session.execute(work)
 
 
+@tenants.command("offboard")
+def offboard_tenant(
+    ctx: typer.Context,
+    tenant_id: TenantId,
+    *,
+    delete_dataset: Annotated[
+        str, typer.Option(metavar="DATASET", help="Delete its dataset too; to confirm, the dataset's name.")
+    ] = "",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not watch the run that deletes the dataset.")] = False,
+) -> None:
+    """End a tenant for good: its runs, keys and credentials. May be repeated, also to delete the dataset later."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        ended = await client.offboard_tenant(tenant_id, confirm_delete_dataset=delete_dataset)
+        session.show(as_dict(ended), tenant_facts(ended))
+        if no_wait or not delete_dataset or not ended.offboarding_run:
+            return 0
+        return await session.watch(client, await client.get_run(tenant_id, ended.offboarding_run))
+
+    session.execute(work)
+
+
 @tenants.command("usage")
 def show_usage(ctx: typer.Context, tenant_id: TenantId) -> None:
     """Show what a tenant has used of its quotas."""

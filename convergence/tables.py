@@ -156,7 +156,7 @@ def tenant_facts(tenant: Tenant) -> RenderableType:
             "tenant": tenant.tenant_id,
             "name": tenant.display_name,
             "state": status_text(Tenant.State.Name(tenant.state)),
-            "dataset": f"{tenant.dataset} in {tenant.location}",
+            "dataset": f"{tenant.dataset} in {tenant.location}" if tenant.dataset else "deleted",
             "contacts": ", ".join(tenant.contact_emails),
             "allowed sources": ", ".join(tenant.allowed_sources),
             "plan": tenant.plan,
@@ -164,6 +164,7 @@ def tenant_facts(tenant: Tenant) -> RenderableType:
             "created": moment(tenant.created_at),
             "updated": moment(tenant.updated_at),
             "onboarding run": tenant.onboarding_run,
+            "offboarding run": tenant.offboarding_run,
         }
     )
 

@@ -135,6 +135,13 @@ class StepWarehouse(Protocol):
         """Create the tenant's dataset unless it exists; True when it was created."""
         ...
 
+    async def delete_dataset(self) -> bool:
+        """Remove the dataset of a tenant that is offboarded, with everything in it; False when there was none.
+
+        For the setup's processors; others are refused.
+        """
+        ...
+
     async def ensure_table(
         self,
         table: str,

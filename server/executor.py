@@ -24,6 +24,7 @@ _LOG_FLUSH_SECONDS = 0.2
 _MAX_LOG_LINES = 2_000
 _CANCELLED = "the run was cancelled"
 _ONBOARDING = "setup/tenants/onboarding"
+_OFFBOARDING = "setup/tenants/offboarding"
 
 logger = logging.getLogger(__name__)
 
@@ -246,6 +247,7 @@ class RunExecution:
             failed_step=failed.step_id if failed else "",
             rows_processed=_rows(self._done),
             activates_tenant=status is RunStatus.SUCCESS and str(run.name) == _ONBOARDING,
+            deletes_dataset=status is RunStatus.SUCCESS and str(run.name) == _OFFBOARDING,
             logs=self._logs.take(),
         )
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from server.domain.credential import Credential
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
-from server.domain.tenant import SYSTEM_TENANT, ApiKey, TenantState
+from server.domain.tenant import SYSTEM_TENANT, ApiKey, DatasetState, TenantState
 from server.mirror_rows import Row, credential_row, key_row, queue_row, run_row, step_row
 from server.store.port import ControlStore, Flush, OutboxEntry, OutboxKind, StoreBusy
 from server.tasks import end_tasks
@@ -177,6 +177,10 @@ class Mirror:
 
     async def _write_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
         tenant = await self._store.get_tenant(tenant_id)
+        # Runs of the system belong to no tenant's dataset; the control store alone has them.
+        has_tables = tenant_id != SYSTEM_TENANT
+        if tenant is not None and tenant.dataset_state in {DatasetState.DELETED, DatasetState.FOREIGN}:
+            has_tables = False
         if tenant is not None and tenant.state is TenantState.ONBOARDING:
             # Its dataset may yet turn out to be somebody else's.
             raise _Postpone("ONBOARDING", "it is being onboarded")
@@ -187,7 +191,7 @@ class Mirror:
             raise _Postpone("LEASED", "another worker writes its tables")
         keeping = asyncio.create_task(self._keep(flush))
         try:
-            await self._copy(flush, entries)
+            await self._copy(flush, entries, has_tables=has_tables)
         finally:
             await end_tasks([keeping])
 
@@ -198,10 +202,9 @@ class Mirror:
             with suppress(StoreBusy):
                 await self._store.keep_flush(flush, lease_seconds=_LEASE_SECONDS)
 
-    async def _copy(self, flush: Flush, entries: Sequence[OutboxEntry]) -> None:
+    async def _copy(self, flush: Flush, entries: Sequence[OutboxEntry], *, has_tables: bool) -> None:
         """Write the rows that the entries are about, and remove the entries whose rows are written."""
-        # Runs of the system belong to no tenant's dataset; the control store alone has them.
-        tables = {} if flush.tenant_id == SYSTEM_TENANT else await self._tables(flush.tenant_id, entries)
+        tables = await self._tables(flush.tenant_id, entries) if has_tables else {}
         if tables:
             await self._settle_earlier(flush)
         failures = {}

@@ -41,6 +41,7 @@ from server.store.port import (
     RequestKey,
     RunFilter,
     RunPosition,
+    TenantGone,
 )
 
 _HEARTBEAT_SECONDS = 15.0
@@ -48,6 +49,8 @@ _METHODS = {RunKind.EXECUTE: "RunPipeline", RunKind.PLAN: "PlanPipeline"}
 _EVENT_BATCH = 500
 # Its pipelines build infrastructure: operators run them, and also for tenants that are not active.
 _SETUP_PROVIDER = "setup"
+OFFBOARDING = PipelineName("setup", "tenants", "offboarding")
+"""It removes a dataset: only OffboardTenant starts it."""
 
 Events = AsyncGenerator[RunEvent | None, None]
 """What a watcher gets; None is a heartbeat."""
@@ -103,9 +106,11 @@ class Runs:
             raise RequestIdReused from None
 
     async def accept(self, new: NewRun) -> Run:
-        """Store a run that passed every check. Raises RequestConflict, QuotaExhausted."""
+        """Store a run that passed every check. Raises RequestConflict, QuotaExhausted, TenantNotActive."""
         try:
             return await self._store.accept_run(new, self._plans.current())
+        except TenantGone:
+            raise TenantNotActive(why_inactive(TenantState.OFFBOARDED, "")) from None
         except QuotaExceeded as exceeded:
             raise QuotaExhausted(exceeded) from None
 
@@ -291,6 +296,8 @@ def _require_runnable(caller: Caller, name: PipelineName) -> None:
     """Whether the caller may run the pipeline. Raises PermissionDenied."""
     if name.provider == _SETUP_PROVIDER and not caller.is_admin:
         raise PermissionDenied(f"Pipelines of the provider {_SETUP_PROVIDER} need the scope {Scope.ADMIN}.")
+    if name == OFFBOARDING:
+        raise PermissionDenied(f"{name} is started by OffboardTenant only.")
 
 
 def request_key(tenant_id: str, method: str, request_id: str, content: Mapping[str, object]) -> RequestKey | None:

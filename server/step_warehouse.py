@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from server.domain.faults import Fault, Refused, refuse
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
+from server.domain.tenant import TenantState
 from server.effects import EffectJournal
 from server.step_credentials import StepCredentials
 from server.store.port import ControlStore
@@ -234,6 +235,15 @@ class TenantWarehouse:
         """See `processors.base.StepWarehouse`. Raises WarehouseError."""
         self._require_writable()
         return await self._warehouse.ensure_dataset(self._access.own, location=location, description=description)
+
+    async def delete_dataset(self) -> bool:
+        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
+        self._require_writable()
+        tenant = await self._store.get_tenant(self.dataset)
+        is_over = tenant is not None and tenant.state is TenantState.OFFBOARDED
+        if not self._access.builds_metadata or not is_over:
+            raise refuse("DATASET_NOT_ALLOWED", "only the setup removes a dataset, of a tenant that is offboarded")
+        return await self._warehouse.delete_dataset(self._access.own)
 
     async def ensure_table(
         self,

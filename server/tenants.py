@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from server.domain.audit import Actor
+from server.domain.faults import Fault
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import QuotaUse
 from server.domain.run import Run, RunTrigger
 from server.domain.tenant import (
     CHANGEABLE,
     ApiKey,
+    DatasetState,
     NewTenant,
     Scope,
     Tenant,
@@ -23,11 +25,12 @@ from server.errors import EtagMismatch, InvalidRequest, RequestIdReused, TenantE
 from server.keys import new_key
 from server.plans import PlansFile, unknown_plan
 from server.preparation import RunRequest, TenantFacts
-from server.runs import Caller, Runs, request_key, why_inactive
+from server.runs import OFFBOARDING, Caller, Runs, request_key, why_inactive
 from server.security.api_keys import KeyRing
 from server.store.port import ControlStore, RequestConflict, RequestKey, TenantChanged, TenantConflict
 
 _ONBOARDING = PipelineName("setup", "tenants", "onboarding")
+_CANCELLED_AT_ONCE = 50
 _FIRST_KEY_SCOPES = (Scope.RUNS_READ, Scope.RUNS_WRITE, Scope.TENANT_ADMIN)
 
 
@@ -120,6 +123,37 @@ class Tenants:
                 return was
             with suppress(TenantChanged):
                 return await self._store.update_tenant(tenant, was=was, by=by)
+
+    async def offboard(self, tenant_id: str, by: Actor, *, confirmed: str, request_id: str) -> Tenant:
+        """End a tenant: its runs, keys and credentials; its dataset too, when `confirmed` is the dataset's name.
+
+        What an interruption left undone, the next call does.
+
+        Raises:
+            InvalidRequest: DATASET_NOT_CONFIRMED. TenantNotFound, RequestIdReused.
+            TenantNotActive: the dataset was never set up as this tenant's, and is not removed.
+        """
+        tenant = await self.get(tenant_id)
+        if confirmed not in {"", tenant_id}:
+            message = f"to delete the tenant's dataset, name it: {tenant_id}; to keep it, leave this out"
+            raise InvalidRequest([Fault("DATASET_NOT_CONFIRMED", message, field="confirm_delete_dataset")])
+        if confirmed and (tenant.state is TenantState.ONBOARDING or tenant.dataset_state is DatasetState.FOREIGN):
+            raise TenantNotActive(
+                "The tenant was never set up, so that the dataset of its name may be somebody else's: it can be "
+                "offboarded, and its dataset is not deleted."
+            )
+        request = request_key(tenant_id, "OffboardTenant", request_id, {"confirmed": confirmed})
+        try:
+            await self._store.offboard_tenant(tenant_id, by=by, request=request)
+        except RequestConflict:
+            raise RequestIdReused from None
+        while await self._store.cancel_runs(tenant_id, by=by, limit=_CANCELLED_AT_ONCE):
+            pass
+        if confirmed:
+            caller = Caller(tenant_id, by, RunTrigger.SYSTEM)
+            run = await self._runs.prepare(caller, RunRequest(OFFBOARDING), TenantFacts(tenant_id), None)
+            await self._store.delete_dataset_by(run, self._plans.current())
+        return await self.get(tenant_id)
 
     async def get(self, tenant_id: str) -> Tenant:
         """The tenant. Raises TenantNotFound."""

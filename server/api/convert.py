@@ -14,7 +14,7 @@ from server.domain.pipeline import Step, Variable
 from server.domain.plan import Plan, PlanStep
 from server.domain.quotas import QuotaUse
 from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
-from server.domain.tenant import ApiKey, Tenant
+from server.domain.tenant import ApiKey, DatasetState, Tenant
 from server.plain import plain_mapping
 
 _ORIGINS = {
@@ -232,7 +232,7 @@ def tenant(record: Tenant) -> tenant_service_pb2.Tenant:
         tenant_id=record.tenant_id,
         display_name=record.display_name,
         state=tenant_service_pb2.Tenant.State.Value(record.state.value),
-        dataset=record.tenant_id,
+        dataset="" if record.dataset_state is DatasetState.DELETED else record.tenant_id,
         location=record.location,
         contact_emails=record.contact_emails,
         allowed_sources=record.allowed_sources,
@@ -240,6 +240,7 @@ def tenant(record: Tenant) -> tenant_service_pb2.Tenant:
         updated_at=timestamp(record.updated_at),
         etag=record.etag,
         onboarding_run=record.onboarding_run,
+        offboarding_run=record.offboarding_run,
         plan=record.plan,
         quotas=tenant_service_pb2.TenantQuotas(**record.quotas.model_dump(exclude_none=True)),
     )

@@ -59,6 +59,16 @@ class TenantServicer(TenantServiceServicer):
         change = tenant_change(request, tenant_id)
         return convert.tenant(await self._tenants.update(change, current_actor.get()))
 
+    async def OffboardTenant(self, request: pb.OffboardTenantRequest, context: Context) -> pb.Tenant:
+        """See the proto."""
+        offboarded = await self._tenants.offboard(
+            own_tenant(request),
+            current_actor.get(),
+            confirmed=request.confirm_delete_dataset,
+            request_id=checked_request_id(request),
+        )
+        return convert.tenant(offboarded)
+
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.Usage:
         """See the proto."""
         tenant_id = own_tenant(request)

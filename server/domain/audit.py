@@ -31,6 +31,7 @@ class AuditAction(StrEnum):
     CREDENTIAL_DELETE = "credential.delete"
     TENANT_ONBOARD = "tenant.onboard"
     TENANT_UPDATE = "tenant.update"
+    TENANT_OFFBOARD = "tenant.offboard"
     RUN_ACCEPT = "run.accept"
     RUN_CANCEL = "run.cancel"
     RUN_RESCUE = "run.rescue"

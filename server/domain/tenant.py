@@ -37,6 +37,16 @@ CHANGEABLE = frozenset({TenantState.ACTIVE, TenantState.SUSPENDED})
 """The states in which a tenant can be changed, and which it can be set to."""
 
 
+class DatasetState(StrEnum):
+    """What has become of an offboarded tenant's dataset."""
+
+    NOT_OFFBOARDED = ""
+    FOREIGN = "FOREIGN"
+    """The tenant was never set up: what has the name of its dataset may be somebody else's."""
+    KEPT = "KEPT"
+    DELETED = "DELETED"
+
+
 class Scope(StrEnum):
     """What an API key may do."""
 
@@ -62,6 +72,9 @@ class Tenant(Record):
     """Limits that differ from its plan's."""
     onboarding_run: str
     """pipeline_logging_id of the run that made the dataset."""
+    offboarding_run: str = ""
+    """pipeline_logging_id of the run that removes the dataset; '' when that was not asked for."""
+    dataset_state: DatasetState = DatasetState.NOT_OFFBOARDED
     created_at: datetime
     updated_at: datetime
 

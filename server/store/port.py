@@ -51,6 +51,10 @@ class TenantChanged(Exception):
     """Somebody else has changed the tenant in the meantime."""
 
 
+class TenantGone(Exception):
+    """The run's tenant has been offboarded."""
+
+
 class RunHeld(Exception):
     """The run's tenant is suspended: its next step waits for the tenant's return."""
 
@@ -194,6 +198,8 @@ class RunEnd:
     plan: Plan | None = None
     activates_tenant: bool = False
     """The run made the tenant's dataset: an ONBOARDING tenant becomes ACTIVE with it."""
+    deletes_dataset: bool = False
+    """The run removed the dataset of an OFFBOARDED tenant."""
     logs: tuple[LogEntry, ...] = ()
 
 
@@ -306,6 +312,25 @@ class ControlStore(Protocol):
         """Replace a tenant that is still as it `was`. Raises TenantChanged."""
         ...
 
+    async def offboard_tenant(self, tenant_id: str, *, by: Actor, request: RequestKey | None) -> None:
+        """Let a tenant be OFFBOARDED, revoke its keys and destroy its credentials. Repeatable.
+
+        Raises:
+            RequestConflict: the request id was used for something else.
+        """
+        ...
+
+    async def cancel_runs(self, tenant_id: str, *, by: Actor, limit: int) -> int:
+        """Cancel runs of an OFFBOARDED tenant, at most `limit`; answers how many, 0 when there are none left.
+
+        The run that removes its dataset is left alone.
+        """
+        ...
+
+    async def delete_dataset_by(self, run: NewRun, plans: Plans) -> None:
+        """Accept the run that removes the dataset of an OFFBOARDED tenant, unless one is at it or has done it."""
+        ...
+
     async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
         """Tenants in order of their ids, beginning behind `after`, in one of `states` where any are given."""
         ...
@@ -401,6 +426,7 @@ class ControlStore(Protocol):
 
         Raises:
             RequestConflict: the request id was used for something else.
+            TenantGone: its tenant is OFFBOARDED.
             QuotaExceeded: by the limits that `plans` gives the tenant; runs of the system have none.
             AlreadyRetried: `retry_of` has been retried.
             OriginGone: there is no such run any more.

@@ -159,6 +159,10 @@ class Warehouse(Protocol):
         """Create the dataset unless it exists; True when it was created."""
         ...
 
+    async def delete_dataset(self, dataset: DatasetRef) -> bool:
+        """Remove the dataset with everything in it, for good; False when there was none."""
+        ...
+
     async def list_tables(self, dataset: DatasetRef) -> list[str]:
         """The names of the dataset's tables, sorted; none when there is no such dataset."""
         ...

@@ -34,6 +34,24 @@ async def test_a_dataset_is_created_once(warehouse: Warehouse) -> None:
     assert (first, second) == (True, False)
 
 
+async def test_a_dataset_is_deleted_with_everything_in_it(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    other = DatasetRef(PROJECT, "other_corp")
+    await warehouse.ensure_dataset(other, location="US")
+    for ref in (dataset, other):
+        await warehouse.write(effect(ref, ONE_ROW, into=COSTS, job_id=f"into-{ref.dataset}"))
+
+    assert await warehouse.delete_dataset(dataset) is True
+    assert await warehouse.delete_dataset(dataset) is False
+    assert await warehouse.list_tables(dataset) == []
+    assert await warehouse.get_table(dataset.table("costs")) is None
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.ensure_table(dataset.table("costs"), COSTS)
+    assert refused.value.reason == "DATASET_NOT_FOUND"
+    assert await values(warehouse, other, "SELECT service FROM costs") == [("BigQuery",)]
+    assert await warehouse.ensure_dataset(dataset, location="US") is True
+    assert await warehouse.list_tables(dataset) == []
+
+
 async def test_a_table_keeps_its_exact_definition(warehouse: Warehouse, dataset: DatasetRef) -> None:
     change = await warehouse.ensure_table(dataset.table("costs"), COSTS)
 

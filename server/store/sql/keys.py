@@ -98,6 +98,13 @@ def revoke(tx: Transaction, key: ApiKey, by: Actor) -> ApiKey:
     return find_key(tx, key.key_id) or key
 
 
+def revoke_all(tx: Transaction, tenant_id: str, by: Actor) -> None:
+    """End every key of a tenant."""
+    for key in tenant_keys(tx, tenant_id):
+        if key.revoked_at is None:
+            revoke(tx, key, by)
+
+
 def revoke_other_operators(tx: Transaction, kept: str, by: Actor) -> None:
     """End every operator's key but one; none is made meanwhile."""
     _take_turns(tx, None)

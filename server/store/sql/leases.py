@@ -312,6 +312,11 @@ def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
             "UPDATE tenants SET state = 'ACTIVE', updated_at = ? WHERE tenant_id = ? AND state = 'ONBOARDING'",
             (tx.now, run.tenant_id),
         )
+    if end.deletes_dataset:
+        tx.execute(
+            "UPDATE tenants SET dataset_state = 'DELETED', updated_at = ? WHERE tenant_id = ? AND state = 'OFFBOARDED'",
+            (tx.now, run.tenant_id),
+        )
     return run
 
 

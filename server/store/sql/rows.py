@@ -8,7 +8,7 @@ from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
 from server.domain.quotas import Quotas
 from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
-from server.domain.tenant import ApiKey, Scope, Tenant, TenantState
+from server.domain.tenant import ApiKey, DatasetState, Scope, Tenant, TenantState
 from server.store.sql.database import Row, from_micros, to_micros
 
 
@@ -83,6 +83,8 @@ def tenant_of(row: Row) -> Tenant:
         plan=row["plan"],
         quotas=quotas_of_row(row["quotas"]),
         onboarding_run=row["onboarding_run"],
+        offboarding_run=row["offboarding_run"],
+        dataset_state=DatasetState(row["dataset_state"]),
         created_at=from_micros(row["created_at"]),
         updated_at=from_micros(row["updated_at"]),
     )

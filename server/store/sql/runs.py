@@ -7,7 +7,8 @@ from server.domain.audit import Actor, AuditAction
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans
 from server.domain.retries import continued
-from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun, StepStatus
+from server.domain.run import LogEntry, Run, RunEvent, RunStatus, RunTrigger, StepRun, StepStatus
+from server.domain.tenant import TenantState
 from server.store.port import (
     EVENT_CHARACTERS,
     AlreadyRetried,
@@ -18,9 +19,10 @@ from server.store.port import (
     RequestKey,
     RunFilter,
     RunPosition,
+    TenantGone,
 )
 from server.store.sql import audit
-from server.store.sql.database import Transaction, found, marks, to_micros
+from server.store.sql.database import Row, Transaction, found, marks, to_micros
 from server.store.sql.queues import admit, lock, move
 from server.store.sql.rows import event_body, event_of, moment, run_of, snapshot_of
 
@@ -29,11 +31,12 @@ def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
     """Store a run with everything that belongs to it, or find the one that the same request made.
 
     Raises:
-        RequestConflict, QuotaExceeded, AlreadyRetried, OriginGone.
+        RequestConflict, TenantGone, QuotaExceeded, AlreadyRetried, OriginGone.
     """
     if new.request is not None and not _take_request(tx, new.request, new.pipeline_logging_id):
         return found_run(find_request(tx, new.request))
     admit(tx, new, plans)
+    _require_tenant(tx, new)
     _insert_run(tx, new)
     steps = _first_steps(tx, new)
     tx.executemany(
@@ -69,6 +72,21 @@ def _take_request(tx: Transaction, request: RequestKey, pipeline_logging_id: str
             ),
         ).rowcount
     )
+
+
+def remember(tx: Transaction, request: RequestKey) -> None:
+    """Note a request that makes no run of its own. Raises RequestConflict."""
+    if not _take_request(tx, request, ""):
+        row = _request_row(tx, request)
+        if row is not None and row["content_hash"] != request.content_hash:
+            raise RequestConflict(request.request_id)
+
+
+def _require_tenant(tx: Transaction, new: NewRun) -> None:
+    """Whoever asked before the tenant was offboarded may come here after it."""
+    row = tx.execute("SELECT state FROM tenants WHERE tenant_id = ?", (new.tenant_id,)).fetchone()
+    if row is not None and row["state"] == TenantState.OFFBOARDED and new.trigger is not RunTrigger.SYSTEM:
+        raise TenantGone(new.tenant_id)
 
 
 def _first_steps(tx: Transaction, new: NewRun) -> list[StepRun]:
@@ -118,15 +136,19 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
 
 def find_request(tx: Transaction, request: RequestKey) -> Run | None:
     """The run of an earlier request with the same id; another content is a conflict."""
-    row = tx.execute(
-        "SELECT content_hash, pipeline_logging_id FROM requests WHERE tenant_id = ? AND method = ? AND request_id = ?",
-        (request.tenant_id, request.method, request.request_id),
-    ).fetchone()
+    row = _request_row(tx, request)
     if row is None:
         return None
     if row["content_hash"] != request.content_hash:
         raise RequestConflict(request.request_id)
     return stored_run(tx, row["pipeline_logging_id"])
+
+
+def _request_row(tx: Transaction, request: RequestKey) -> Row | None:
+    return tx.execute(
+        "SELECT content_hash, pipeline_logging_id FROM requests WHERE tenant_id = ? AND method = ? AND request_id = ?",
+        (request.tenant_id, request.method, request.request_id),
+    ).fetchone()
 
 
 def found_run(run: Run | None) -> Run:

@@ -26,7 +26,19 @@ from server.store.port import (
     StepEnd,
     TakenRequests,
 )
-from server.store.sql import audit, checking, keys, leases, outbox, queues, retention, runs, tenants, waiting
+from server.store.sql import (
+    audit,
+    checking,
+    keys,
+    leases,
+    offboarding,
+    outbox,
+    queues,
+    retention,
+    runs,
+    tenants,
+    waiting,
+)
 from server.store.sql.credential_store import SqlCredentialStore
 from server.store.sql.database import Transaction
 
@@ -62,6 +74,18 @@ class SqlStore(SqlCredentialStore):
     async def update_tenant(self, tenant: Tenant, *, was: Tenant, by: Actor) -> Tenant:
         """See the port."""
         return await self._db.write(lambda tx: tenants.update(tx, tenant, was, by))
+
+    async def offboard_tenant(self, tenant_id: str, *, by: Actor, request: RequestKey | None) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: offboarding.offboard(tx, tenant_id, by, request))
+
+    async def cancel_runs(self, tenant_id: str, *, by: Actor, limit: int) -> int:
+        """See the port."""
+        return await self._db.write(lambda tx: offboarding.cancel_runs(tx, tenant_id, by, limit))
+
+    async def delete_dataset_by(self, run: NewRun, plans: Plans) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: offboarding.delete_dataset_by(tx, run, plans))
 
     async def list_tenants(self, *, after: str, limit: int, states: Collection[TenantState] = ()) -> list[Tenant]:
         """See the port."""

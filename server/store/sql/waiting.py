@@ -40,6 +40,9 @@ def _queues(tx: Transaction, condition: str, values: Sequence[object] = ()) -> S
 
 def _reason(queue: Row, plans: Plans) -> WaitReason:
     """What keeps a tenant's next run from starting; QUEUED when nothing of the tenant's own does."""
+    if queue["state"] == TenantState.OFFBOARDED:
+        # The run that removes the dataset, when nothing works in it any more.
+        return WaitReason.MAX_CONCURRENT_RUNS if queue["active"] else WaitReason.QUEUED
     quotas = quotas_of(plans, queue["plan"], queue["quotas"])
     if queue["state"] == TenantState.SUSPENDED:
         return WaitReason.TENANT_SUSPENDED

@@ -144,6 +144,10 @@ class BigQueryWarehouse:
         """Create the dataset unless it exists; True when it was created."""
         return await self._tables.ensure_dataset(dataset, location=location, description=description)
 
+    async def delete_dataset(self, dataset: DatasetRef) -> bool:
+        """Remove the dataset with everything in it; see the port."""
+        return await self._tables.delete_dataset(dataset)
+
     async def list_tables(self, dataset: DatasetRef) -> list[str]:
         """The names of the dataset's tables, sorted; none when there is no such dataset."""
         return await self._tables.names(dataset)

@@ -39,6 +39,21 @@ class Tables:
         self._locations[dataset] = location
         return True
 
+    async def delete_dataset(self, dataset: DatasetRef) -> bool:
+        """Remove the dataset with everything in it; False when there was none."""
+        try:
+            await self._calls.run(
+                lambda: self._client.delete_dataset(
+                    str(dataset), delete_contents=True, not_found_ok=False, retry=ONCE, timeout=TIMEOUT
+                ),
+                expect=NotFound,
+            )
+        except NotFound:
+            return False
+        finally:
+            self._locations.pop(dataset, None)
+        return True
+
     async def location(self, dataset: DatasetRef) -> str:
         """Where the dataset is, and with it all jobs that read or write it. Raises DATASET_NOT_FOUND."""
         location = self._locations.get(dataset) or await self._found_at(dataset)

@@ -83,6 +83,18 @@ class EmbeddedWarehouse:
 
         return await self._connection.write(work, str(dataset))
 
+    async def delete_dataset(self, dataset: DatasetRef) -> bool:
+        """Remove the dataset with everything in it; see the port."""
+
+        def work(session: Session) -> bool:
+            catalog = Catalog(session)
+            if not catalog.has_dataset(dataset):
+                return False
+            catalog.drop_dataset(dataset)
+            return True
+
+        return await self._connection.write(work, str(dataset))
+
     async def list_tables(self, dataset: DatasetRef) -> list[str]:
         """The names of the dataset's tables, sorted; none when there is no such dataset."""
         return sorted(table.table for table, _ in await self.tables() if table.in_dataset == dataset)

@@ -69,6 +69,13 @@ class Catalog:
         insert = "INSERT INTO _warehouse.datasets (project, dataset, location, description) VALUES (?, ?, ?, ?)"
         self._session.run(insert, [dataset.project, dataset.dataset, location, description])
 
+    def drop_dataset(self, dataset: DatasetRef) -> None:
+        """Remove a dataset that exists, and its tables. Which jobs were done stays known."""
+        for table in ("tables", "datasets"):
+            sql = f"DELETE FROM _warehouse.{table} WHERE project = ? AND dataset = ?"  # noqa: S608 - names of this file
+            self._session.run(sql, [dataset.project, dataset.dataset])
+        self._session.run(f"DROP SCHEMA {quoted(str(dataset))} CASCADE")
+
     def table(self, ref: TableRef) -> TableSpec | None:
         """The table's schema and settings, None when there is no such table."""
         sql = "SELECT spec FROM _warehouse.tables WHERE project = ? AND dataset = ? AND name = ?"
