@@ -24,7 +24,8 @@ IMPLEMENTED = {
     *("RunPipeline", "PlanPipeline", "GetRunStatus", "GetRun", "ListRuns", "CancelRun", "ListPipelines", "GetPipeline"),
     *("RetryRun", "OnboardTenant", "GetTenant", "ListTenants", "GetUsage", "GetSystemInfo"),
     *("CheckStore", "RebuildMirror", "RescueRun", "ApplyRetention", "ListAuditEvents"),
-    *("UpdateTenant", "CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"),
+    *("UpdateTenant", "OffboardTenant", "CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"),
+    *("PutCredential", "ListCredentials", "CheckCredential", "DeleteCredential"),
 }
 
 
