@@ -7,6 +7,7 @@ import pytest
 from convergence.client import ConvergenceClient
 from convergence.watching import Patience
 
+from .command_line import CommandLine
 from .peer import Address, Peer
 
 QUICK = Patience(silence=0.5, give_up=1.0, first_pause=0.02, longest_pause=0.1)
@@ -23,6 +24,11 @@ async def address(peer):
     await address.start()
     yield address
     await address.stop()
+
+
+@pytest.fixture
+def cli(address):
+    return CommandLine(address.target)
 
 
 @pytest.fixture

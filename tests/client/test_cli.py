@@ -7,7 +7,6 @@ import pty
 import re
 import signal
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,40 +63,6 @@ RUN = ["run", "gcp/cost/cost_billing", "--tenant", TENANT]
 SHOW = ["runs", "show", RUN_ID, "--tenant", TENANT]
 WATCH = ["runs", "watch", RUN_ID, "--tenant", TENANT]
 ONBOARD = ["tenants", "onboard", TENANT]
-
-
-@dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def documents(self):
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-class CommandLine:
-    """Starts `python -m convergence` against the peer."""
-
-    def __init__(self, target):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
-        self.environment = kept | {"CONVERGENCE_TARGET": target, "CONVERGENCE_API_KEY": "cvg_k1_secret"}
-
-    async def start(self, *arguments, **streams):
-        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE} | streams
-        command = (sys.executable, "-m", "convergence", *arguments)
-        return await asyncio.create_subprocess_exec(*command, env=self.environment, **pipes)
-
-    async def __call__(self, *arguments):
-        process = await self.start(*arguments)
-        out, err = await process.communicate()
-        return Ended(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-def cli(address):
-    return CommandLine(address.target)
 
 
 def refusing(code, message, *details):
