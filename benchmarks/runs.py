@@ -5,9 +5,12 @@ SQLite commits) are measured in the same process and minute. Compare the ratios:
 """
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import platform
+import secrets
 import shutil
 import sqlite3
 import statistics
@@ -26,6 +29,10 @@ from rich.console import Console
 from rich.table import Table
 
 from convergence.client import ConvergenceClient
+from server.api.authentication import Authenticator
+from server.first_key import operator_key
+from server.security.api_keys import KeyRing
+from server.store.sqlite import open_sqlite
 
 ROUNDS = 3
 CALLS = 300
@@ -57,6 +64,7 @@ async def main() -> int:
         "raw grpc.aio echo, 1 in flight, calls/s": await echo(1),
         "raw grpc.aio echo, 16 in flight, calls/s": await echo(16),
     }
+    figures["raw HMAC-SHA256, ms"], figures["authentication, key known, ms"] = await authentication()
     with tempfile.TemporaryDirectory(prefix="convergence-bench-") as folder:
         async with service(Path(folder)) as client:
             await onboard(client)
@@ -105,6 +113,29 @@ async def echo(in_flight: int) -> float:
         rates = [(await timed(lambda: call(b"x" * 200), in_flight))[0] for _ in range(ROUNDS)]
     await server.stop(None)
     return statistics.median(rates)
+
+
+async def authentication() -> tuple[float, float]:
+    """Milliseconds of one keyed digest, and of letting a caller in whose key was looked up a moment ago."""
+    with tempfile.TemporaryDirectory() as folder:
+        ring = KeyRing(secrets.token_bytes(32))
+        store, secret = await open_sqlite(Path(folder) / "control.sqlite3"), ring.make()
+        await store.add_first_operator_key(operator_key(secret, "bench"))
+        authenticator = Authenticator(store, ring)
+        metadata = (("user-agent", "bench"), ("x-api-key", secret.text))
+        raw, whole = [], []
+        for _ in range(ROUNDS):
+            await authenticator.principal(metadata)
+            began = time.perf_counter()
+            for _ in range(CALLS):
+                await authenticator.principal(metadata)
+            whole.append((time.perf_counter() - began) / CALLS)
+            began = time.perf_counter()
+            for _ in range(CALLS):
+                hmac.new(secret.digest, secret.text.encode(), hashlib.sha256).digest()
+            raw.append((time.perf_counter() - began) / CALLS)
+        await store.close()
+    return 1000 * statistics.median(raw), 1000 * statistics.median(whole)
 
 
 async def timed(call: Callable[[], Awaitable[Any]], in_flight: int) -> tuple[float, list[float]]:
@@ -217,7 +248,7 @@ def show(figures: Figures) -> None:
     """A table for people, then one line of JSON."""
     table = Table("figure", "value")
     for name, value in figures.items():
-        table.add_row(name, f"{value:,.1f}")
+        table.add_row(name, f"{value:,.1f}" if value >= 1 else f"{value:.4f}")
     console = Console()
     console.print(table)
     packages = {name: version(name) for name in ("grpcio", "duckdb", "pydantic", "sqlglot")}
