@@ -38,7 +38,7 @@ from server.request_rates import RequestRates
 from server.retention import Retention
 from server.runs import Caller, Runs
 from server.security.api_keys import KeyRing
-from server.security.memory import keep_no_dumps
+from server.security.limits import allow_many_files, keep_no_dumps
 from server.security.private_files import only_one
 from server.settings import Settings
 from server.store.opening import open_store
@@ -86,7 +86,8 @@ async def serve(settings: Settings) -> None:
         tenant_servicer = TenantServicer(
             tenants, ApiKeys(store, keys), credentials, default_location=settings.bigquery_location
         )
-        api = Api(_servicers(settings, store, catalog, runs, tenant_servicer), gate)
+        servicers = _servicers(settings, store, catalog, runs, tenant_servicer)
+        api = Api(servicers, gate, max_connections=settings.max_connections)
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls)
         supervisors = [asyncio.create_task(Supervisor(store, settings).run()) for _ in range(settings.workers)]
         if supervisors:
@@ -162,6 +163,7 @@ def _say(line: str) -> None:
 def main() -> int:
     """Run the server."""
     keep_no_dumps()
+    allow_many_files()
     settings = Settings.from_environment()
     settings.hide()
     logs.configure(settings, process="server")

@@ -12,8 +12,8 @@ import typer
 from server import logs
 from server.domain.faults import CannotStart
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, Vault
+from server.security.limits import keep_no_dumps
 from server.security.master_keys import LocalMasterKeys
-from server.security.memory import keep_no_dumps
 from server.settings import Settings
 from server.store.credential_port import CredentialStore
 from server.store.opening import open_store

@@ -13,7 +13,7 @@ from server import logs
 from server.domain.audit import Actor
 from server.domain.faults import CannotStart
 from server.first_key import open_key_ring, operator_key
-from server.security.memory import keep_no_dumps
+from server.security.limits import keep_no_dumps
 from server.settings import Settings
 from server.store.opening import open_store
 from server.store.port import StoreBusy

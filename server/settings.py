@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """How long running steps may finish after SIGTERM before their runs are handed back."""
     max_concurrent_runs: Annotated[int, Field(ge=1, le=2**63 - 1)] = 4
     """Runs of one tenant that execute at a time, where neither its plan nor its own limits say otherwise."""
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Connections of clients to one server at a time; further ones are refused."""
     max_streams: Annotated[int, Field(ge=1)] = 4_000
     """Runs that clients of one server follow at a time."""
     max_streams_per_key: Annotated[int, Field(ge=1)] = 1_000

@@ -26,6 +26,9 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.http2.ping_timeout_ms", 3_000),
+    # Whoever connects says something soon, and whoever has nothing to say for an hour connects again.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 3_600_000),
 )
 # Whatever they are, streams included: beyond it gRPC refuses as RESOURCE_EXHAUSTED.
 _CALLS_AT_A_TIME = 10_000
@@ -53,8 +56,9 @@ class Servicers:
 class Api:
     """The server on its port."""
 
-    def __init__(self, servicers: Servicers, gate: Gate) -> None:
-        self._server = grpc.aio.server(interceptors=[gate], options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_A_TIME)
+    def __init__(self, servicers: Servicers, gate: Gate, *, max_connections: int) -> None:
+        options = (*_OPTIONS, ("grpc.max_allowed_incoming_connections", max_connections))
+        self._server = grpc.aio.server(interceptors=[gate], options=options, maximum_concurrent_rpcs=_CALLS_AT_A_TIME)
         self._health = HealthServicer()
         add_PipelineServiceServicer_to_server(servicers.pipelines, self._server)
         add_TenantServiceServicer_to_server(servicers.tenants, self._server)

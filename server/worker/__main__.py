@@ -20,7 +20,7 @@ from server.mirror import Mirror
 from server.plans import PlansFile
 from server.registry import Registry
 from server.retention import Retention
-from server.security.memory import keep_no_dumps
+from server.security.limits import keep_no_dumps
 from server.settings import Settings
 from server.step_credentials import CredentialReader
 from server.step_runner import StepRunner

@@ -161,3 +161,33 @@ async def test_only_so_many_streams(service: Service, tmp_path: Path) -> None:
         for stream in streams:
             stream.cancel()
         (tmp_path / "open").touch()
+
+
+async def test_there_are_so_many_connections_and_no_more(tmp_path: Path) -> None:
+    """Who comes beyond them is refused, until one ends; those that are there go on."""
+    service = await Service.start(make_checkout(tmp_path), max_connections="3")
+    clients = [service.client() for _ in range(3)]
+    for client in clients:
+        await client.get_system_info()
+    async with service.client() as late:
+        with pytest.raises(ConvergenceError) as refused:
+            await late.get_system_info()
+        assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+    for client in clients:
+        await client.get_system_info()
+    await clients.pop().close()
+    async with asyncio.timeout(30):
+        while not await _is_let_in(service):
+            await asyncio.sleep(0.1)
+    for client in clients:
+        await client.close()
+    await service.stop()
+
+
+async def _is_let_in(service: Service) -> bool:
+    async with service.client() as client:
+        try:
+            await client.get_system_info()
+        except ConvergenceError:
+            return False
+    return True

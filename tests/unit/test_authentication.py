@@ -207,7 +207,7 @@ async def serving(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     servicer = Following()
     servicers = Servicers(servicer, TenantServiceServicer(), ScheduleServiceServicer(), SystemServiceServicer())
     plans = PlansFile(Settings().plans_file, base=Quotas())
-    api = Api(servicers, Gate(Authenticator(store, RING), RequestRates(store, plans)))
+    api = Api(servicers, Gate(Authenticator(store, RING), RequestRates(store, plans)), max_connections=100)
     port = await api.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Serving(channel, store, servicer)

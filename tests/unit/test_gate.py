@@ -78,7 +78,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     keys = KeyRing(b"p" * 32)
     servicers = Servicers(BrokenStream(), TenantServiceServicer(), ScheduleServiceServicer(), Broken())
     plans = PlansFile(Settings().plans_file, base=Quotas())
-    api = Api(servicers, Gate(Authenticator(store, keys), RequestRates(store, plans)))
+    api = Api(servicers, Gate(Authenticator(store, keys), RequestRates(store, plans)), max_connections=100)
     port = await api.start("127.0.0.1:0")
     yield Server(f"127.0.0.1:{port}", path, keys)
     await api.stop(0, 0)
