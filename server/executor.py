@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import timedelta
 from random import random
 from typing import Any
 
@@ -109,6 +109,8 @@ class RunExecution:
         if self._is_cancelled(snapshot):
             result = StepResult(StepStatus.CANCELLED, error=_CANCELLED)
             return await self._finish(step, await self._runner.give_up(self._claim, step, result))
+        if _was_out_of_time(snapshot, step):
+            return await self._finish(step, await self._runner.give_up(self._claim, step, _timed_out(snapshot)))
         if not should_run(snapshot.trigger, self._done):
             return await self._finish(step, StepResult(StepStatus.SKIPPED))
         return await self._attempts(snapshot, step)
@@ -137,7 +139,7 @@ class RunExecution:
             last = step.failures >= snapshot.retry.max_attempts
             if result.status is not StepStatus.FAILED or last:
                 return step
-            pause = snapshot.retry.backoff_seconds * 2 ** (step.failures - 1) * (0.5 + random() / 2)  # noqa: S311
+            pause = snapshot.retry.pause(step.failures, random())  # noqa: S311
             self._log(step, f"attempt {step.attempt} failed, next one in {pause:.1f} s: {result.error}", "WARNING")
             await self._pause(snapshot, pause)
             if self._is_cancelled(snapshot):
@@ -176,8 +178,7 @@ class RunExecution:
             return work.result()
         if self._is_cancelled(snapshot):
             return StepResult(StepStatus.CANCELLED, error=_CANCELLED)
-        message = f"not finished within timeout_minutes: {snapshot.timeout_minutes:g}"
-        return StepResult(StepStatus.TIMED_OUT, error=message)
+        return _timed_out(snapshot)
 
     async def _stop(self, work: "asyncio.Task[StepResult]", attempt: Attempt, step: StepRun) -> None:
         """End the attempt. One that ignores its cancellation is left behind, cut off from the warehouse."""
@@ -227,14 +228,20 @@ class RunExecution:
     def _late_variables(self) -> dict[str, str]:
         """The variables that are known only now: what became of the steps before."""
         failed = _failed_step(self._done)
-        started = self._claim.run.started_at or datetime.now(UTC)
         return {
             "pipeline_status": run_status(self._done),
             "error_message": _error_of(failed),
             "failed_step": failed.step_id if failed else "",
             "rows_processed": str(_rows(self._done)),
-            "duration_seconds": f"{(datetime.now(UTC) - started).total_seconds():.1f}",
+            "duration_seconds": f"{self._seconds():.1f}",
         }
+
+    def _seconds(self) -> float:
+        """From the run's start to the end of the steps before, both by the store's clock."""
+        started = self._claim.run.started_at
+        ends = [step.finished_at for step in self._done if step.finished_at]
+        # What a retry took over ended before it began.
+        return max(0.0, (max(ends) - started).total_seconds()) if started and ends else 0.0
 
     def _end(self) -> RunEnd:
         status = run_status(self._done)
@@ -250,6 +257,18 @@ class RunExecution:
             deletes_dataset=status is RunStatus.SUCCESS and str(run.name) == _OFFBOARDING,
             logs=self._logs.take(),
         )
+
+
+def _was_out_of_time(snapshot: StepSnapshot, step: StepRun) -> bool:
+    """Whether a lost worker had the step's latest attempt until its time was up, as one does that it blocks."""
+    if step.status is not StepStatus.RUNNING or step.started_at is None or step.lost_at is None:
+        return False
+    return step.lost_at - step.started_at >= timedelta(minutes=snapshot.timeout_minutes)
+
+
+def _timed_out(snapshot: StepSnapshot) -> StepResult:
+    message = f"not finished within timeout_minutes: {snapshot.timeout_minutes:g}"
+    return StepResult(StepStatus.TIMED_OUT, error=message)
 
 
 def _result_of(work: "asyncio.Task[StepResult]") -> StepResult:

@@ -16,6 +16,8 @@ VariableType = Literal["string", "integer", "number", "boolean", "date"]
 
 _PART = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _STEP_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+# Meanwhile the run keeps its place in the worker.
+_LONGEST_PAUSE_SECONDS = 3_600
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
@@ -107,8 +109,16 @@ class Retry(Strict):
     """How often a failed step is tried."""
 
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 1
-    backoff_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
-    """Pause before the second attempt; it doubles with each further one."""
+    backoff_seconds: Annotated[float, Field(ge=0, le=_LONGEST_PAUSE_SECONDS)] = 10
+    """Pause before the second attempt; it doubles with each further one, up to an hour."""
+
+    def pause(self, failures: int, chance: float) -> float:
+        """Seconds before the next attempt, after so many that failed.
+
+        `chance`, 0 to 1, takes up to half of it off, so that steps that failed together do not come again together.
+        """
+        longest = min(self.backoff_seconds * 2.0 ** (failures - 1), _LONGEST_PAUSE_SECONDS)
+        return longest * (1 - chance / 2)
 
 
 class StepBase(Strict):

@@ -122,6 +122,8 @@ class StepRun(Record):
     rows_processed: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    lost_at: datetime | None = None
+    """When the lease of the worker that its latest attempt was lost with ended; None while it is not lost."""
     error_message: str = ""
     details: dict[str, Any] = Field(default_factory=dict)
     """What the processor reports of its work: job_id, table, ..."""

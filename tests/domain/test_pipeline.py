@@ -1,10 +1,12 @@
 """The models of a pipeline file."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from server.domain.faults import Refused
-from server.domain.pipeline import Pipeline, PipelineName, Step, Variable
+from server.domain.pipeline import Pipeline, PipelineName, Retry, Step, Variable
 
 
 @pytest.mark.parametrize(
@@ -119,3 +121,31 @@ def test_bad_step(data):
 def test_a_pipeline_has_steps():
     with pytest.raises(ValidationError):
         Pipeline.model_validate({"pipeline_id": "x", "steps": []})
+
+
+BACKOFFS = st.floats(min_value=0, max_value=3_600)
+FAILURES = st.integers(min_value=1, max_value=9)
+
+
+@pytest.mark.parametrize(
+    ("failures", "chance", "pause"),
+    [(1, 0, 10), (2, 0, 20), (3, 0, 40), (9, 0, 2_560), (1, 1, 5), (3, 0.5, 30), (9, 0.5, 1_920)],
+)
+def test_pauses_of_ten_seconds(failures, chance, pause):
+    assert Retry(backoff_seconds=10).pause(failures, chance) == pause
+
+
+@given(BACKOFFS, FAILURES, st.floats(min_value=0, max_value=1))
+def test_a_pause_is_the_doubled_one_or_up_to_half_of_it_less_and_never_beyond_an_hour(backoff, failures, chance):
+    longest = min(backoff * 2 ** (failures - 1), 3_600)
+    assert longest / 2 <= Retry(backoff_seconds=backoff).pause(failures, chance) <= longest
+
+
+@given(BACKOFFS.filter(lambda seconds: seconds > 0.01), FAILURES, st.lists(st.floats(0, 1), min_size=2))
+def test_chance_spreads_pauses_evenly(backoff, failures, chances):
+    """Half of the longest one, shared out as the chances are."""
+    retry = Retry(backoff_seconds=backoff)
+    first, last = (retry.pause(failures, chance) for chance in (0, 1))
+    assert last == first / 2
+    pauses = [retry.pause(failures, chance) for chance in chances]
+    assert pauses == pytest.approx([first - chance * (first - last) for chance in chances])

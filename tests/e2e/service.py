@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convergence.client import ConvergenceClient
-from convergence.v1.run_pb2 import Run, RunEvent
+from convergence.v1.run_pb2 import LogEntry, Run, RunEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -62,6 +62,23 @@ class Service:
     def client(self, key: str | None = None) -> ConvergenceClient:
         return ConvergenceClient(self.target, api_key=key or self.admin_key)
 
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """What `convergence` does with an operator's key: its exit code, and all that it prints."""
+        environment = {
+            **_plain_environment(),
+            "CONVERGENCE_TARGET": self.target,
+            "CONVERGENCE_API_KEY": self.admin_key,
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "convergence", *arguments),
+            cwd=self.checkout,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed, _ = await process.communicate()
+        return process.returncode or 0, printed.decode()
+
     def worker_pids(self) -> list[int]:
         """The workers are the server's only children."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
@@ -97,12 +114,16 @@ class Service:
 
 
 async def _process(checkout: Path, module: str, settings: Mapping[str, str]) -> asyncio.subprocess.Process:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
-    environment |= {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
+    settings = {f"CONVERGENCE_{name.upper()}": value for name, value in settings.items()}
+    environment = {**_plain_environment(), "CONVERGENCE_GRPC_PORT": "0", **settings}
     with (checkout / "server.log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, cwd=checkout, env=environment, stdout=asyncio.subprocess.PIPE, stderr=log
         )
+
+
+def _plain_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
 
 
 async def onboard(service: Service, tenant_id: str) -> str:
@@ -126,6 +147,13 @@ async def events(client: ConvergenceClient, run: Run, after: int = 0) -> list[Ru
         async for event in client.watch(run.tenant_id, run.pipeline_logging_id, after_sequence=after)
         if event.sequence
     ]
+
+
+async def pauses(client: ConvergenceClient, run: Run) -> None:
+    """Until a failed attempt is behind the run and the pause before the next one has begun."""
+    async for event in client.watch(run.tenant_id, run.pipeline_logging_id):
+        if event.log.level == LogEntry.WARNING:
+            return
 
 
 async def start(

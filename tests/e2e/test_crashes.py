@@ -1,6 +1,7 @@
 """kill -9 at the worst moments: the run ends well, and its rows are those of one clean run."""
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -89,13 +90,59 @@ async def test_a_worker_whose_loop_stands_still_is_replaced(own_service: Service
     key = await onboard(own_service, "acme_corp")
     async with own_service.client(key) as client:
         stuck = own_service.worker_pid()
-        run = await start(client, "acme_corp", "trial/misbehave", variables={"how": "block the loop once"})
+        run = await start(client, "acme_corp", "trial/block", variables={"how": "block the loop once"})
         info = await client.get_system_info()
         assert info.version, "the server goes on answering"
         ended = await finished(client, run)
         assert ended.status == Run.SUCCESS
         assert ended.steps[0].attempt == 2
     assert own_service.worker_pid() != stuck
+
+
+async def test_a_step_that_blocks_the_loop_beyond_its_time_has_timed_out(own_service: Service) -> None:
+    """Once: it would block the next worker, too."""
+    key = await onboard(own_service, "acme_corp")
+    async with own_service.client(key) as client:
+        ended = await finished(
+            client, await start(client, "acme_corp", "trial/misbehave", variables={"how": "block the loop"})
+        )
+    assert ended.status == Run.TIMED_OUT
+    assert (ended.steps[0].status, ended.steps[0].attempt) == (StepRun.TIMED_OUT, 1)
+    assert "timeout_minutes: 0.02" in ended.error_message
+    assert len(own_service.mails) == 1, "its notification of the failure was sent"
+
+
+async def test_a_step_that_no_worker_survives_is_not_tried_for_ever(own_service: Service) -> None:
+    key = await onboard(own_service, "acme_corp")
+    async with own_service.client(key) as client:
+        run = await start(client, "acme_corp", "trial/block", variables={"how": "block the loop"})
+        ended = await finished(client, run)
+        assert (ended.status, ended.failed_step) == (Run.FAILED, "act")
+        assert (ended.steps[0].status, ended.steps[0].attempt) == (StepRun.FAILED, 3)
+        after = await finished(client, await start(client, "acme_corp", "gcp/example/dryrun"))
+        assert after.status == Run.SUCCESS
+
+
+async def test_a_rescued_run_goes_on_anew_beside_the_worker_that_had_it(own_service: Service, tmp_path: Path) -> None:
+    """The worker works, and finds that the run was taken away from it."""
+    key = await onboard(own_service, "acme_corp")
+    worker = own_service.worker_pid()
+    async with own_service.client(key) as client:
+        run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
+        await file_appears(tmp_path / "began-1")
+        code, said = await own_service.command(
+            "--json", "admin", "rescue", run.pipeline_logging_id, "--tenant", "acme_corp"
+        )
+        assert (code, json.loads(said)["pipeline_logging_id"]) == (0, run.pipeline_logging_id)
+        await file_appears(tmp_path / "began-2")
+        (tmp_path / "open").touch()
+        ended = await finished(client, run)
+        assert (ended.status, ended.steps[1].attempt) == (Run.SUCCESS, 2)
+        code, said = await own_service.command("admin", "rescue", run.pipeline_logging_id, "--tenant", "acme_corp")
+        assert (code, "RUN_NOT_ACTIVE" in said) == (2, True)
+    assert own_service.worker_pid() == worker
+    await own_service.stop()
+    assert await rows(own_service.checkout, "SELECT n FROM gate_rows ORDER BY n") == [(1,), (2,)]
 
 
 async def test_a_worker_of_its_own_whose_loop_stands_still_ends(own_service: Service) -> None:
@@ -106,7 +153,7 @@ async def test_a_worker_of_its_own_whose_loop_stands_still_ends(own_service: Ser
     try:
         stuck = await server.start_worker(lease_seconds="3")
         async with server.client(key) as client:
-            run = await start(client, "acme_corp", "trial/misbehave", variables={"how": "block the loop once"})
+            run = await start(client, "acme_corp", "trial/block", variables={"how": "block the loop once"})
             async with asyncio.timeout(60):
                 assert await stuck.wait() == 1
             next_one = await server.start_worker(lease_seconds="3")

@@ -4,20 +4,16 @@ import asyncio
 import json
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from processors.base import ProcessorError
 from server.domain.run import Effect, EffectState, RunStatus, StepStatus
-from server.executor import RunExecution
-from server.plans import PlansFile
-from server.settings import Settings
-from server.store.port import StepEnd
 from server.store.sql.store import SqlStore
+from server.store.sqlite import open_sqlite
 from server.warehouse.port import WarehouseError
-from server.worker.loop import Worker
-from tests.store.records import BY, PLANS
 from tests.unit.workshop import OWN, Execute, Workshop
 
 
@@ -236,21 +232,6 @@ async def test_every_attempt_has_its_end_in_the_events(workshop: Workshop) -> No
     assert told == ["run", "run", "RUNNING 1", "FAILED 1", "WARNING", "RUNNING 2", "SUCCESS 2", "run"]
 
 
-async def test_a_worker_lost_between_two_attempts_is_followed_by_the_next_attempt(workshop: Workshop) -> None:
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        return {"status": "FAILED" if context["attempt"] == 1 else "SUCCESS", "details": {"error": "not yet"}}
-
-    workshop.processor("act", execute)
-    claim = await workshop.claim("act", attempts=2)
-    step = await workshop.store.start_step(claim.lease, claim.run.steps[0])
-    await workshop.store.finish_step(claim.lease, StepEnd(step.model_copy(update={"status": StepStatus.FAILED})))
-    await workshop.store.expire_worker("worker")
-    again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
-    assert again is not None
-    run = await workshop.execution(again).run()
-    assert (run.status, run.steps[0].attempt) == (RunStatus.SUCCESS, 2)
-
-
 ENDLESS = """
 SELECT SUM(MOD(a * b, 7)) AS n
 FROM UNNEST(GENERATE_ARRAY(1, 1000000)) AS a, UNNEST(GENERATE_ARRAY(1, 1000000)) AS b
@@ -295,105 +276,6 @@ async def test_a_step_out_of_time_says_what_it_had_written(workshop: Workshop) -
     assert await workshop.warehouse.list_tables(OWN) == ["done_rows"]
 
 
-async def test_a_cancelled_run_knows_the_write_of_a_worker_that_was_lost(workshop: Workshop) -> None:
-    """It was committed, and its worker died before it could say so."""
-
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        warehouse = context["warehouse"]
-        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
-        await warehouse.write_query("SELECT n FROM source", "copy")
-        await warehouse.write_query("SELECT n FROM copy", "rows_of_act")
-        written.set()
-        await asyncio.Event().wait()
-
-    written = asyncio.Event()
-    workshop.processor("act", execute)
-    claim = await workshop.claim("act")
-    lost = asyncio.create_task(workshop.execution(claim).run())
-    await written.wait()
-    lost.cancel()
-    await asyncio.wait([lost])
-    await workshop.store.expire_worker("worker")
-    await workshop.store.request_cancel(claim.run.pipeline_logging_id, by=BY)
-    again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
-    assert again is not None
-    assert [effect.state for effect in again.run.steps[0].effects] == [
-        EffectState.COMMITTED,
-        EffectState.COMMITTED,
-        EffectState.UNKNOWN,
-    ]
-    run = await workshop.execution(again).run()
-    assert run.status is RunStatus.CANCELLED
-    step = run.steps[0]
-    assert [effect.state for effect in step.effects] == [EffectState.COMMITTED] * 3
-    assert f"the write to {OWN}.rows_of_act was committed" in step.error_message
-    assert [effect.bytes_billed > 0 for effect in step.effects] == [False, True, True]
-    assert step.bytes_billed == sum(effect.bytes_billed for effect in step.effects)
-
-
-async def test_the_limit_of_bytes_holds_for_what_a_step_looks_up(workshop: Workshop) -> None:
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        warehouse = context["warehouse"]
-        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
-        await warehouse.query("SELECT SUM(n) AS n FROM source")
-
-    workshop.processor("act", execute)
-    claim = replace(await workshop.claim("act"), maximum_bytes_billed=20)
-    run = await workshop.execution(claim).run()
-    assert run.status is RunStatus.FAILED
-    assert "may bill at most 20" in run.error_message
-
-
-@pytest.mark.parametrize(
-    ("of_step", "of_tenant", "of_server", "whose"),
-    [(10, 20, 30, "step"), (40, 20, 30, "tenant"), (None, 50, 30, "server"), (None, None, 30, "server")],
-)
-async def test_the_smallest_limit_of_bytes_holds(
-    workshop: Workshop, of_step: int | None, of_tenant: int | None, of_server: int, whose: str
-) -> None:
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        warehouse = context["warehouse"]
-        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
-        await warehouse.write_query("SELECT n FROM source", "copy", maximum_bytes_billed=of_step)
-
-    workshop.processor("act", execute)
-    claim = replace(await workshop.claim("act"), maximum_bytes_billed=of_tenant)
-    runner = workshop.runner_with(maximum_bytes_billed=of_server)
-    run = await RunExecution(claim, workshop.store, runner).run()
-    assert run.status is RunStatus.FAILED
-    limit = min(limit for limit in (of_step, of_tenant, of_server) if limit is not None)
-    assert f"may bill at most {limit}" in run.error_message
-    assert f"the limit is the {whose}'s maximum_bytes_billed" in run.error_message
-    assert await workshop.warehouse.list_tables(OWN) == ["source"]
-
-
-async def test_what_a_step_reads_is_on_its_record(workshop: Workshop) -> None:
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        warehouse = context["warehouse"]
-        await warehouse.write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
-        await warehouse.write_query("SELECT n FROM source", "copy")
-        await warehouse.query("SELECT SUM(n) AS n FROM source")
-        return {"status": "SUCCESS"}
-
-    run = await workshop.run(execute)
-    step = run.steps[0]
-    assert [effect.bytes_processed for effect in step.effects] == [0, 800]
-    assert (step.bytes_processed, step.bytes_billed) == (1_600, 1_600)
-
-
-async def test_what_an_attempt_adopts_is_counted_once(workshop: Workshop) -> None:
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        await context["warehouse"].write_query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n", "source")
-        await context["warehouse"].write_query("SELECT n FROM source", "copy")
-        if context["attempt"] < 3:
-            raise ProcessorError("not yet")
-        return {"status": "SUCCESS"}
-
-    run = await workshop.run(execute, attempts=3)
-    assert run.status is RunStatus.SUCCESS
-    assert run.steps[0].bytes_processed == 800
-
-
 async def test_a_write_whose_id_was_another_ones_is_not_forgotten(workshop: Workshop) -> None:
     async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
         await context["warehouse"].write_query(f"SELECT {context['attempt']} AS n", "rows_of_act")
@@ -431,30 +313,6 @@ async def test_a_write_that_the_processor_leaves_behind_does_not_happen(workshop
     assert await workshop.warehouse.list_tables(OWN) == []
 
 
-async def test_an_attempt_that_a_worker_was_lost_in_is_not_counted(workshop: Workshop) -> None:
-    tries: list[int] = []
-
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        tries.append(context["attempt"])
-        if context["attempt"] == 1:
-            await asyncio.Event().wait()
-        raise ProcessorError("not yet")
-
-    workshop.processor("act", execute)
-    claim = await workshop.claim("act", attempts=2)
-    lost = asyncio.create_task(workshop.execution(claim).run())
-    while not tries:
-        await asyncio.sleep(0.01)
-    lost.cancel()
-    await asyncio.wait([lost])
-    await workshop.store.hand_back(claim.lease)
-    again = await workshop.store.claim("worker", lease_seconds=60, plans=PLANS)
-    assert again is not None
-    run = await workshop.execution(again).run()
-    assert tries == [1, 2, 3], "two tries of two failed, and the one that was broken off is none of them"
-    assert (run.status, run.steps[0].failures) == (RunStatus.FAILED, 2)
-
-
 class SlowStore:
     """The store, with one method that takes its time."""
 
@@ -473,55 +331,27 @@ class SlowStore:
 
 
 async def test_every_attempt_is_told_the_same_of_the_steps_before(workshop: Workshop) -> None:
-    told = []
+    """How long they took is by the store's clock, which is not this machine's."""
+    now, told = datetime(2001, 1, 1, tzinfo=UTC), list[str]()
 
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+    async def load(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        nonlocal now
+        now += timedelta(seconds=90)
+        return {"status": "SUCCESS"}
+
+    async def report(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        nonlocal now
+        now += timedelta(seconds=30)
         told.append(config["query"])
-        # The time that the run takes shows a tenth of a second.
-        await asyncio.sleep(0.15)
         raise ProcessorError("not yet")
 
-    workshop.processor("act", execute)
-    claim = await workshop.claim("act", attempts=3)
-    (step,) = claim.snapshot.steps
-    asking = step.model_copy(update={"settings": {"query": "SELECT {duration_seconds} AS seconds"}})
-    snapshot = claim.snapshot.model_copy(update={"steps": (asking,)})
+    workshop.processor("load", load)
+    workshop.processor("report", report)
+    workshop.store = await open_sqlite(workshop.folder / "another.sqlite3", clock=lambda: now)
+    claim = await workshop.claim("load", "report", attempts=3)
+    first, second = claim.snapshot.steps
+    asking = second.model_copy(update={"settings": {"query": "SELECT {duration_seconds} AS seconds"}})
+    snapshot = claim.snapshot.model_copy(update={"steps": (first, asking)})
     await workshop.execution(replace(claim, snapshot=snapshot)).run()
-    assert len(told) == 3
-    assert len(set(told)) == 1
-
-
-class CutOff:
-    """The store, which answers no renewal."""
-
-    def __init__(self, store: SqlStore) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def renew(self, *_: Any, **__: Any) -> Any:
-        await asyncio.Event().wait()
-
-
-async def test_a_worker_that_is_cut_off_stops_before_its_leases_can_have_ended(workshop: Workshop) -> None:
-    clock = asyncio.get_running_loop().time
-    stopped = asyncio.get_running_loop().create_future()
-
-    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.set_result(clock())
-
-    workshop.processor("act", execute)
-    await workshop.accept("act")
-    settings = Settings(lease_seconds=3)
-    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
-    worker = Worker("w1", CutOff(workshop.store), workshop.runner, settings, plans)  # type: ignore[arg-type]
-    began = clock()
-    working = asyncio.create_task(worker.run())
-    async with asyncio.timeout(20):
-        assert await stopped - began < 2.5
-    working.cancel()
-    await asyncio.wait([working])
+    await workshop.store.close()
+    assert told == ["SELECT 90.0 AS seconds"] * 3

@@ -21,6 +21,7 @@ from server.store.sql.runs import (
     note_run,
     store_step,
     stored_run,
+    stored_steps,
 )
 from server.store.sql.tenants import find_tenant
 from server.store.sql.waiting import IS_SUSPENDED, claimable, is_claimable
@@ -88,17 +89,22 @@ def _take_over(tx: Transaction, abandoned: Row, worker_id: str, lease_micros: in
     if not lock(tx, abandoned["tenant_id"], tx.skip_locked):
         return None
     held = tx.execute(
-        "SELECT lease_worker FROM runs WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')"
+        "SELECT lease_worker, lease_until FROM runs"
+        " WHERE pipeline_logging_id = ? AND status IN ('RUNNING', 'CANCELLING')"
         f" AND lease_until <= ?{tx.skip_locked}",
         (run_id, tx.now),
     ).fetchone()
-    if held is None or (held["lease_worker"] and not _lose_lease(tx, run_id)):
+    if held is None or (held["lease_worker"] and not _lose_lease(tx, run_id, held["lease_until"])):
         return None
     return _lease(tx, run_id, worker_id, lease_micros, plans)
 
 
-def _lose_lease(tx: Transaction, pipeline_logging_id: str) -> bool:
+def _lose_lease(tx: Transaction, pipeline_logging_id: str, until: int) -> bool:
     """Count a lost lease; False when the run ended of it."""
+    for step in stored_steps(tx, pipeline_logging_id):
+        # Whoever takes the run over may be lost too before the next attempt begins.
+        if step.status is StepStatus.RUNNING and step.lost_at is None:
+            _keep_step(tx, pipeline_logging_id, step.model_copy(update={"lost_at": moment(until)}))
     row = found(
         tx.execute(
             "UPDATE runs SET leases_lost = leases_lost + 1 WHERE pipeline_logging_id = ? RETURNING leases_lost",
@@ -248,6 +254,7 @@ def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
             "attempt": step.attempt + 1,
             "started_at": moment(tx.now),
             "finished_at": None,
+            "lost_at": None,
             "error_message": "",
         }
     )
@@ -265,9 +272,14 @@ def record_effects(tx: Transaction, lease: Lease, step: StepRun) -> None:
     before = _bill(tx, lease, step)
     if before.status is not StepStatus.RUNNING or before.attempt != step.attempt:
         raise LeaseLost(lease.pipeline_logging_id)
+    _keep_step(tx, lease.pipeline_logging_id, step)
+
+
+def _keep_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> None:
+    """Replace a step's record, of which nobody is told yet."""
     tx.execute(
         "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
-        (step.model_dump_json(), lease.pipeline_logging_id, step.step_id),
+        (step.model_dump_json(), pipeline_logging_id, step.step_id),
     )
 
 

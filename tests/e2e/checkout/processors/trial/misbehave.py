@@ -25,6 +25,8 @@ class Misbehaving:
                 return "done"
             case "never end":
                 await asyncio.Event().wait()
+            case "block the loop":
+                threading.Event().wait(120)
             case "block the loop once":
                 if context["attempt"] == 1:
                     threading.Event().wait(120)
