@@ -13,10 +13,12 @@ from convergence.arguments import (
     group,
     parse_limits,
     parse_quotas,
+    refused,
     split_path,
     take,
 )
 from convergence.client import ConvergenceClient
+from convergence.errors import Violation
 from convergence.output import as_dict
 from convergence.session import current_session
 from convergence.tables import (
@@ -34,6 +36,8 @@ from convergence.v1.tenant_service_pb2 import Tenant
 pipelines = group("Shows the pipelines that the server has.")
 tenants = group("Makes and shows tenants.")
 system = group("Shows what the server is.")
+
+_CHANGES = "--display-name, --email, --allowed-source, --plan, --quota, --no-quota"
 
 
 @pipelines.command("list")
@@ -151,13 +155,16 @@ def update_tenant(
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
+        limits = parse_limits(quota or [], no_quota or [])
+        if not limits and all(given is None for given in (display_name, email, allowed_source, plan)):
+            raise refused(Violation("tenants update", f"names nothing to change; give one of {_CHANGES}"))
         found = await client.update_tenant(
             tenant_id,
             display_name=display_name,
             contact_emails=email,
             allowed_sources=allowed_source,
             plan=plan,
-            limits=parse_limits(quota or [], no_quota or []),
+            limits=limits,
         )
         session.show(as_dict(found), tenant_facts(found))
         return 0

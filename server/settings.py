@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     """Runs of one tenant that execute at a time, where neither its plan nor its own limits say otherwise."""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Connections of clients to one server at a time; further ones are refused."""
-    max_streams: Annotated[int, Field(ge=1)] = 4_000
+    # The server takes 10,000 calls at a time, and the others need room beside these.
+    max_streams: Annotated[int, Field(ge=1, le=9_000)] = 4_000
     """Runs that clients of one server follow at a time."""
     max_streams_per_key: Annotated[int, Field(ge=1)] = 1_000
     """Runs that clients with one API key follow at a time on one server."""

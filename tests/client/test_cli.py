@@ -392,6 +392,16 @@ async def test_a_tenant_is_changed_where_the_options_say(cli, peer):
     assert request.tenant == expected
 
 
+async def test_a_tenant_is_not_changed_without_a_word_of_what(cli, peer):
+    ended = await cli("tenants", "update", TENANT)
+    shown = await cli("tenants", "update", "--help")
+
+    assert ended.code == 2
+    assert "UpdateTenant" not in peer.requests
+    (options,) = re.findall("give one of (.+)", ended.err)
+    assert set(options.split(", ")) == set(re.findall(r"--[a-z-]+", shown.out)) - {"--help"}
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

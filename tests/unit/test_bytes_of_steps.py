@@ -8,9 +8,7 @@ import pytest
 from processors.base import ProcessorError
 from server.domain.run import RunStatus
 from server.executor import RunExecution
-from server.mail import MailFolder
-from server.step_runner import StepRunner
-from tests.unit.workshop import OWN, PROJECT, Workshop
+from tests.unit.workshop import OWN, Workshop
 
 
 async def test_the_limit_of_bytes_holds_for_what_a_step_looks_up(workshop: Workshop) -> None:
@@ -40,10 +38,7 @@ async def test_the_smallest_limit_of_bytes_holds(
 
     workshop.processor("act", execute)
     claim = replace(await workshop.claim("act"), maximum_bytes_billed=of_tenant)
-    mail = MailFolder(workshop.folder / "mail", sender="convergence@localhost")
-    runner = StepRunner(
-        workshop.registry, workshop.warehouse, workshop.store, mail, project=PROJECT, maximum_bytes_billed=of_server
-    )
+    runner = workshop.runner_with(maximum_bytes_billed=of_server)
     run = await RunExecution(claim, workshop.store, runner).run()
     assert run.status is RunStatus.FAILED
     limit = min(limit for limit in (of_step, of_tenant, of_server) if limit is not None)

@@ -27,6 +27,7 @@ def test_nothing_has_to_be_set() -> None:
         ("CONVERGENCE_LOG_LEVEL", "LOUD"),
         ("CONVERGENCE_EMBEDDED_PROJECT", "No Project"),
         ("CONVERGENCE_MAX_CONCURRENT_RUNS", str(2**63)),
+        ("CONVERGENCE_MAX_STREAMS", "9001"),
         *(
             (f"CONVERGENCE_{what}_RETENTION_DAYS", days)
             for what in ("RUN", "EVENT")
