@@ -26,8 +26,8 @@ from server.registry import Registry
 from server.settings import Settings
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, code, links, tables, text_of
 
-PIPELINES, PROCESSORS, API, CONFIGURATION = (
-    f"docs/{name}.md" for name in ("pipelines", "processors", "api", "configuration")
+PIPELINES, PROCESSORS, API, CONFIGURATION, OPERATIONS = (
+    f"docs/{name}.md" for name in ("pipelines", "processors", "api", "configuration", "operations")
 )
 SERVICERS = (PipelineServicer, TenantServicer, ScheduleServicer, SystemServicer)
 
@@ -185,6 +185,18 @@ def test_reasons() -> None:
     elsewhere = {"INVALID_SCHEMA", "INVALID_WRITE_MODE", "INVALID_DAYS", "DATASET_NOT_ALLOWED"}
     raised = set(re.findall(r'(?:Fault|refuse)\(\s*(?:reason=)?"([A-Z_]+)"', sources)) - elsewhere
     assert raised <= {reason for _, reason in documented}
+
+
+def test_every_refusal_is_told_with_its_cause_and_what_to_do() -> None:
+    rows = tables(OPERATIONS, "What clients are refused with")
+    # That of an InvalidRequest is the one of its first fault.
+    kinds = {errors.ServiceError, *_below(errors.ServiceError)} - {errors.InvalidRequest}
+    assert {(row[0], *code(row[1])) for row in rows} == {(kind.code.name, kind.reason) for kind in kinds}
+    assert all(len(row) == 4 and all(row) for row in rows)
+
+
+def _below(kind: type[Any]) -> set[type[Any]]:
+    return {below for child in kind.__subclasses__() for below in (child, *_below(child))}
 
 
 def test_exit_codes() -> None:

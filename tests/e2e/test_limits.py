@@ -8,18 +8,30 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError, ResourceExhausted
 from convergence.v1.pipeline_service_pb2 import GetRunStatusRequest, RunPipelineRequest
-from convergence.v1.run_pb2 import Run
+from convergence.v1.run_pb2 import Run, RunEvent
 from convergence.v1.tenant_service_pb2 import TenantQuotas
-from tests.e2e.service import Service, finished, make_checkout, start
+from tests.bigquery.faults import statistics
+from tests.bigquery.proxy import Proxy
+from tests.e2e.on_bigquery import FOR_EVER, service_on
+from tests.e2e.service import Service, file_appears, finished, make_checkout, pauses, start
 
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
     started = await Service.start(make_checkout(tmp_path), max_streams="3", max_streams_per_key="2")
+    yield started
+    await started.stop()
+
+
+@pytest.fixture
+async def wide_service(tmp_path: Path) -> AsyncIterator[Service]:
+    """With room for many streams, and no more of one key than in all."""
+    started = await Service.start(make_checkout(tmp_path), max_streams="1000")
     yield started
     await started.stop()
 
@@ -42,6 +54,19 @@ def detail(error: grpc.aio.AioRpcError, message: type) -> object | None:
     return None
 
 
+def exhausted(error: grpc.aio.AioRpcError) -> tuple[str, list[str], float]:
+    """The reason of a refusal, the limits that are used up, and the seconds after which to come again."""
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    info = detail(error, error_details_pb2.ErrorInfo)
+    failure = detail(error, error_details_pb2.QuotaFailure)
+    retry = detail(error, error_details_pb2.RetryInfo)
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert isinstance(failure, error_details_pb2.QuotaFailure)
+    assert isinstance(retry, error_details_pb2.RetryInfo)
+    delay: Duration = retry.retry_delay
+    return info.reason, [violation.subject for violation in failure.violations], delay.ToTimedelta().total_seconds()
+
+
 async def test_a_quota_that_is_used_up_is_named_with_the_time_to_come_again(service: Service) -> None:
     async with await onboarded(service, "acme_corp", runs_per_day=1) as client:
         await start(client, "acme_corp", "gcp/example/dryrun")
@@ -50,14 +75,9 @@ async def test_a_quota_that_is_used_up_is_named_with_the_time_to_come_again(serv
         )
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await client.pipelines.RunPipeline(request)
-        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        failure = detail(refused.value, error_details_pb2.QuotaFailure)
-        assert isinstance(failure, error_details_pb2.QuotaFailure)
-        assert [violation.subject for violation in failure.violations] == ["runs_per_day"]
-        retry = detail(refused.value, error_details_pb2.RetryInfo)
-        assert isinstance(retry, error_details_pb2.RetryInfo)
-        delay: Duration = retry.retry_delay
-        assert 0 < delay.ToSeconds() <= 86_400
+        reason, quotas, seconds = exhausted(refused.value)
+        assert (reason, quotas) == ("QUOTA_EXCEEDED", ["runs_per_day"])
+        assert 0 < seconds <= 86_400
         with pytest.raises(ResourceExhausted) as told:
             await start(client, "acme_corp", "gcp/example/dryrun")
         assert (told.value.reason, [v.field for v in told.value.violations]) == ("QUOTA_EXCEEDED", ["runs_per_day"])
@@ -65,6 +85,38 @@ async def test_a_quota_that_is_used_up_is_named_with_the_time_to_come_again(serv
         assert (uses["runs_per_day"].used, uses["runs_per_day"].limit) == (1, 1)
         assert uses["runs_per_day"].resets_at.seconds > 0
         assert not uses["runs_per_month"].HasField("limit")
+
+
+async def test_no_run_is_accepted_once_the_days_bytes_are_billed(proxy: Proxy, tmp_path: Path) -> None:
+    async with (
+        service_on(proxy, tmp_path) as service,
+        await onboarded(service, "acme_corp", bytes_billed_per_day=10_485_760) as client,
+    ):
+        cost = statistics(totalBytesProcessed="1234", totalBytesBilled="10485760", totalSlotMs="567")
+        proxy.fail("(POST .*/jobs|GET .*/jobs/[^/]*)$", cost, times=FOR_EVER)
+        run = await finished(client, await start(client, "acme_corp", "gcp/example/dryrun"))
+        assert run.status == Run.SUCCESS, run.error_message
+        uses = {use.quota: use.used for use in (await client.get_usage("acme_corp")).quotas}
+        assert uses["bytes_billed_per_day"] == 10_485_760
+        request = RunPipelineRequest(
+            tenant_id="acme_corp", provider="gcp", domain="example", template_name="dryrun", request_id="second"
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await client.pipelines.RunPipeline(request)
+    reason, quotas, seconds = exhausted(refused.value)
+    assert (reason, quotas) == ("QUOTA_EXCEEDED", ["bytes_billed_per_day"])
+    assert 0 < seconds <= 86_400
+
+
+async def test_a_run_keeps_its_place_between_two_attempts(service: Service) -> None:
+    async with await onboarded(service, "acme_corp", max_concurrent_runs=1) as client:
+        first = await start(client, "acme_corp", "trial/pause")
+        await pauses(client, first)
+        second = await start(client, "acme_corp", "gcp/example/dryrun")
+        waiting = await client.get_run("acme_corp", second.pipeline_logging_id)
+        assert (waiting.status, waiting.wait_reason) == (Run.PENDING, "MAX_CONCURRENT_RUNS")
+        await client.cancel_run("acme_corp", first.pipeline_logging_id)
+        assert (await finished(client, second)).status == Run.SUCCESS
 
 
 async def test_a_waiting_run_says_why(service: Service, tmp_path: Path) -> None:
@@ -131,36 +183,62 @@ async def test_calls_of_a_minute(service: Service) -> None:
             assert (await operator.get_tenant("acme_corp")).tenant_id == "acme_corp", "operators have no limit"
 
 
+async def follow(client: ConvergenceClient, run: Run) -> "grpc.aio.UnaryStreamCall[GetRunStatusRequest, RunEvent]":
+    """A stream of which the first event has come."""
+    request = GetRunStatusRequest(tenant_id=run.tenant_id, pipeline_logging_id=run.pipeline_logging_id)
+    stream: grpc.aio.UnaryStreamCall[GetRunStatusRequest, RunEvent] = client.pipelines.GetRunStatus(request)
+    await stream.read()
+    return stream
+
+
 async def test_only_so_many_streams(service: Service, tmp_path: Path) -> None:
     async with await onboarded(service, "acme_corp") as client, service.client() as operator:
         run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
-        request = GetRunStatusRequest(tenant_id="acme_corp", pipeline_logging_id=run.pipeline_logging_id)
-
-        async def follow(by: ConvergenceClient) -> grpc.aio.UnaryStreamCall:
-            stream = by.pipelines.GetRunStatus(request)
-            await stream.read()
-            return stream
-
-        streams = [await follow(client) for _ in range(2)]
+        streams = [await follow(client, run) for _ in range(2)]
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await follow(client)
-        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        streams.append(await follow(operator))
+            await follow(client, run)
+        assert exhausted(refused.value) == ("TOO_MANY_STREAMS", ["max_streams_per_key"], 5)
+        streams.append(await follow(operator, run))
         with pytest.raises(grpc.aio.AioRpcError) as full:
-            await follow(operator)
+            await follow(operator, run)
+        assert exhausted(full.value) == ("TOO_MANY_STREAMS", ["max_streams"], 5)
         assert "This server follows 3 runs" in (full.value.details() or "")
         assert (await client.get_run("acme_corp", run.pipeline_logging_id)).tenant_id == "acme_corp"
         streams[0].cancel()
         async with asyncio.timeout(20):
             while True:
                 try:
-                    streams.append(await follow(client))
+                    streams.append(await follow(client, run))
                     break
                 except grpc.aio.AioRpcError:
                     await asyncio.sleep(0.05)
         for stream in streams:
             stream.cancel()
         (tmp_path / "open").touch()
+
+
+async def last_event(stream: "grpc.aio.UnaryStreamCall[GetRunStatusRequest, RunEvent]") -> RunEvent:
+    *_, last = [event async for event in stream if event.sequence]
+    return last
+
+
+async def test_watchers_that_fill_the_server_keep_nobody_else_out(wide_service: Service, tmp_path: Path) -> None:
+    """They all come late to one run, whose first events they get from the store."""
+    async with await onboarded(wide_service, "acme_corp") as client, wide_service.client() as operator:
+        run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
+        await file_appears(tmp_path / "began-1")
+        streams = await asyncio.gather(*(follow(client, run) for _ in range(1_000)))
+        with pytest.raises(grpc.aio.AioRpcError) as full:
+            await follow(operator, run)
+        assert exhausted(full.value) == ("TOO_MANY_STREAMS", ["max_streams"], 5)
+        assert (await client.get_run("acme_corp", run.pipeline_logging_id)).status == Run.RUNNING
+        async with grpc.aio.insecure_channel(wide_service.target) as channel:
+            health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+        (tmp_path / "open").touch()
+        ends = await asyncio.gather(*map(last_event, streams))
+        assert {(event.run.status, event.sequence) for event in ends} == {(Run.SUCCESS, ends[0].sequence)}
+        await follow(operator, run)
 
 
 async def test_there_are_so_many_connections_and_no_more(tmp_path: Path) -> None:

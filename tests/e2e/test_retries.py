@@ -10,7 +10,7 @@ from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run, StepRun
 from server.store.sqlite import open_sqlite
-from tests.e2e.service import Service, finished, onboard, start
+from tests.e2e.service import Service, file_appears, finished, onboard, start
 from tests.e2e.test_crashes import rows
 
 
@@ -45,8 +45,11 @@ async def test_what_succeeded_is_done_and_what_was_written_is_not_written_again(
     origin = await failed(client, tmp_path)
     assert len(own_service.mails) == 1
     (tmp_path / "mended").touch()
+    file = own_service.checkout / "configs/trial/retry.yml"
+    file.write_text(file.read_text().replace("third_rows", "changed_rows"))
     retry = await client.retry_run("acme_corp", origin.pipeline_logging_id)
     assert (retry.retry_of, retry.trigger, retry.status) == (origin.pipeline_logging_id, Run.RETRY, Run.PENDING)
+    assert retry.config_hash == origin.config_hash, "it is about the file as it was"
     ended = await finished(client, retry)
     assert ended.status == Run.SUCCESS, ended.error_message
     assert statuses(ended) == ["SUCCESS", "SUCCESS", "SKIPPED", "SUCCESS"]
@@ -59,6 +62,45 @@ async def test_what_succeeded_is_done_and_what_was_written_is_not_written_again(
     await own_service.stop()
     for table, expected in {"first_rows": [(1,)], "second_rows": [(1,)], "third_rows": [(1,), (1,)]}.items():
         assert await rows(own_service.checkout, f"SELECT n FROM {table}") == expected
+
+
+async def test_a_run_that_timed_out_is_gone_on_with(
+    own_service: Service, client: ConvergenceClient, tmp_path: Path
+) -> None:
+    text = (own_service.checkout / "configs/trial/gate.yml").read_text()
+    short = text.replace("ps_type: trial.gate\n", "ps_type: trial.gate\n    timeout_minutes: 0.05\n")
+    (own_service.checkout / "configs/trial/short_gate.yml").write_text(short)
+    origin = await finished(
+        client, await start(client, "acme_corp", "trial/short_gate", variables={"folder": str(tmp_path)})
+    )
+    assert (origin.status, origin.failed_step) == (Run.TIMED_OUT, "gate")
+    (tmp_path / "open").touch()
+    await goes_on(own_service, client, origin)
+
+
+async def test_a_run_that_lost_too_many_workers_is_gone_on_with(
+    own_service: Service, client: ConvergenceClient, tmp_path: Path
+) -> None:
+    run = await start(client, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
+    for attempt in (1, 2, 3):
+        await file_appears(tmp_path / f"began-{attempt}")
+        await own_service.kill_worker()
+    origin = await finished(client, run)
+    assert (origin.status, origin.failed_step) == (Run.FAILED, "gate")
+    (tmp_path / "open").touch()
+    await goes_on(own_service, client, origin)
+
+
+async def goes_on(service: Service, client: ConvergenceClient, origin: Run) -> None:
+    """The retry of a run that ended at its gate, which is open now, does what was left, and nothing twice."""
+    retry = await client.retry_run("acme_corp", origin.pipeline_logging_id)
+    assert retry.retry_of == origin.pipeline_logging_id
+    ended = await finished(client, retry)
+    assert ended.status == Run.SUCCESS, ended.error_message
+    assert ended.steps[0] == origin.steps[0]
+    assert statuses(ended) == ["SUCCESS"] * 4
+    await service.stop()
+    assert await rows(service.checkout, "SELECT n FROM gate_rows ORDER BY n") == [(1,), (2,)]
 
 
 async def test_a_retry_that_fails_says_so_and_can_be_retried(

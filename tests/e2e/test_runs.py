@@ -9,7 +9,7 @@ import pytest
 from convergence.errors import ConvergenceError
 from convergence.v1.pipeline_service_pb2 import GetRunStatusRequest
 from convergence.v1.run_pb2 import Run, StepRun
-from tests.e2e.service import Service, events, file_appears, finished, start
+from tests.e2e.service import Service, events, file_appears, finished, pauses, start
 
 STEP = StepRun.Status
 GONE = "hunter2"
@@ -117,6 +117,22 @@ class TestCancel:
             ended = await asyncio.gather(*(finished(client, run) for run in running))
             assert {run.status for run in ended} == {Run.SUCCESS}
         assert not (tmp_path / "began-1").exists()
+
+    async def test_a_run_between_two_attempts_ends_at_once(self, service: Service, acme_key: str) -> None:
+        async with service.client(acme_key) as client:
+            run = await start(client, "acme_corp", "trial/pause")
+            await pauses(client, run)
+            await client.cancel_run("acme_corp", run.pipeline_logging_id)
+            ended = await finished(client, run)
+            steps = [event.step for event in await events(client, run) if event.HasField("step")]
+        assert ended.status == Run.CANCELLED
+        assert [(STEP.Name(step.status), step.attempt) for step in steps] == [
+            ("RUNNING", 1),
+            ("FAILED", 1),
+            ("CANCELLED", 1),
+        ]
+        assert ended.steps[0] == steps[-1]
+        assert ended.steps[0].error_message == "the file bills.csv has no rows", "why it was not done is still told"
 
     async def test_an_ended_run_cannot_be_cancelled(self, service: Service, acme_key: str) -> None:
         run = await act(service, acme_key, "nothing")

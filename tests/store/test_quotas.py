@@ -101,14 +101,28 @@ async def test_workers_that_claim_at_once_do_not_exceed_a_limit(store: SqlStore,
 
 
 async def billed(store: SqlStore, limits: Plans, bytes_billed: int) -> None:
-    """One run, whose step is billed in two attempts."""
+    """One run, whose step is billed a half before it writes, and the other one in its next attempt."""
     held = await claim(store, limits)
     assert held is not None
     step = await store.start_step(held.lease, held.run.steps[0])
-    for part in (bytes_billed // 2, bytes_billed):
-        ended = step.model_copy(update={"status": StepStatus.SUCCESS, "bytes_billed": part})
-        step = await store.finish_step(held.lease, StepEnd(ended))
+    step = step.model_copy(update={"bytes_billed": bytes_billed // 2})
+    await store.record_effects(held.lease, step)
+    step = await store.finish_step(held.lease, StepEnd(step.model_copy(update={"status": StepStatus.FAILED})))
+    step = await store.start_step(held.lease, step)
+    step = step.model_copy(update={"status": StepStatus.SUCCESS, "bytes_billed": bytes_billed})
+    await store.finish_step(held.lease, StepEnd(step))
     await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))
+
+
+async def test_what_a_step_was_billed_when_its_worker_was_lost_counts(store: SqlStore) -> None:
+    limits = plans(bytes_billed_per_day=1_000)
+    await store.accept_run(new_run(), limits)
+    held = await claim(store, limits)
+    assert held is not None
+    step = await store.start_step(held.lease, held.run.steps[0])
+    await store.record_effects(held.lease, step.model_copy(update={"bytes_billed": 700}))
+    await store.expire_worker("w1")
+    assert (await use(store, Quota.BYTES_BILLED_PER_DAY, limits)).used == 700
 
 
 async def test_bytes_billed_in_a_day_hold_up_what_waits_and_what_comes(store: SqlStore, clock: Clock) -> None:
