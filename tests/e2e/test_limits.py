@@ -9,6 +9,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError, ResourceExhausted
@@ -244,28 +246,33 @@ async def test_watchers_that_fill_the_server_keep_nobody_else_out(wide_service: 
 async def test_there_are_so_many_connections_and_no_more(tmp_path: Path) -> None:
     """Who comes beyond them is refused, until one ends; those that are there go on."""
     service = await Service.start(make_checkout(tmp_path), max_connections="3")
-    clients = [service.client() for _ in range(3)]
-    for client in clients:
-        await client.get_system_info()
-    async with service.client() as late:
-        with pytest.raises(ConvergenceError) as refused:
-            await late.get_system_info()
-        assert refused.value.code is grpc.StatusCode.UNAVAILABLE
-    for client in clients:
-        await client.get_system_info()
-    await clients.pop().close()
-    async with asyncio.timeout(30):
-        while not await _is_let_in(service):
+    there = [_connection(service) for _ in range(3)]
+    for channel in there:
+        assert await _is_served(channel)
+    async with _connection(service) as late:
+        assert not await _is_served(late)
+    await there.pop().close()
+    async with asyncio.timeout(30), _connection(service) as late:
+        while not await _is_served(late):
             await asyncio.sleep(0.1)
-    for client in clients:
-        await client.close()
+        for channel in there:
+            assert await _is_served(channel)
+    for channel in there:
+        await channel.close()
     await service.stop()
 
 
-async def _is_let_in(service: Service) -> bool:
-    async with service.client() as client:
-        try:
-            await client.get_system_info()
-        except ConvergenceError:
-            return False
+def _connection(service: Service) -> grpc.aio.Channel:
+    """Of its own: channels to one address would share it."""
+    options = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200))
+    return grpc.aio.insecure_channel(service.target, options=options)
+
+
+async def _is_served(channel: grpc.aio.Channel) -> bool:
+    try:
+        await HealthStub(channel).Check(HealthCheckRequest(), timeout=5)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return False
     return True
