@@ -9,9 +9,6 @@ from server.domain.run import LogEntry, RunStatus, StepStatus
 from server.domain.tenant import TenantState
 from server.store.port import (
     EVENT_CHARACTERS,
-    Claim,
-    ControlStore,
-    Lease,
     LeaseLost,
     RequestConflict,
     RunEnd,
@@ -22,23 +19,7 @@ from server.store.port import (
 )
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock, Opener
-from tests.store.records import BY, PLANS, api_key, new_run, plans, request_key, tenant
-
-LEASE = 30.0
-
-
-async def claim(store: ControlStore, worker: str = "w1", *, concurrent: int = 4) -> Claim | None:
-    return await store.claim(worker, lease_seconds=LEASE, plans=plans(max_concurrent_runs=concurrent))
-
-
-async def claimed(store: ControlStore, worker: str = "w1", *, concurrent: int = 4) -> Claim:
-    found = await claim(store, worker, concurrent=concurrent)
-    assert found is not None
-    return found
-
-
-async def sequences(store: ControlStore, run_id: str) -> list[int]:
-    return [event.sequence for event in await store.events(run_id, after=0, limit=1000)]
+from tests.store.records import BY, LEASE, PLANS, api_key, claim, claimed, new_run, request_key, tenant
 
 
 class TestAccept:
@@ -226,132 +207,6 @@ class TestClaim:
             made.append((await store.accept_run(new_run(), PLANS)).pipeline_logging_id)
             clock.advance(1)
         assert [(await claimed(store)).run.pipeline_logging_id for _ in range(3)] == made
-
-
-class TestLease:
-    async def test_an_ended_lease_is_taken_over_and_fences_the_first_worker(
-        self, store: SqlStore, clock: Clock
-    ) -> None:
-        await store.accept_run(new_run(), PLANS)
-        first = await claimed(store, "w1")
-        clock.advance(LEASE - 1)
-        assert await claim(store, "w2") is None
-        clock.advance(1)
-        second = await claimed(store, "w2")
-        assert second.run.pipeline_logging_id == first.run.pipeline_logging_id
-        assert second.lease.epoch == first.lease.epoch + 1
-        (step,) = first.run.steps
-        for write in (
-            store.start_step(first.lease, step),
-            store.finish_step(first.lease, StepEnd(step.model_copy(update={"status": StepStatus.SUCCESS}))),
-            store.add_logs(first.lease, [LogEntry(message="late")]),
-            store.finish_run(first.lease, RunEnd(RunStatus.SUCCESS)),
-        ):
-            with pytest.raises(LeaseLost):
-                await write
-        run = await store.get_run(first.run.pipeline_logging_id)
-        assert run is not None
-        assert run.status is RunStatus.RUNNING
-        assert run.steps[0].status is StepStatus.PENDING
-
-    async def test_renewal_holds_a_lease_and_only_held_ones(self, store: SqlStore, clock: Clock) -> None:
-        await store.accept_run(new_run(), PLANS)
-        held = await claimed(store, "w1")
-        foreign = Lease(held.lease.pipeline_logging_id, "w2", held.lease.epoch)
-        clock.advance(LEASE - 1)
-        assert await store.renew([held.lease, foreign], lease_seconds=LEASE) == {held.lease}
-        clock.advance(LEASE - 1)
-        assert await claim(store, "w2") is None
-
-    async def test_a_late_worker_that_nobody_replaced_goes_on(self, store: SqlStore, clock: Clock) -> None:
-        await store.accept_run(new_run(), PLANS)
-        held = await claimed(store)
-        clock.advance(LEASE * 2)
-        assert (await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))).status is RunStatus.SUCCESS
-
-    async def test_a_dead_workers_runs_are_free_at_once(self, store: SqlStore) -> None:
-        await store.accept_run(new_run(), PLANS)
-        first = await claimed(store, "w1")
-        assert await store.expire_worker("w1") == 1
-        assert (await claimed(store, "w2")).run.pipeline_logging_id == first.run.pipeline_logging_id
-
-    async def test_what_succeeded_is_known_to_the_next_worker(self, store: SqlStore) -> None:
-        await store.accept_run(new_run(steps=("extract", "load")), PLANS)
-        first = await claimed(store, "w1")
-        extract, load = first.run.steps
-        done = await store.start_step(first.lease, extract)
-        await store.finish_step(first.lease, StepEnd(done.model_copy(update={"status": StepStatus.SUCCESS})))
-        await store.start_step(first.lease, load)
-        await store.expire_worker("w1")
-        second = await claimed(store, "w2")
-        assert [(step.status, step.attempt) for step in second.run.steps] == [
-            (StepStatus.SUCCESS, 1),
-            (StepStatus.RUNNING, 1),
-        ]
-
-    async def test_three_lost_workers_are_enough(self, store: SqlStore) -> None:
-        accepted = await store.accept_run(new_run(), PLANS)
-        for worker in ("w1", "w2", "w3"):
-            held = await claimed(store, worker)
-            await store.start_step(held.lease, held.run.steps[0])
-            await store.expire_worker(worker)
-        assert await claim(store, "w4") is None
-        run = await store.get_run(accepted.pipeline_logging_id)
-        assert run is not None
-        assert run.status is RunStatus.FAILED
-        assert run.steps[0].status is StepStatus.FAILED
-        assert run.failed_step == "load"
-        assert "3 times" in run.error_message
-        assert await sequences(store, run.pipeline_logging_id) == list(
-            range(1, len(await sequences(store, run.pipeline_logging_id)) + 1)
-        )
-
-    async def test_a_run_that_gets_on_is_no_poison(self, store: SqlStore) -> None:
-        await store.accept_run(new_run(steps=("one", "two", "three")), PLANS)
-        for number in range(6):
-            held = await claimed(store, f"w{number}")
-            if number % 2:
-                step = await store.start_step(held.lease, held.run.steps[number // 2])
-                await store.finish_step(held.lease, StepEnd(step.model_copy(update={"status": StepStatus.SUCCESS})))
-            await store.expire_worker(f"w{number}")
-        assert (await claimed(store)).run.status is RunStatus.RUNNING
-
-    async def test_poison_ends_every_step_and_sums_what_was_done(self, store: SqlStore) -> None:
-        accepted = await store.accept_run(new_run(steps=("one", "two", "three")), PLANS)
-        held = await claimed(store, "w0")
-        step = await store.start_step(held.lease, held.run.steps[0])
-        ended = step.model_copy(update={"status": StepStatus.SUCCESS, "rows_processed": 5})
-        await store.finish_step(held.lease, StepEnd(ended))
-        await store.expire_worker("w0")
-        for worker in ("w1", "w2"):
-            held = await claimed(store, worker)
-            await store.start_step(held.lease, held.run.steps[1])
-            await store.expire_worker(worker)
-        assert await claim(store) is None
-        run = await store.get_run(accepted.pipeline_logging_id)
-        assert run is not None
-        assert [s.status for s in run.steps] == [StepStatus.SUCCESS, StepStatus.FAILED, StepStatus.SKIPPED]
-        assert (run.failed_step, run.rows_processed) == ("two", 5)
-
-    async def test_a_cancelled_run_that_no_worker_survives_is_cancelled(self, store: SqlStore) -> None:
-        accepted = await store.accept_run(new_run(steps=("one", "two")), PLANS)
-        for worker in ("w1", "w2", "w3"):
-            held = await claimed(store, worker)
-            await store.request_cancel(accepted.pipeline_logging_id, by=BY)
-            await store.start_step(held.lease, held.run.steps[0])
-            await store.expire_worker(worker)
-        assert await claim(store) is None
-        run = await store.get_run(accepted.pipeline_logging_id)
-        assert run is not None
-        assert run.status is RunStatus.CANCELLED
-        assert {s.status for s in run.steps} == {StepStatus.CANCELLED}
-
-    async def test_handing_back_costs_nothing(self, store: SqlStore) -> None:
-        await store.accept_run(new_run(), PLANS)
-        for number in range(6):
-            held = await claimed(store, f"w{number}")
-            await store.hand_back(held.lease)
-        assert (await claimed(store)).run.status is RunStatus.RUNNING
 
 
 class TestRunControl:

@@ -2,18 +2,23 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-from server.store.port import StoreBusy
+from server.domain.run import RunStatus
+from server.following import Following
+from server.store.port import RunEnd, StoreBusy
 from server.store.postgres import open_postgres
 from server.store.sql import keys
 from server.store.sql.database import Transaction
 from server.store.sql.store import SqlStore
-from tests.store.records import BY, PLANS, api_key, new_run
+from tests.store.records import BY, LEASE, PLANS, api_key, claim, claimed, new_run, tenant
 
 
 @pytest.fixture
@@ -23,19 +28,151 @@ async def store(postgres: str) -> AsyncIterator[SqlStore]:
     await opened.close()
 
 
-async def test_commits_of_others_are_noticed_after_all_connections_were_cut(store: SqlStore, postgres: str) -> None:
-    other = await open_postgres(postgres)
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid != pg_backend_pid()"
-        )
+class Connections:
+    """Those of the stores in a database."""
+
+    def __init__(self, url: str, admin: psycopg.Connection[Any]) -> None:
+        self.database = conninfo_to_dict(url)["dbname"]
+        self.admin = admin
+
+    def execute(self, sql: str) -> list[Any]:
+        return self.admin.execute(sql.encode()).fetchall()
+
+    def cut(self, those: str = "") -> None:
+        self.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM {self._of_stores}{those}")
+
+    @property
+    def _of_stores(self) -> str:
+        return f"pg_stat_activity WHERE datname = '{self.database}' AND application_name = 'convergence'"
+
+    # They ask from time to time whether their connection is alive; the others have ended transactions.
+    LISTENING = " AND query IN ('LISTEN convergence', 'SELECT 1')"
+
+    def listening(self) -> int:
+        return len(self.execute(f"SELECT 1 FROM {self._of_stores}{self.LISTENING}"))
+
+    async def wait_until_two_listen(self) -> None:
+        async with asyncio.timeout(60):
+            while self.listening() < 2:
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def connections(postgres: str) -> Iterator[Connections]:
+    # From another database: so this one can be closed to everybody.
+    with psycopg.connect(postgres, dbname="postgres", autocommit=True) as admin:
+        yield Connections(postgres, admin)
+
+
+async def at_rest(store: SqlStore) -> int:
+    """The version when nothing more is told: who polls tells of a change each second."""
     seen = store.version
-    run = await other.accept_run(new_run(), PLANS)
-    async with asyncio.timeout(20):
-        while await store.get_run(run.pipeline_logging_id) is None:
-            seen = await store.wait_for_change(seen, 20)
+    while (version := await store.wait_for_change(seen, 2)) != seen:
+        seen = version
+    return seen
+
+
+async def test_commits_of_others_are_noticed_after_all_connections_were_cut(
+    store: SqlStore, postgres: str, connections: Connections
+) -> None:
+    """By notification, as before: neither store goes on polling."""
+    other = await open_postgres(postgres)
+    connections.cut()
+    await connections.wait_until_two_listen()
+    async with asyncio.timeout(60):
+        seen = await at_rest(store)
+    await other.accept_run(new_run(), PLANS)
+    assert await store.wait_for_change(seen, 20) != seen
     await other.close()
+
+
+async def test_commits_of_others_are_noticed_where_nobody_can_listen(
+    store: SqlStore, postgres: str, connections: Connections
+) -> None:
+    """Again and again, not only once when the connection for it was lost."""
+    other = await open_postgres(postgres)
+    await connections.wait_until_two_listen()
+    # What is connected stays so.
+    connections.admin.execute(f"ALTER DATABASE {connections.database} ALLOW_CONNECTIONS false".encode())
+    connections.cut(Connections.LISTENING)
+    for _ in range(4):
+        seen = store.version
+        run = await other.accept_run(new_run(), PLANS)
+        assert await store.wait_for_change(seen, 20) != seen
+        assert await store.get_run(run.pipeline_logging_id) == run
+    assert connections.listening() == 0
+    await other.close()
+
+
+@pytest.fixture
+def shadowed(postgres: str) -> Iterator[Callable[[str], None]]:
+    """Puts a function of a test's own before one of PostgreSQL's, for whoever connects afterwards."""
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} SET search_path = public, pg_catalog".encode())
+        yield lambda function: admin.execute(f"CREATE OR REPLACE FUNCTION public.{function} LANGUAGE sql".encode())
+
+
+async def test_a_run_is_followed_though_no_notification_comes(
+    shadowed: Callable[[str], None], postgres: str, connections: Connections
+) -> None:
+    """As behind a pooler that takes them for nobody's."""
+    shadowed("pg_notify(text, text) RETURNS void AS ''")
+    follower, other = await open_postgres(postgres), await open_postgres(postgres)
+    await connections.wait_until_two_listen()
+    run = await other.accept_run(new_run(), PLANS)
+    following = Following(follower, max_streams=9, max_streams_per_key=9)
+    seen = await at_rest(follower)
+    pieces = following.pieces(run.pipeline_logging_id, after=1, silence=20)
+    next_piece = asyncio.create_task(anext(pieces))
+    while run.pipeline_logging_id not in following._runs:
+        await asyncio.sleep(0.01)
+    await other.request_cancel(run.pipeline_logging_id, by=BY)
+    assert [event.sequence for event in await next_piece] == [2, 3]
+    assert follower.version == seen, "it was told nothing"
+    await pieces.aclose()
+    await following.close()
+    for opened in (follower, other):
+        await opened.close()
+
+
+_YEAR = 365 * 86_400
+
+
+async def test_leases_and_times_are_by_the_databases_clock(shadowed: Callable[[str], None], postgres: str) -> None:
+    """Which is a year ahead of this machine's, and of those of all workers."""
+
+    def set_ahead(seconds: int) -> None:
+        body = f"SELECT pg_catalog.clock_timestamp() + interval '{seconds} seconds'"
+        shadowed(f"clock_timestamp() RETURNS timestamptz AS $${body}$$")
+
+    def is_now(time: datetime | None) -> bool:
+        return time is not None and abs((time - datetime.now(UTC)).total_seconds() - _YEAR) < 60
+
+    set_ahead(_YEAR)
+    first, second = await open_postgres(postgres), await open_postgres(postgres)
+    run = await first.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
+    held = await claimed(first, "w1")
+    assert await claim(second, "w2") is None, "the lease has not ended"
+    step = await first.start_step(held.lease, held.run.steps[0])
+    (key,) = await first.tenant_keys("acme_corp")
+    (audited, *_) = await first.audit_events("acme_corp", before=None, limit=9)
+    events = await first.events(run.pipeline_logging_id, after=0, limit=9)
+    times = [run.created_at, held.run.started_at, step.started_at, key.created_at, audited.time]
+    assert all(map(is_now, [*times, *(event.time for event in events)]))
+    set_ahead(_YEAR + int(LEASE) - 10)
+    assert await first.renew([held.lease], lease_seconds=LEASE) == {held.lease}
+    set_ahead(_YEAR + 2 * int(LEASE) - 20)
+    assert await claim(second, "w2") is None, "it was renewed"
+    set_ahead(_YEAR + 2 * int(LEASE) + 60)
+    taken = await claimed(second, "w2")
+    assert taken.run.pipeline_logging_id == run.pipeline_logging_id
+    assert await first.renew([held.lease], lease_seconds=LEASE) == frozenset()
+    set_ahead(-_YEAR)
+    ended = await second.finish_run(taken.lease, RunEnd(RunStatus.SUCCESS))
+    assert ended.finished_at is not None
+    assert ended.finished_at < run.created_at
+    for opened in (first, second):
+        await opened.close()
 
 
 @contextmanager
@@ -75,6 +212,22 @@ async def test_a_run_whose_tenant_is_held_is_passed_over(store: SqlStore, postgr
     assert claim.run.tenant_id == "other_tenant"
 
 
+async def test_a_waiting_run_that_somebody_holds_is_passed_over(store: SqlStore, postgres: str) -> None:
+    """For the tenant's next one; and where it has no other, for another tenant's."""
+    held_run, following_run = [await store.accept_run(new_run(), PLANS) for _ in range(2)]
+    await store.accept_run(new_run("other_tenant"), PLANS)
+    waits = f"SELECT 1 FROM runs WHERE pipeline_logging_id = '{held_run.pipeline_logging_id}' FOR UPDATE"
+    with held(postgres, waits):
+        async with asyncio.timeout(3):
+            claims = [await store.claim("w1", lease_seconds=30, plans=PLANS) for _ in range(3)]
+    assert [found.run.tenant_id for found in claims if found] == ["acme_corp", "other_tenant"]
+    assert claims[0] is not None
+    assert claims[0].run.pipeline_logging_id == following_run.pipeline_logging_id
+    last = await store.claim("w1", lease_seconds=30, plans=PLANS)
+    assert last is not None
+    assert last.run.pipeline_logging_id == held_run.pipeline_logging_id
+
+
 async def test_a_database_that_only_reads_is_busy(store: SqlStore, postgres: str) -> None:
     """As after a failover, when an address leads to a standby for a while."""
     run = await store.accept_run(new_run(), PLANS)
@@ -107,16 +260,16 @@ async def test_a_transaction_that_stood_still_for_too_long_is_told_as_busy(store
 
 async def test_transactions_in_each_others_way_are_repeated(store: SqlStore, postgres: str) -> None:
     """Two that lock two queues in opposite orders: PostgreSQL ends one of them, and nobody hears of it."""
-    for tenant in ("alpha", "bravo"):
-        await store.accept_run(new_run(tenant), PLANS)
+    for name in ("alpha", "bravo"):
+        await store.accept_run(new_run(name), PLANS)
     both = threading.Barrier(2)
     tries: list[str] = []
 
     def lock(tx: Transaction, first: str, second: str) -> None:
         tries.append(first)
-        for tenant in (first, second):
-            tx.execute("SELECT 1 FROM queues WHERE tenant_id = ? FOR UPDATE", (tenant,))
-            if tenant == first and len(tries) <= 2:
+        for name in (first, second):
+            tx.execute("SELECT 1 FROM queues WHERE tenant_id = ? FOR UPDATE", (name,))
+            if name == first and len(tries) <= 2:
                 both.wait(10)
 
     await asyncio.gather(

@@ -12,7 +12,7 @@ from server.domain.tenant import SYSTEM_TENANT, TenantState
 from server.store.port import Claim, QuotaExceeded, RunEnd, StepEnd, TakenRequests
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
-from tests.store.records import api_key, new_run, plans, request_key, tenant
+from tests.store.records import api_key, multiply, new_run, plans, request_key, tenant
 
 
 async def claim(store: SqlStore, limits: Plans) -> Claim | None:
@@ -25,8 +25,8 @@ async def refused(store: SqlStore, limits: Plans, tenant_id: str = "acme_corp") 
     return [use.quota for use in exceeded.value.uses]
 
 
-async def use(store: SqlStore, quota: Quota, limits: Plans) -> QuotaUse:
-    return next(use for use in await store.usage("acme_corp", limits) if use.quota is quota)
+async def use(store: SqlStore, quota: Quota, limits: Plans, tenant_id: str = "acme_corp") -> QuotaUse:
+    return next(use for use in await store.usage(tenant_id, limits) if use.quota is quota)
 
 
 async def test_so_many_runs_may_wait(store: SqlStore) -> None:
@@ -176,15 +176,22 @@ async def test_tenants_take_turns(store: SqlStore, clock: Clock) -> None:
     assert seen == ["alpha", "bravo", "charlie"] * 2
 
 
-async def test_a_long_queue_does_not_delay_another_tenants_first(store: SqlStore) -> None:
+@pytest.mark.parametrize("begun", [0, 1, 3])
+async def test_a_long_queue_does_not_delay_another_tenants_first(store: SqlStore, begun: int) -> None:
+    """Ten thousand runs: in one round, in which either tenant may claim once, the other one's begins."""
     limits = plans(max_concurrent_runs=4)
-    for _ in range(50):
-        await store.accept_run(new_run("busy_tenant"), limits)
-    assert await claim(store, limits) is not None
+    busy = await store.accept_run(new_run("busy_tenant"), limits)
+    await store._db.write(lambda tx: multiply(tx, busy, 9_999))
+    assert (await use(store, Quota.MAX_PENDING_RUNS, limits, "busy_tenant")).used == 10_000
+    for _ in range(begun):
+        assert await claim(store, limits) is not None
     await store.accept_run(new_run("late_tenant"), limits)
-    held = await claim(store, limits)
-    assert held is not None
-    assert held.run.tenant_id == "late_tenant"
+    claims = [await claim(store, limits) for _ in range(2)]
+    assert {found.run.tenant_id for found in claims if found} == {"busy_tenant", "late_tenant"}
+    if begun:
+        assert claims[0] is not None
+        assert claims[0].run.tenant_id == "late_tenant", "it has fewer that run"
+    assert await store.check(repair=False) == []
 
 
 async def test_a_tenants_own_limits_stand_over_those_of_its_plan(store: SqlStore) -> None:

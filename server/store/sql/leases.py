@@ -53,7 +53,7 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str) ->
         return None
     row = tx.execute(
         "SELECT pipeline_logging_id FROM runs WHERE tenant_id = ? AND status = 'PENDING'"
-        " ORDER BY created_at, pipeline_logging_id LIMIT 1",
+        f" ORDER BY created_at, pipeline_logging_id LIMIT 1{tx.skip_locked}",
         (tenant_id,),
     ).fetchone()
     if row is None:
