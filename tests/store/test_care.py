@@ -1,16 +1,19 @@
 """Retention, checks and repairs, retries and suspects, on every driver."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from server.domain.run import Effect, EffectState, LogEntry, Run, RunStatus, RunTrigger, StepRun, StepStatus
-from server.store.port import AlreadyRetried, Claim, EndPosition, LeaseLost, OriginGone, RunEnd, StepEnd
+from server.retention import Retention
+from server.store.port import AlreadyRetried, Claim, EndPosition, LeaseLost, OriginGone, RunEnd, RunFilter, StepEnd
 from server.store.sql.database import Transaction
+from server.store.sql.outbox import note
 from server.store.sql.queues import move
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
-from tests.store.records import BY, PLANS, api_key, new_run, plans, request_key, tenant
+from tests.store.records import BY, PLANS, api_key, multiply, new_run, plans, request_key, tenant
 
 DAY = 86_400.0
 
@@ -66,6 +69,66 @@ async def test_what_is_active_is_never_removed(store: SqlStore, clock: Clock) ->
     assert (page.runs, page.is_end) == (0, True)
 
 
+async def mentions(store: SqlStore, text: str) -> set[str]:
+    """The tables in which a row has it."""
+    named = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    of_postgres = "SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()"
+
+    def look(tx: Transaction) -> set[str]:
+        tables = [row["name"] for row in tx.execute(of_postgres if tx.for_update else named).fetchall()]
+        return {table for table in tables if text in str(values(tx, table))}
+
+    def values(tx: Transaction, table: str) -> list[list[object]]:
+        rows = tx.execute(f"SELECT * FROM {table}").fetchall()
+        return [list(dict(row).values()) for row in rows]  # type: ignore[call-overload]
+
+    return await store._db.read(look)
+
+
+async def test_a_round_removes_every_trace_but_in_the_audit_log(
+    store: SqlStore, second: SqlStore, clock: Clock
+) -> None:
+    """In batches; while another server is at it as well."""
+    request = request_key()
+    old = await ended(store, request=request)
+    await store._db.write(lambda tx: multiply(tx, old, 119))
+    running = await store.accept_run(new_run(), PLANS)
+    held = await claimed(store)
+    waiting = await store.accept_run(new_run(), PLANS)
+    clock.advance(20 * DAY)
+    recent = await store.accept_run(new_run(), PLANS)
+    await store.request_cancel(recent.pipeline_logging_id, by=BY)
+    everywhere = {"audit", "events", "outbox", "requests", "runs", "snapshots", "steps"}
+    assert await mentions(store, old.pipeline_logging_id) == everywhere
+    assert await store.accept_run(new_run(request=request), PLANS) == old
+    assert await store.remove_runs(older_than_days=10, limit=7) == 7
+    assert len(await store.list_runs(RunFilter(statuses=(RunStatus.SUCCESS,)), after=None, limit=500)) == 113
+    rounds = [Retention(either, run_days=10, event_days=None).round() for either in (store, second)]
+    removed = await asyncio.gather(*rounds)
+    assert sum(one.runs for one in removed) == 113
+    assert await mentions(store, old.pipeline_logging_id) == {"audit"}
+    left = await store.list_runs(RunFilter(), after=None, limit=500)
+    assert {run.pipeline_logging_id for run in left} == {run.pipeline_logging_id for run in (running, waiting, recent)}
+    assert len(await store.events(running.pipeline_logging_id, after=0, limit=9)) == 2
+    assert await store.find_request(request) is None
+    again = await store.accept_run(new_run(request=request), PLANS)
+    assert again.pipeline_logging_id != old.pipeline_logging_id
+    assert await store.renew([held.lease], lease_seconds=30) == {held.lease}
+    await finish(store, held, held.run.steps[0], StepStatus.SUCCESS)
+    await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))
+    assert await store.check(repair=False) == []
+
+
+async def test_a_round_forgets_what_was_used_before_this_month(store: SqlStore, clock: Clock) -> None:
+    await ended(store)
+    assert await mentions(store, "2025-11-18") >= {"usage"}
+    clock.advance(20 * DAY)
+    await ended(store)
+    await Retention(store, run_days=None, event_days=None).round()
+    used = await store._db.read(lambda tx: [row["period"] for row in tx.execute("SELECT period FROM usage")])
+    assert sorted(used) == ["2025-12", "2025-12-08"]
+
+
 async def test_events_go_before_their_runs_but_for_the_last_one(store: SqlStore, clock: Clock) -> None:
     old = [await ended(store) for _ in range(3)]
     clock.advance(10 * DAY)
@@ -103,6 +166,61 @@ async def test_a_wrong_count_is_found_and_mended(store: SqlStore) -> None:
     assert (finding.check, finding.subject, finding.is_repairable) == ("QUEUE", "acme_corp", True)
     assert "3 waiting and -1 active runs; there are 1 and 0" in finding.message
     assert await store.check(repair=True) == [finding]
+    assert await store.check(repair=False) == []
+
+
+OF_RUN = "WHERE pipeline_logging_id = ?"
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "breaking"),
+    [
+        ("EVENTS", "ended", f"DELETE FROM events {OF_RUN} AND sequence = 3"),
+        ("EVENTS", "ended", f"DELETE FROM events {OF_RUN} AND sequence < 3"),
+        ("EVENTS", "ended", f"UPDATE runs SET last_sequence = last_sequence + 1 {OF_RUN}"),
+        ("EVENTS", "ended", f"DELETE FROM events {OF_RUN}"),
+        ("EVENTS", "active", f"DELETE FROM events {OF_RUN} AND sequence = 1"),
+        ("RUN_END", "ended", f"UPDATE runs SET finished_at = NULL {OF_RUN}"),
+        ("RUN_END", "active", f"UPDATE runs SET finished_at = 1 {OF_RUN}"),
+        ("OPEN_STEP", "ended", f"UPDATE steps SET body = REPLACE(body, 'SUCCESS', 'RUNNING') {OF_RUN}"),
+        ("OPEN_STEP", "ended", f"UPDATE steps SET body = REPLACE(body, 'SUCCESS', 'PENDING') {OF_RUN}"),
+        ("SNAPSHOT", "active", f"DELETE FROM snapshots {OF_RUN}"),
+        ("ABANDONED", "active", f"UPDATE runs SET lease_until = 0 {OF_RUN}"),
+    ],
+)
+async def test_what_does_not_fit_together_is_found_and_left_to_a_person(
+    store: SqlStore, check: str, status: str, breaking: str
+) -> None:
+    ended_run = await ended(store)
+    await store.accept_run(new_run(), PLANS)
+    active = (await claimed(store)).run
+    broken = ended_run if status == "ended" else active
+    assert await store.check(repair=False) == []
+    await store._db.write(lambda tx: tx.execute(breaking, (broken.pipeline_logging_id,)).rowcount)
+    (finding,) = await store.check(repair=True)
+    assert (finding.check, finding.subject) == (check, broken.pipeline_logging_id)
+    assert not finding.is_repairable
+    assert await store.check(repair=False) == [finding]
+
+
+@pytest.mark.parametrize("kind", ["run", "step"])
+async def test_outbox_entries_about_what_is_gone_are_found_and_removed(store: SqlStore, kind: str) -> None:
+    await store.accept_run(new_run(), PLANS)
+    needed = await store.outbox(skip=(), limit=9)
+    gone = new_run().pipeline_logging_id + ("/load" if kind == "step" else "")
+    await store._db.write(lambda tx: note(tx, "acme_corp", kind, gone))
+    (finding,) = await store.check(repair=True)
+    assert (finding.check, finding.subject, finding.is_repairable) == ("OUTBOX", gone, True)
+    assert await store.check(repair=False) == []
+    assert await store.outbox(skip=(), limit=9) == needed
+
+
+async def test_what_a_processor_tells_of_its_work_is_no_open_step(store: SqlStore) -> None:
+    await store.accept_run(new_run(), PLANS)
+    held = await claimed(store)
+    told = {"job": {"status": "RUNNING", "attempt": 1}, "text": '"status":"PENDING","attempt":'}
+    await finish(store, held, held.run.steps[0], StepStatus.SUCCESS, details=told)
+    await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))
     assert await store.check(repair=False) == []
 
 
