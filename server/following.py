@@ -12,11 +12,12 @@ from contextlib import contextmanager, suppress
 
 from server.domain.run import RunEvent
 from server.errors import TooManyStreams
-from server.store.port import ControlStore, StoreBusy
+from server.store.port import EVENT_CHARACTERS, ControlStore, StoreBusy
 
 _PIECE = 500
-# Events of a followed run that are kept for those who keep up.
+# Events of a followed run that are kept for those who keep up, and their characters of JSON.
 _KEPT = 256
+_KEPT_CHARACTERS = 2 * EVENT_CHARACTERS
 _POLL_SECONDS = 1.0
 # How soon the next look may follow: what happens in between is read at once.
 _REST_SECONDS = 0.005
@@ -34,7 +35,9 @@ class Followed:
         self.last = last
         """The sequence of its latest event that is known here."""
         self.watchers = 0
-        self._recent = deque[RunEvent](maxlen=_KEPT)
+        self._recent = deque[RunEvent]()
+        self._sizes = deque[int]()
+        self._size = 0
         self._changed = asyncio.Condition()
 
     def recent(self, after: int) -> list[RunEvent] | None:
@@ -47,10 +50,19 @@ class Followed:
 
     async def add(self, events: list[RunEvent]) -> None:
         """Take the events that follow on `last`, and wake the watchers."""
-        self._recent.extend(events)
+        for event in events:
+            self._keep(event)
         self.last = events[-1].sequence
         async with self._changed:
             self._changed.notify_all()
+
+    def _keep(self, event: RunEvent) -> None:
+        self._recent.append(event)
+        self._sizes.append(len(event.model_dump_json()))
+        self._size += self._sizes[-1]
+        while len(self._recent) > _KEPT or self._size > _KEPT_CHARACTERS:
+            self._recent.popleft()
+            self._size -= self._sizes.popleft()
 
     async def wait(self, after: int, seconds: float) -> None:
         """Until there is an event above `after`, at most so long."""

@@ -11,7 +11,7 @@ import pytest
 from server.domain.run import LogEntry, RunEvent, RunStatus
 from server.errors import TooManyStreams
 from server.following import Following
-from server.store.port import Claim, RunEnd
+from server.store.port import EVENT_CHARACTERS, Claim, RunEnd
 from server.store.sql.store import SqlStore
 from server.store.sqlite import open_sqlite
 from tests.store.records import PLANS, new_run
@@ -101,6 +101,35 @@ async def test_a_watcher_that_reads_slowly_misses_nothing(store: Counting, follo
             found += piece
     await pieces.aclose()
     assert [event.sequence for event in found] == [event.sequence for event in everything] == list(range(1, 2_004))
+
+
+async def test_what_is_kept_for_those_who_keep_up_is_bounded_however_large_it_is(
+    store: Counting, following: Following
+) -> None:
+    claim = await running(store)
+    run_id = claim.lease.pipeline_logging_id
+    pieces = following.pieces(run_id, after=0, silence=SILENCE)
+    found = list(await anext(pieces))
+    watching = [asyncio.create_task(events(following, run_id)) for _ in range(5)]
+    kept = []
+    for length in (*[EVENT_CHARACTERS // 4] * 20, 3 * EVENT_CHARACTERS, *[EVENT_CHARACTERS] * 5, 10):
+        await store.add_logs(claim.lease, [LogEntry(message="x" * length)])
+        last = (await store.last_sequences([run_id]))[run_id]
+        async with asyncio.timeout(60):
+            while following._runs[run_id].last < last:
+                await store.wait_for_change(store.version, 0.01)
+        kept.append(sum(len(event.model_dump_json()) for event in following._runs[run_id]._recent))
+    assert max(kept) <= 2 * EVENT_CHARACTERS
+    assert kept[0] > 0
+    assert kept[-1] > 0, "it goes on after one that is too large"
+    await store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS))
+    async with asyncio.timeout(60):
+        seen = await asyncio.gather(*watching)
+        while not found[-1].is_last:
+            found += await anext(pieces)
+    await pieces.aclose()
+    for one in (found, *seen):
+        assert [event.sequence for event in one] == list(range(1, 31))
 
 
 async def test_nothing_is_kept_of_a_run_that_nobody_follows(store: Counting, following: Following) -> None:
