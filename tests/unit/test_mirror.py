@@ -10,60 +10,25 @@ from typing import Any
 
 import pytest
 
-from server.catalog import Catalog
+from server.care import Care
 from server.domain.run import RunStatus
 from server.domain.schema import DatasetRef, TableSpec
+from server.domain.tenant import TenantState
 from server.mirror import Mirror
-from server.settings import Settings
+from server.retention import Retention
 from server.store.port import RunEnd
-from server.store.sql.store import SqlStore
 from server.store.sqlite import open_sqlite
 from server.warehouse.bigquery import BigQueryWarehouse
-from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import Warehouse
 from tests.bigquery import faults
 from tests.bigquery.proxy import Exchange, Proxy, pass_through
 from tests.store.records import PLANS, api_key, new_run, tenant
+from tests.unit.mirroring import Place, tables
+from tests.unit.workshop import PROJECT
+from tests.warehouse.tables import effect
 
-PROJECT = "gac-prod-471220"
-
-
-def tables() -> dict[str, TableSpec]:
-    settings = Settings()
-    template = Catalog(settings.configs_dir, settings.ps_templates_dir).ps_template("setup.tenants.onboarding")
-    return {name: TableSpec.model_validate(table) for name, table in template.schemas.items()}
-
-
-class Place:
-    def __init__(self, store: SqlStore, warehouse: Warehouse) -> None:
-        self.store = store
-        self.warehouse = warehouse
-        self.mirror = self.mirror_every(0)
-
-    def mirror_every(self, seconds: float) -> Mirror:
-        return Mirror("w1", self.store, self.warehouse, project=PROJECT, tables=tables(), tenant_interval=seconds)
-
-    async def rows(self, sql: str, tenant: str = "acme_corp") -> list[dict[str, Any]]:
-        return (await self.warehouse.query(sql, default_dataset=DatasetRef(PROJECT, tenant))).as_dicts()
-
-    async def dataset(self, tenant: str = "acme_corp") -> DatasetRef:
-        dataset = DatasetRef(PROJECT, tenant)
-        await self.warehouse.ensure_dataset(dataset, location="US")
-        return dataset
-
-
-@pytest.fixture(params=["embedded", "bigquery"])
-async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    store = await open_sqlite(tmp_path / "control.sqlite3")
-    warehouse: Warehouse
-    if request.param == "embedded":
-        warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
-    else:
-        endpoint = request.getfixturevalue("bigquery").endpoint
-        warehouse = await BigQueryWarehouse.open(project=PROJECT, location="US", endpoint=endpoint)
-    yield Place(store, warehouse)
-    await warehouse.close()
-    await store.close()
+# Tables, and how many rows two runs of two steps and of one step have there, with one key.
+FILLED = {"x_meta_pipeline_runs": 2, "x_meta_pipeline_queue": 2, "x_meta_step_logs": 3, "x_meta_api_keys": 1}
 
 
 async def test_one_row_a_run_and_a_step_with_the_latest_state(place: Place) -> None:
@@ -110,6 +75,24 @@ async def test_a_lost_table_is_made_again_and_an_older_one_gets_its_columns(plac
     await place.mirror.finish()
     assert await place.rows("SELECT config_hash FROM x_meta_pipeline_runs") == [{"config_hash": "c0ffee"}]
     assert await place.rows("SELECT step_id FROM x_meta_step_logs") == [{"step_id": "load"}]
+
+
+async def test_rows_that_somebody_has_deleted_are_restored_from_the_control_store(place: Place) -> None:
+    dataset = await place.dataset()
+    active = tenant().model_copy(update={"state": TenantState.ACTIVE})
+    await place.store.onboard_tenant(active, api_key(), new_run(steps=("extract", "load")), PLANS)
+    await place.store.accept_run(new_run(), PLANS)
+    await place.mirror.finish()
+    everything = {table: await place.rows(f"SELECT * FROM {table} ORDER BY 1, 4") for table in FILLED}
+    assert {table: len(rows) for table, rows in everything.items()} == FILLED
+    for table in FILLED:
+        none = f"SELECT * FROM {table} WHERE FALSE"
+        await place.warehouse.write(effect(dataset, none, job_id=f"hand-{table}", table=table, mode="overwrite"))
+        assert await place.rows(f"SELECT COUNT(*) AS n FROM {table}") == [{"n": 0}]
+    care = Care(place.store, Retention(place.store, run_days=None, event_days=None))
+    assert await care.rebuild_mirror("acme_corp") == 2 + 3 + 1
+    await place.mirror.finish()
+    assert {table: await place.rows(f"SELECT * FROM {table} ORDER BY 1, 4") for table in FILLED} == everything
 
 
 async def test_a_tenant_without_a_dataset_waits_and_delays_nobody(place: Place) -> None:
