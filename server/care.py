@@ -15,15 +15,15 @@ class Care:
         self._store = store
         self._retention = retention
 
-    async def check(self, *, repair: bool) -> list[Finding]:
+    async def check(self, by: Actor, *, repair: bool) -> list[Finding]:
         """What is not as it has to be; with `repair`, what was not."""
-        return await self._store.check(repair=repair)
+        return await self._store.check(repair_by=by if repair else None)
 
-    async def rebuild_mirror(self, tenant_id: str) -> int:
+    async def rebuild_mirror(self, tenant_id: str, by: Actor) -> int:
         """Have everything of a tenant copied into its tables again; answers how many records. Raises TenantNotFound."""
         if await self._store.get_tenant(tenant_id) is None:
             raise TenantNotFound
-        return await self._store.note_all(tenant_id)
+        return await self._store.note_all(tenant_id, by=by)
 
     async def rescue(self, tenant_id: str, pipeline_logging_id: str, by: Actor) -> Run:
         """Take a run away from its worker. Raises RunNotFound, RunNotActive."""
@@ -32,6 +32,7 @@ class Care:
             raise RunNotActive
         return run
 
-    async def apply_retention(self) -> Removed:
+    async def apply_retention(self, by: Actor) -> Removed:
         """Remove now what is too old."""
+        await self._store.note_retention(by=by)
         return await self._retention.round()

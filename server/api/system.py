@@ -56,7 +56,7 @@ class SystemServicer(SystemServiceServicer):
 
     async def CheckStore(self, request: pb.CheckStoreRequest, context: Context) -> pb.CheckStoreResponse:
         """See the proto."""
-        found = await self._care.check(repair=request.repair)
+        found = await self._care.check(current_actor.get(), repair=request.repair)
         return pb.CheckStoreResponse(
             findings=[
                 pb.StoreFinding(
@@ -71,7 +71,9 @@ class SystemServicer(SystemServiceServicer):
 
     async def RebuildMirror(self, request: pb.RebuildMirrorRequest, context: Context) -> pb.RebuildMirrorResponse:
         """See the proto."""
-        return pb.RebuildMirrorResponse(records=await self._care.rebuild_mirror(own_tenant(request)))
+        return pb.RebuildMirrorResponse(
+            records=await self._care.rebuild_mirror(own_tenant(request), current_actor.get())
+        )
 
     async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Context) -> pb.ListAuditEventsResponse:
         """See the proto."""
@@ -91,5 +93,5 @@ class SystemServicer(SystemServiceServicer):
 
     async def ApplyRetention(self, request: pb.ApplyRetentionRequest, context: Context) -> pb.ApplyRetentionResponse:
         """See the proto."""
-        removed = await self._care.apply_retention()
+        removed = await self._care.apply_retention(current_actor.get())
         return pb.ApplyRetentionResponse(runs=removed.runs, runs_without_events=removed.runs_without_events)

@@ -35,6 +35,9 @@ class AuditAction(StrEnum):
     RUN_ACCEPT = "run.accept"
     RUN_CANCEL = "run.cancel"
     RUN_RESCUE = "run.rescue"
+    STORE_REPAIR = "store.repair"
+    MIRROR_REBUILD = "mirror.rebuild"
+    RETENTION_APPLY = "retention.apply"
 
 
 class AuditEvent(Record):

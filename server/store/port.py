@@ -576,12 +576,16 @@ class ControlStore(Protocol):
         """Forget what was used in periods that no quota counts any more."""
         ...
 
-    async def check(self, *, repair: bool) -> list[Finding]:
-        """What is not as it has to be; with `repair`, mend what can be mended."""
+    async def check(self, *, repair_by: Actor | None = None) -> list[Finding]:
+        """What is not as it has to be; with somebody who wants it mended, mend what can be."""
         ...
 
-    async def note_all(self, tenant_id: str) -> int:
+    async def note_all(self, tenant_id: str, *, by: Actor) -> int:
         """Have everything of a tenant copied into its tables again; answers how many records."""
+        ...
+
+    async def note_retention(self, *, by: Actor) -> None:
+        """Remember who asks that what is too old be removed now."""
         ...
 
     async def expire_run(self, pipeline_logging_id: str, *, by: Actor) -> bool:

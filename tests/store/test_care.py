@@ -56,7 +56,7 @@ async def test_old_runs_are_removed_with_all_that_belongs_to_them(store: SqlStor
     active = {waiting.pipeline_logging_id, recent.pipeline_logging_id}
     assert kept <= active
     assert len(await store.events(recent.pipeline_logging_id, after=0, limit=99)) > 3
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
 
 
 async def test_what_is_active_is_never_removed(store: SqlStore, clock: Clock) -> None:
@@ -116,7 +116,7 @@ async def test_a_round_removes_every_trace_but_in_the_audit_log(
     assert await store.renew([held.lease], lease_seconds=30) == {held.lease}
     await finish(store, held, held.run.steps[0], StepStatus.SUCCESS)
     await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
 
 
 async def test_a_round_forgets_what_was_used_before_this_month(store: SqlStore, clock: Clock) -> None:
@@ -140,7 +140,7 @@ async def test_events_go_before_their_runs_but_for_the_last_one(store: SqlStore,
         (event,) = await store.events(run.pipeline_logging_id, after=0, limit=99)
         assert event.is_last
     assert len(await store.events(recent.pipeline_logging_id, after=0, limit=99)) > 3
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
 
 
 async def test_a_store_in_use_is_as_it_has_to_be(store: SqlStore, clock: Clock) -> None:
@@ -154,19 +154,19 @@ async def test_a_store_in_use_is_as_it_has_to_be(store: SqlStore, clock: Clock) 
         await store.accept_run(new_run("third_tenant"), PLANS)
         await claimed(store, worker)
         await store.expire_worker(worker)
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
     clock.advance(3_600)
-    assert {finding.check for finding in await store.check(repair=False)} == {"ABANDONED"}
+    assert {finding.check for finding in await store.check()} == {"ABANDONED"}
 
 
 async def test_a_wrong_count_is_found_and_mended(store: SqlStore) -> None:
     await store.accept_run(new_run(), PLANS)
     await store._db.write(lambda tx: move(tx, "acme_corp", pending=2, active=-1))
-    (finding,) = await store.check(repair=False)
+    (finding,) = await store.check()
     assert (finding.check, finding.subject, finding.is_repairable) == ("QUEUE", "acme_corp", True)
     assert "3 waiting and -1 active runs; there are 1 and 0" in finding.message
-    assert await store.check(repair=True) == [finding]
-    assert await store.check(repair=False) == []
+    assert await store.check(repair_by=BY) == [finding]
+    assert await store.check() == []
 
 
 OF_RUN = "WHERE pipeline_logging_id = ?"
@@ -195,12 +195,12 @@ async def test_what_does_not_fit_together_is_found_and_left_to_a_person(
     await store.accept_run(new_run(), PLANS)
     active = (await claimed(store)).run
     broken = ended_run if status == "ended" else active
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
     await store._db.write(lambda tx: tx.execute(breaking, (broken.pipeline_logging_id,)).rowcount)
-    (finding,) = await store.check(repair=True)
+    (finding,) = await store.check(repair_by=BY)
     assert (finding.check, finding.subject) == (check, broken.pipeline_logging_id)
     assert not finding.is_repairable
-    assert await store.check(repair=False) == [finding]
+    assert await store.check() == [finding]
 
 
 @pytest.mark.parametrize("kind", ["run", "step"])
@@ -209,9 +209,9 @@ async def test_outbox_entries_about_what_is_gone_are_found_and_removed(store: Sq
     needed = await store.outbox(skip=(), limit=9)
     gone = new_run().pipeline_logging_id + ("/load" if kind == "step" else "")
     await store._db.write(lambda tx: note(tx, "acme_corp", kind, gone))
-    (finding,) = await store.check(repair=True)
+    (finding,) = await store.check(repair_by=BY)
     assert (finding.check, finding.subject, finding.is_repairable) == ("OUTBOX", gone, True)
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
     assert await store.outbox(skip=(), limit=9) == needed
 
 
@@ -221,7 +221,7 @@ async def test_what_a_processor_tells_of_its_work_is_no_open_step(store: SqlStor
     told = {"job": {"status": "RUNNING", "attempt": 1}, "text": '"status":"PENDING","attempt":'}
     await finish(store, held, held.run.steps[0], StepStatus.SUCCESS, details=told)
     await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS))
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
 
 
 async def test_everything_of_a_tenant_is_copied_again(store: SqlStore) -> None:
@@ -231,7 +231,7 @@ async def test_everything_of_a_tenant_is_copied_again(store: SqlStore) -> None:
     flush = await store.begin_flush("acme_corp", "w1", lease_seconds=30)
     assert flush is not None
     await store.acknowledge(flush, [entry.number for entry in entries], settled=1)
-    assert await store.note_all("acme_corp") == 4
+    assert await store.note_all("acme_corp", by=BY) == 4
     assert {(entry.kind, entry.key) for entry in await store.outbox(skip=(), limit=99)} == {
         ("api_key", "abc123"),
         ("run", run.pipeline_logging_id),
@@ -290,7 +290,7 @@ async def test_a_retry_begins_with_what_succeeded(store: SqlStore) -> None:
     assert [effect.effect_id for effect in run.steps[1].inherited] == ["a", "c"]
     with pytest.raises(AlreadyRetried):
         await store.accept_run(replace(retry, pipeline_logging_id="x" * 36), PLANS)
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
 
 
 async def finish(store: SqlStore, held: Claim, step: StepRun, status: StepStatus, **changes: object) -> None:
@@ -319,7 +319,7 @@ async def test_a_run_whose_origin_is_gone_is_not_begun_anew(store: SqlStore, clo
     assert await all_removed(store, 1) == 1
     with pytest.raises(OriginGone):
         await store.accept_run(replace(new_run(), retry_of=origin.pipeline_logging_id), PLANS)
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
 
 
 async def test_runs_that_were_handed_back_are_suspects_as_well(store: SqlStore) -> None:
@@ -380,3 +380,22 @@ async def test_what_a_newer_version_has_stored_can_be_read(store: SqlStore) -> N
     taken = await store.take_requests("acme_corp", 3, plans(requests_per_minute=5))
     assert taken is not None
     assert taken.given == 3
+
+
+async def test_what_an_operator_mends_is_in_the_audit_log(store: SqlStore) -> None:
+    """In the transaction that mends; looking is no change."""
+    await store.accept_run(new_run(), PLANS)
+    before = len(await store.audit_events(None, before=None, limit=99))
+    await store.check(repair_by=BY)
+    assert len(await store.audit_events(None, before=None, limit=99)) == before
+    await store._db.write(lambda tx: tx.execute("UPDATE queues SET pending = 7"))
+    await store.check(repair_by=BY)
+    await store.note_all("acme_corp", by=BY)
+    await store.note_retention(by=BY)
+    events = list(reversed(await store.audit_events(None, before=None, limit=99)))[before:]
+    assert [(event.action, event.tenant_id, event.details) for event in events] == [
+        ("store.repair", None, {"findings": "1"}),
+        ("mirror.rebuild", "acme_corp", {"records": "2"}),
+        ("retention.apply", None, {}),
+    ]
+    assert {(event.key_id, event.peer) for event in events} == {(BY.key_id, BY.peer)}

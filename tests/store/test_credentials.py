@@ -185,7 +185,7 @@ async def test_each_change_is_to_be_copied(store: SqlStore, shelf: Shelf) -> Non
     noted = [(entry.kind, entry.key) for entry in await store.outbox(skip=(), limit=99)]
     assert noted == [("credential", "billing")] * 3
     await shelf.put("other")
-    await store.note_all("acme_corp")
+    await store.note_all("acme_corp", by=BY)
     again = [(entry.kind, entry.key) for entry in await store.outbox(skip=(), limit=99)][4:]
     assert sorted(again) == [("credential", "billing"), ("credential", "other")]
     assert [item.name for item in await store.tenant_credentials("acme_corp")] == ["billing", "other"]

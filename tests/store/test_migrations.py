@@ -220,7 +220,7 @@ async def test_what_the_first_version_stored_is_used_by_this_one(opening: Open, 
     retry = replace(new_run(), retry_of=run_ids[RunStatus.SUCCESS])
     (step,) = (await store.accept_run(retry, PLANS)).steps
     assert step.status is StepStatus.SUCCESS
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
     await store.rotate_api_key("abc123", api_key(key_id="next"), overlap_seconds=60, by=BY, request=None)
     assert {key.key_id for key in await store.tenant_keys("acme_corp")} == {"abc123", "next"}
     assert [event.action for event in await store.audit_events("acme_corp", before=None, limit=1)] == [

@@ -191,7 +191,7 @@ async def test_a_long_queue_does_not_delay_another_tenants_first(store: SqlStore
     if begun:
         assert claims[0] is not None
         assert claims[0].run.tenant_id == "late_tenant", "it has fewer that run"
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
 
 
 async def test_a_tenants_own_limits_stand_over_those_of_its_plan(store: SqlStore) -> None:

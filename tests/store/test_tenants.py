@@ -79,7 +79,7 @@ async def test_the_next_step_of_a_suspended_tenants_run_waits(store: SqlStore) -
         await store.start_step(held.lease, second)
     await store.hand_back(held.lease)
     assert await claim(store, "w2") is None
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
     await resume(store)
     again = await claim(store, "w2")
     assert again is not None
@@ -93,7 +93,7 @@ async def test_a_suspended_tenants_run_whose_worker_was_lost_waits(store: SqlSto
     await suspend(store)
     clock.advance(3600)
     assert await claim(store, "w2") is None
-    assert await store.check(repair=False) == []
+    assert await store.check() == []
     await resume(store)
     assert await claim(store, "w2") is not None
 

@@ -22,7 +22,7 @@ from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.port import Warehouse
 from tests.bigquery import faults
 from tests.bigquery.proxy import Exchange, Proxy, pass_through
-from tests.store.records import PLANS, api_key, new_run, tenant
+from tests.store.records import BY, PLANS, api_key, new_run, tenant
 from tests.unit.mirroring import Place, tables
 from tests.unit.workshop import PROJECT
 from tests.warehouse.tables import effect
@@ -90,7 +90,7 @@ async def test_rows_that_somebody_has_deleted_are_restored_from_the_control_stor
         await place.warehouse.write(effect(dataset, none, job_id=f"hand-{table}", table=table, mode="overwrite"))
         assert await place.rows(f"SELECT COUNT(*) AS n FROM {table}") == [{"n": 0}]
     care = Care(place.store, Retention(place.store, run_days=None, event_days=None))
-    assert await care.rebuild_mirror("acme_corp") == 2 + 3 + 1
+    assert await care.rebuild_mirror("acme_corp", BY) == 2 + 3 + 1
     await place.mirror.finish()
     assert {table: await place.rows(f"SELECT * FROM {table} ORDER BY 1, 4") for table in FILLED} == everything
 

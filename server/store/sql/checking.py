@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from server.domain.audit import Actor, AuditAction
 from server.domain.run import StepRun
 from server.store.port import Finding
+from server.store.sql import audit
 from server.store.sql.database import Row, Transaction
 from server.store.sql.queues import move
 from server.store.sql.waiting import IS_SUSPENDED
@@ -97,13 +99,15 @@ def _queue_finding(row: Row) -> Finding:
     return Finding("QUEUE", str(row["subject"]), message, is_repairable=True)
 
 
-def mend(tx: Transaction, found: Sequence[Finding]) -> None:
+def mend(tx: Transaction, found: Sequence[Finding], by: Actor) -> None:
     """Mend what was found and can be mended; it is looked at again, since it may be right by now."""
     for finding in found:
         if finding.check == "QUEUE":
             _recount(tx, finding.subject)
     for row in tx.execute(_PROJECTIONS).fetchall():
         tx.execute("DELETE FROM outbox WHERE number = ?", (row["number"],))
+    told = {"findings": str(sum(finding.is_repairable for finding in found))}
+    audit.record(tx, by, AuditAction.STORE_REPAIR, "", tenant_id=None, details=told)
 
 
 def _recount(tx: Transaction, tenant_id: str) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from server.domain.audit import Actor, AuditAction
 from server.store.port import Flush, OutboxEntry
+from server.store.sql import audit
 from server.store.sql.database import Transaction, marks
 
 # What the x_meta_ tables show: the kind of an entry, its key, and where those of a tenant are.
@@ -72,7 +74,7 @@ def acknowledge(tx: Transaction, flush: Flush, numbers: Sequence[int], *, settle
         tx.executemany("DELETE FROM outbox WHERE number = ?", [(number,) for number in numbers])
 
 
-def note_all(tx: Transaction, tenant_id: str) -> int:
+def note_all(tx: Transaction, tenant_id: str, by: Actor) -> int:
     """Have everything of a tenant copied again."""
     noted = 0
     for kind, key, source in _PROJECTED:
@@ -80,4 +82,6 @@ def note_all(tx: Transaction, tenant_id: str) -> int:
             f"INSERT INTO outbox (tenant_id, kind, key) SELECT tenant_id, '{kind}', {key} FROM {source} = ?",
             (tenant_id,),
         ).rowcount
+    told = {"records": str(noted)}
+    audit.record(tx, by, AuditAction.MIRROR_REBUILD, tenant_id, tenant_id=tenant_id, details=told)
     return noted

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from server.domain.audit import Actor, AuditEvent
+from server.domain.audit import Actor, AuditAction, AuditEvent
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import LogEntry, Run, RunEvent, StepRun
@@ -299,16 +299,20 @@ class SqlStore(SqlCredentialStore):
         """See the port."""
         await self._db.write(retention.remove_usage)
 
-    async def check(self, *, repair: bool) -> list[Finding]:
+    async def check(self, *, repair_by: Actor | None = None) -> list[Finding]:
         """See the port."""
         found = await self._db.scan(checking.findings)
-        if repair and any(finding.is_repairable for finding in found):
-            await self._db.write(lambda tx: checking.mend(tx, found))
+        if repair_by is not None and any(finding.is_repairable for finding in found):
+            await self._db.write(lambda tx: checking.mend(tx, found, repair_by))
         return found
 
-    async def note_all(self, tenant_id: str) -> int:
+    async def note_all(self, tenant_id: str, *, by: Actor) -> int:
         """See the port."""
-        return await self._db.write(lambda tx: outbox.note_all(tx, tenant_id))
+        return await self._db.write(lambda tx: outbox.note_all(tx, tenant_id, by))
+
+    async def note_retention(self, *, by: Actor) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: audit.record(tx, by, AuditAction.RETENTION_APPLY, "", tenant_id=None))
 
     async def expire_run(self, pipeline_logging_id: str, *, by: Actor) -> bool:
         """See the port."""
