@@ -110,7 +110,7 @@ def _tls(settings: Settings) -> Tls | None:
 async def _credentials(settings: Settings, store: SqlStore, ring: KeyRing) -> Credentials:
     """Raises CannotStart."""
     master = MasterKey(open_master_keys(settings), store)
-    await master.require()
+    await master.require(await store.master_key_uses())
     providers = Providers(
         google_token_uri=settings.google_token_uri,
         aws_region=settings.aws_region,

@@ -12,13 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from server.domain.credential import CredentialKind
 from server.domain.faults import Fault
 from server.errors import InvalidRequest
+from server.security.envelope import DoesNotOpen
+from server.security.redaction import know_opened_secret
 
 MAX_SECRET_BYTES = 65_536
 _FIELD = "secret"
 
 
 class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     words: ClassVar[Mapping[str, str]]
     """What each field should be, for whoever gave something else: the value itself is never repeated."""
@@ -31,18 +33,18 @@ class ServiceAccountKey(_Form):
     setting, since a tenant's own address would make the server call whatever the tenant likes.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
     words = {
         "type": "should be service_account",
         "client_email": "should be the address of the service account",
-        "private_key": "should be an RSA private key of 2,048 bits or more, PEM",
+        "private_key": "should be an RSA private key of 2,048 to 4,096 bits, PEM",
         "private_key_id": "should be the id of the private key",
         "project_id": "should be the id of a Google Cloud project",
     }
 
     type: Literal["service_account"]
     client_email: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}@[A-Za-z0-9.-]{1,150}$")]
-    private_key: Annotated[str, Field(max_length=16_384)]
+    private_key: Annotated[str, Field(max_length=4_096)]
     private_key_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,100}$")] = ""
     project_id: Annotated[str, Field(pattern=r"^[a-z0-9.:-]{0,100}$")] = ""
 
@@ -50,10 +52,12 @@ class ServiceAccountKey(_Form):
     @classmethod
     def _is_rsa(cls, value: str) -> str:
         try:
-            key = load_pem_private_key(value.encode(), password=None)
+            # Whether its numbers are prime takes up to seconds in which no thread of the process goes on. Google says
+            # whether the key is the account's.
+            key = load_pem_private_key(value.encode(), password=None, unsafe_skip_rsa_key_validation=True)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
-        if not isinstance(key, RSAPrivateKey) or key.key_size < 2_048:
+        if not isinstance(key, RSAPrivateKey) or not 2_048 <= key.key_size <= 4_096:
             raise ValueError("not such a key")
         return value
 
@@ -63,11 +67,11 @@ class AccessKey(_Form):
 
     words = {
         "access_key_id": "should be the id of a long-lived access key, AKIA and 12 to 124 more capitals and digits",
-        "secret_access_key": "should be the secret that belongs to the id",
+        "secret_access_key": "should be the secret that belongs to the id, 40 characters",
     }
 
     access_key_id: Annotated[str, Field(pattern=r"^AKIA[A-Z0-9]{12,124}$")]
-    secret_access_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9/+=]{16,128}$")]
+    secret_access_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9/+=]{40}$")]
 
 
 class Role(_Form):
@@ -117,19 +121,25 @@ def read_secret(kind: CredentialKind, text: str) -> Secret:
 
 
 def opened(kind: CredentialKind, secret: bytes) -> Secret:
-    """The secret that was sealed."""
-    return _FORMS[kind].model_validate_json(secret)
+    """The secret that was sealed. Raises DoesNotOpen when a version with other forms has sealed it."""
+    try:
+        found = _FORMS[kind].model_validate_json(secret)
+    except ValidationError:
+        raise DoesNotOpen from None
+    hide(found)
+    return found
 
 
-def sensitive(secret: Secret) -> str:
-    """The part that nobody may see."""
+def hide(secret: Secret) -> None:
+    """Keep it out of what people read.
+
+    A role has nothing to hide: its external id is no secret for AWS, and may be any word.
+    """
     match secret:
         case ServiceAccountKey():
-            return secret.private_key
+            know_opened_secret(secret.private_key)
         case AccessKey():
-            return secret.secret_access_key
-        case Role():
-            return secret.external_id
+            know_opened_secret(secret.secret_access_key)
 
 
 def _faults(error: ValidationError, words: Mapping[str, str]) -> list[Fault]:

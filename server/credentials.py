@@ -2,10 +2,11 @@
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from server.credential_forms import opened, read_secret, sensitive
+from server.credential_forms import hide, opened, read_secret
 from server.domain.audit import Actor
 from server.domain.credential import Credential, CredentialKind, is_credential_name
 from server.domain.faults import Fault
@@ -25,12 +26,12 @@ from server.providers import Providers, Verdict
 from server.runs import request_key
 from server.security.api_keys import KeyRing
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, Vault
-from server.security.redaction import know_opened_secret
 from server.store.credential_port import CredentialStore, TooManyNames, VersionTaken
-from server.store.port import ControlStore, RequestConflict
+from server.store.port import ControlStore, RequestConflict, TenantGone
 
 MOST_NAMES = 100
 """Credentials that a tenant may have."""
+_OFFBOARDED = "The tenant has been offboarded."
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Credentials:
             raise InvalidRequest([Fault("INVALID_NAME", message, field="name")])
         await self._require_tenant(new.tenant_id)
         secret = read_secret(new.kind, new.secret)
-        know_opened_secret(sensitive(secret))
+        hide(secret)
         plain = secret.model_dump_json().encode()
         fingerprint = self._ring.fingerprint_of(json.dumps([new.tenant_id, new.kind]).encode() + plain)
         content = {"name": new.name, "kind": new.kind, "fingerprint": fingerprint}
@@ -79,30 +80,33 @@ class Credentials:
             while True:
                 if request is not None and (earlier := await self._store.find_credential_request(request)):
                     return earlier
-                await self._master.ensure()
-                last = await self._store.last_credential(new.tenant_id, new.name)
-                version = last.version + 1 if last else 1
-                sealed = await self._vault.seal(plain, tenant_id=new.tenant_id, name=new.name, version=version)
-                credential = Credential(
-                    tenant_id=new.tenant_id,
-                    name=new.name,
-                    version=version,
-                    kind=new.kind,
-                    fingerprint=fingerprint,
-                    sealed=sealed,
-                    created_at=datetime.now(UTC),
-                )
-                try:
+                credential = await self._sealed(new, plain, fingerprint)
+                with suppress(VersionTaken):
                     return await self._store.add_credential(credential, by=by, request=request, most_names=MOST_NAMES)
-                except VersionTaken:
-                    continue
         except RequestConflict:
             raise RequestIdReused from None
+        except TenantGone:
+            raise TenantNotActive(_OFFBOARDED) from None
         except TooManyNames:
             raise TooManyCredentials(f"A tenant has at most {MOST_NAMES} credentials. Delete one first.") from None
         except MasterKeyMissing as missing:
             logger.critical("A credential cannot be stored: %s", missing)
             raise MasterKeyUnavailable from None
+
+    async def _sealed(self, new: NewCredential, plain: bytes, fingerprint: str) -> Credential:
+        """The secret as the version that is the next one now. Raises MasterKeyMissing."""
+        await self._master.ensure()
+        last = await self._store.last_credential(new.tenant_id, new.name)
+        credential = Credential(
+            tenant_id=new.tenant_id,
+            name=new.name,
+            version=last.version + 1 if last else 1,
+            kind=new.kind,
+            fingerprint=fingerprint,
+            sealed=None,
+            created_at=datetime.now(UTC),
+        )
+        return credential.model_copy(update={"sealed": await self._vault.seal(plain, credential)})
 
     async def list(self, tenant_id: str, *, after: str, limit: int) -> list[Credential]:
         """The latest versions by name, beginning behind `after`. Raises TenantNotFound."""
@@ -127,7 +131,6 @@ class Credentials:
         except DoesNotOpen:
             logger.critical("Credential %s of %s, version %s, does not open", name, tenant_id, credential.version)
             raise CredentialUnreadable from None
-        know_opened_secret(sensitive(secret))
         verdict = await self._providers.check(tenant_id, secret)
         status = "REFUSED" if verdict.refusal else "ACCEPTED"
         return await self._store.note_credential_check(credential, status, by=by), verdict
@@ -142,4 +145,4 @@ class Credentials:
         if tenant is None:
             raise TenantNotFound
         if tenant.state is TenantState.OFFBOARDED:
-            raise TenantNotActive("The tenant has been offboarded.")
+            raise TenantNotActive(_OFFBOARDED)

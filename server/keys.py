@@ -19,9 +19,18 @@ from server.errors import (
 )
 from server.runs import request_key
 from server.security.api_keys import KeyRing, NewSecret
-from server.store.port import CallerKeyEnded, ControlStore, KeyNotActive, KeyPosition, RequestConflict, RequestKey
+from server.store.port import (
+    CallerKeyEnded,
+    ControlStore,
+    KeyNotActive,
+    KeyPosition,
+    RequestConflict,
+    RequestKey,
+    TenantGone,
+)
 
 MAX_OVERLAP_SECONDS = 604_800
+_OFFBOARDED = "The tenant has been offboarded."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class ApiKeys:
         if tenant is None:
             raise TenantNotFound
         if tenant.state is TenantState.OFFBOARDED:
-            raise TenantNotActive("The tenant has been offboarded.")
+            raise TenantNotActive(_OFFBOARDED)
 
 
 def new_key(
@@ -146,6 +155,8 @@ async def _made(storing: Awaitable[ApiKey], secret: NewSecret) -> Made:
         raise Unauthenticated from None
     except KeyNotActive:
         raise ApiKeyNotActive from None
+    except TenantGone:
+        raise TenantNotActive(_OFFBOARDED) from None
     except RequestConflict:
         raise RequestIdReused from None
     return Made(stored, secret.text if stored.key_id == secret.key_id else "")

@@ -5,7 +5,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import typer
 
@@ -15,12 +15,11 @@ from server.security.envelope import DoesNotOpen, MasterKeyMissing, Vault
 from server.security.limits import keep_no_dumps
 from server.security.master_keys import LocalMasterKeys
 from server.settings import Settings
-from server.store.credential_port import CredentialStore
+from server.store.credential_port import MASTER_KEY_FACT
 from server.store.opening import open_store
 from server.store.port import ControlStore, StoreBusy
 from server.store.sql.store import SqlStore
 
-_FACT = "master key"
 _BATCH = 100
 
 
@@ -33,17 +32,18 @@ class MasterKey:
 
     async def ensure(self) -> None:
         """Be ready to wrap. The first process that needs a key makes it. Raises MasterKeyMissing."""
-        agreed = await self._store.fact(_FACT)
+        agreed = await self._store.fact(MASTER_KEY_FACT)
         if agreed is None:
-            agreed = await self._store.agree(_FACT, self.keys.newest() or self.keys.make_first())
+            agreed = await self._store.agree(MASTER_KEY_FACT, self.keys.newest() or self.keys.make_first())
         self._require(agreed)
         self.keys.use(agreed)
 
-    async def require(self) -> None:
-        """Refuse to start without the key, once credentials are encrypted under it. Raises CannotStart."""
+    async def require(self, uses: Iterable[str]) -> None:
+        """Refuse to start without the keys that credentials are encrypted under. Raises CannotStart."""
+        agreed = await self._store.fact(MASTER_KEY_FACT)
         try:
-            if (agreed := await self._store.fact(_FACT)) is not None:
-                self._require(agreed)
+            for name in (*([agreed] if agreed else []), *uses):
+                self._require(name)
         except MasterKeyMissing as missing:
             raise CannotStart(str(missing)) from None
 
@@ -61,16 +61,17 @@ def open_master_keys(settings: Settings) -> LocalMasterKeys:
     return LocalMasterKeys(file=settings.master_key_path, given=given)
 
 
-async def rewrap_all(store: CredentialStore, keys: LocalMasterKeys, told: Callable[[int], None]) -> int:
+async def rewrap_all(store: SqlStore, keys: LocalMasterKeys, told: Callable[[int], None]) -> int:
     """Wrap every secret's key under the newest master key; what an interruption leaves, the next call does.
 
     `told` hears how many are done. Raises MasterKeyMissing, and DoesNotOpen for a record that is damaged.
     """
-    newest = keys.newest()
-    if newest is None:
-        raise MasterKeyMissing(f"{keys.where} has no master key")
+    newest, agreed = keys.newest(), await store.fact(MASTER_KEY_FACT)
+    if newest is None or (agreed is not None and agreed not in keys.ids):
+        # The file of another machine has newer ones: to wrap with these would be a step back.
+        raise MasterKeyMissing(f"{keys.where} has no master key {agreed or ''}".rstrip())
     # First, so that what is stored meanwhile needs no second wrapping.
-    await store.replace_fact(_FACT, newest)
+    await store.replace_fact(MASTER_KEY_FACT, newest)
     keys.use(newest)
     vault, done = Vault(keys), 0
     while batch := await store.credentials_to_rewrap(newest, limit=_BATCH):
@@ -121,7 +122,7 @@ def show() -> None:
     """List the keys: which one is used now, and how many secrets are under each."""
 
     async def work(settings: Settings, store: SqlStore, keys: LocalMasterKeys) -> None:
-        uses, agreed = await store.master_key_uses(), await store.fact(_FACT)
+        uses, agreed = await store.master_key_uses(), await store.fact(MASTER_KEY_FACT)
         for name in dict.fromkeys((*keys.ids, *uses)):
             notes = ["in use"] if name == agreed else []
             notes += [] if name in keys.ids else [f"MISSING in {keys.where}"]
@@ -158,12 +159,12 @@ def retire() -> None:
 
     async def work(settings: Settings, store: SqlStore, keys: LocalMasterKeys) -> None:
         _require_file(keys)
-        agreed, uses = await store.fact(_FACT), await store.master_key_uses()
+        agreed, uses = await store.fact(MASTER_KEY_FACT), await store.master_key_uses()
+        if agreed is None or agreed not in keys.ids:
+            raise CannotStart(f"{keys.where} lacks the key that is in use, {agreed or 'of which there is none yet'}")
         if others := [name for name in uses if name != agreed]:
             raise CannotStart(f"secrets are still under {', '.join(others)}: run rewrap first")
-        gone = [name for name in keys.ids if name != agreed]
-        if agreed in keys.ids and gone:
-            keys.remove(gone)
+        gone = keys.remove_before(agreed)
         typer.echo(f"{len(gone)} keys taken out of {keys.file}" if gone else "there is none to take out")
 
     _run(work)

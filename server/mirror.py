@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from server.domain.credential import Credential
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.domain.tenant import SYSTEM_TENANT, ApiKey, DatasetState, TenantState
@@ -277,7 +276,8 @@ class Mirror:
             if (state.run.pipeline_logging_id, step.step_id) in step_keys
         ]
         api_keys = [key_row(key) for key in await self._changed_keys(tenant_id, keys["api_key"])]
-        credentials = [credential_row(item) for item in await self._changed_credentials(tenant_id, keys["credential"])]
+        names = keys["credential"]
+        credentials = [credential_row(item) for item in await self._store.tenant_credentials(tenant_id, names)]
         found: dict[OutboxKind, Tables] = {
             "run": {
                 "x_meta_pipeline_runs": [run_row(state.run) for state in runs],
@@ -293,11 +293,6 @@ class Mirror:
         if not key_ids:
             return []
         return [key for key in await self._store.tenant_keys(tenant_id) if key.key_id in key_ids]
-
-    async def _changed_credentials(self, tenant_id: str, names: set[str]) -> list[Credential]:
-        if not names:
-            return []
-        return [item for item in await self._store.tenant_credentials(tenant_id) if item.name in names]
 
 
 def _job_id(tenant_id: str, table: str, flush: int, part: int) -> str:

@@ -5,6 +5,8 @@ Their libraries are imported at the first question: most servers are never asked
 
 import asyncio
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from server.errors import ProviderUnavailable
 from server.warehouse.port import WarehouseError
 
 _AT_ONCE = 4
+_PATIENCE_SECONDS = 45
 _TIMEOUT_SECONDS = 10
 # Of what a provider says only its code is told: the rest may repeat anything of the request.
 _CODE = re.compile(r"[A-Za-z_.]{1,64}")
@@ -28,6 +31,10 @@ class Verdict:
     """Why it was refused; '' when it was accepted."""
 
 
+class _OwnAccount(Exception):
+    """A tenant names a role of the installation's."""
+
+
 class Providers:
     """Google's token service and AWS's STS."""
 
@@ -35,18 +42,26 @@ class Providers:
         self._google_token_uri = google_token_uri
         self._aws_region = aws_region
         self._aws_sts_endpoint = aws_sts_endpoint
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        # Of their own: a provider that does not answer keeps nobody waiting but those who ask providers.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="providers")
 
     async def check(self, tenant_id: str, secret: Secret) -> Verdict:
         """Try a secret. Raises ProviderUnavailable."""
-        async with self._places:
-            match secret:
-                case ServiceAccountKey():
-                    return await asyncio.to_thread(self._check_google, secret)
-                case AccessKey():
-                    return await asyncio.to_thread(self._check_access_key, secret)
-                case Role():
-                    return await asyncio.to_thread(self._check_role, secret, tenant_id)
+        asking = asyncio.get_running_loop().run_in_executor(self._threads, self._check, tenant_id, secret)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await asking
+        except TimeoutError:
+            raise ProviderUnavailable from None
+
+    def _check(self, tenant_id: str, secret: Secret) -> Verdict:
+        match secret:
+            case ServiceAccountKey():
+                return self._check_google(secret)
+            case AccessKey():
+                return self._check_access_key(secret)
+            case Role():
+                return self._check_role(secret, tenant_id)
 
     def _check_google(self, key: ServiceAccountKey) -> Verdict:
         from server.warehouse.bigquery.credentials import ask_for_token  # noqa: PLC0415
@@ -66,13 +81,19 @@ class Providers:
 
     def _check_role(self, role: Role, tenant_id: str) -> Verdict:
         """The session's name is the tenant's id, which a role's trust policy can demand (`sts:RoleSessionName`)."""
-        return self._ask_aws(
-            lambda sts: sts.assume_role(
-                RoleArn=role.role_arn, RoleSessionName=tenant_id, ExternalId=role.external_id, DurationSeconds=900
-            )["AssumedRoleUser"]["Arn"]
-        )
 
-    def _ask_aws(self, question: Any, **identity: str) -> Verdict:
+        def assumed(sts: Any) -> str:
+            # Roles there trust the installation, whoever asks it: they are the operator's.
+            if role.role_arn.split(":")[4] == sts.get_caller_identity()["Account"]:
+                raise _OwnAccount
+            answer = sts.assume_role(
+                RoleArn=role.role_arn, RoleSessionName=tenant_id, ExternalId=role.external_id, DurationSeconds=900
+            )
+            return str(answer["AssumedRoleUser"]["Arn"])
+
+        return self._ask_aws(assumed)
+
+    def _ask_aws(self, question: Callable[[Any], str], **identity: str) -> Verdict:
         """As that identity, or without one as the installation."""
         import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
@@ -85,6 +106,8 @@ class Providers:
             return Verdict(
                 principal=question(session.client("sts", endpoint_url=self._aws_sts_endpoint, config=config))
             )
+        except _OwnAccount:
+            return Verdict(refusal="the role belongs to the installation's own account")
         except NoCredentialsError:
             return Verdict(refusal="this installation has no identity at AWS that could assume a role")
         except ClientError as error:

@@ -5,11 +5,10 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from server.credential_forms import Secret, ServiceAccountKey, opened, sensitive
+from server.credential_forms import Secret, ServiceAccountKey, opened
 from server.domain.credential import Credential
 from server.domain.faults import Refused, refuse
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, MasterKeys, Vault
-from server.security.redaction import know_opened_secret
 from server.store.credential_port import CredentialStore
 from server.warehouse.port import Warehouse
 
@@ -39,7 +38,6 @@ class CredentialReader:
         """A secret, by the fields of its kind. Raises Refused."""
         credential = await self._credential(tenant_id, name, version)
         secret = await self._opened(credential)
-        know_opened_secret(sensitive(secret))
         await self._note_use(credential)
         return {"kind": credential.kind.value, **secret.model_dump()}
 
@@ -51,28 +49,28 @@ class CredentialReader:
             secret = await self._opened(credential)
             if not isinstance(secret, ServiceAccountKey):
                 raise _refused("CREDENTIAL_NOT_FITTING", name, f"is {credential.kind}, and not a GCP_SERVICE_ACCOUNT")
-            know_opened_secret(sensitive(secret))
-            account = self._warehouse.acting_as(secret.model_dump(), token_uri=self._google_token_uri)
-            self._seen_by[place] = account
-            await self._forget_oldest()
+            if place not in self._seen_by:
+                key = secret.model_dump()
+                self._seen_by[place] = self._warehouse.acting_as(key, token_uri=self._google_token_uri)
+        account = self._seen_by[place]
         self._seen_by.move_to_end(place)
+        if len(self._seen_by) > _MOST_WAREHOUSES:
+            # A step that still uses it gets new connections.
+            await self._seen_by.popitem(last=False)[1].close()
         await self._note_use(credential)
-        return self._seen_by[place]
+        return account
 
     async def close(self) -> None:
         """Release the connections."""
         while self._seen_by:
             await self._seen_by.popitem(last=False)[1].close()
 
-    async def _forget_oldest(self) -> None:
-        if len(self._seen_by) > _MOST_WAREHOUSES:
-            # A step that still uses it gets new connections.
-            await self._seen_by.popitem(last=False)[1].close()
-
     async def _credential(self, tenant_id: str, name: str, version: int) -> Credential:
         """The record as it is now: what was destroyed since the claim opens nothing any more."""
         credential = await self._store.find_credential(tenant_id, name, version)
         if credential is None or credential.sealed is None:
+            if (account := self._seen_by.pop((tenant_id, name, version), None)) is not None:
+                await account.close()
             raise _refused("CREDENTIAL_NOT_FOUND", name, "was deleted or replaced after the run was claimed")
         return credential
 

@@ -198,6 +198,7 @@ class StepRunner:
             labels={
                 name: _LABEL.sub("-", value.lower())[:63] for name, value in run_fields(run, snapshot.step_id).items()
             },
+            run_id=run.pipeline_logging_id,
             builds_metadata=snapshot.ps_type.startswith("setup."),
         )
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from server.domain.faults import Fault, Refused, refuse
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
-from server.domain.tenant import TenantState
+from server.domain.tenant import DatasetState
 from server.effects import EffectJournal
 from server.step_credentials import StepCredentials
 from server.store.port import ControlStore
@@ -48,6 +48,8 @@ class StepAccess:
     """Most bytes that one statement may bill, by who says so: `server`, `tenant`."""
     builds_metadata: bool = False
     """The step is part of the setup and may make the x_meta_ tables."""
+    run_id: str = ""
+    """pipeline_logging_id of the step's run."""
     planning: bool = False
     """Nothing may be changed."""
     to_come: Mapping[TableRef, str] = field(default_factory=dict)
@@ -240,9 +242,9 @@ class TenantWarehouse:
         """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
         self._require_writable()
         tenant = await self._store.get_tenant(self.dataset)
-        is_over = tenant is not None and tenant.state is TenantState.OFFBOARDED
-        if not self._access.builds_metadata or not is_over:
-            raise refuse("DATASET_NOT_ALLOWED", "only the setup removes a dataset, of a tenant that is offboarded")
+        is_asked_for = tenant is not None and tenant.offboarding_run == self._access.run_id
+        if tenant is None or not is_asked_for or tenant.dataset_state is not DatasetState.KEPT:
+            raise refuse("DATASET_NOT_ALLOWED", "only the run that OffboardTenant starts removes a tenant's dataset")
         return await self._warehouse.delete_dataset(self._access.own)
 
     async def ensure_table(

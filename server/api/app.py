@@ -26,9 +26,9 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.http2.ping_timeout_ms", 3_000),
-    # Whoever connects says something soon, and whoever has nothing to say for an hour connects again.
+    # Whoever connects says something soon, and whoever has nothing to say for a while connects again.
     ("grpc.server_handshake_timeout_ms", 10_000),
-    ("grpc.max_connection_idle_ms", 3_600_000),
+    ("grpc.max_connection_idle_ms", 300_000),
 )
 # Whatever they are, streams included: beyond it gRPC refuses as RESOURCE_EXHAUSTED.
 _CALLS_AT_A_TIME = 10_000

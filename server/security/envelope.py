@@ -1,7 +1,7 @@
 """Envelope encryption: each secret under a key of its own, and that key under a master key.
 
 Both encryptions are AES-256-GCM and bound to what the secret belongs to, so that a record that was moved to another
-tenant, name or version does not open. A master key is replaced by wrapping the small keys anew; the secrets stay.
+tenant, name, version or kind does not open. A master key is replaced by wrapping the small keys anew; the secrets stay.
 """
 
 import json
@@ -43,21 +43,21 @@ class Vault:
     def __init__(self, keys: MasterKeys) -> None:
         self._keys = keys
 
-    async def seal(self, secret: bytes, *, tenant_id: str, name: str, version: int) -> Sealed:
-        """Encrypt a secret for this place and no other. Raises MasterKeyMissing."""
-        key, context = AESGCM.generate_key(KEY_BYTES * 8), _context(tenant_id, name, version)
+    async def seal(self, secret: bytes, credential: Credential) -> Sealed:
+        """Encrypt a secret for the place of this credential and no other. Raises MasterKeyMissing."""
+        key, context = AESGCM.generate_key(KEY_BYTES * 8), _context(credential)
         key_id, wrapped = await self._keys.wrap(key, context)
         return Sealed(key_id=key_id, wrapped_key=wrapped, ciphertext=encrypt(key, secret, context))
 
     async def open(self, credential: Credential) -> bytes:
         """The secret. Raises MasterKeyMissing, DoesNotOpen."""
-        sealed, context = _sealed(credential), _context(credential.tenant_id, credential.name, credential.version)
+        sealed, context = _sealed(credential), _context(credential)
         key = await self._keys.unwrap(sealed.key_id, sealed.wrapped_key, context)
         return decrypt(key, sealed.ciphertext, context)
 
     async def rewrap(self, credential: Credential) -> Sealed:
         """The same secret, its key under the current master key. Raises MasterKeyMissing, DoesNotOpen."""
-        sealed, context = _sealed(credential), _context(credential.tenant_id, credential.name, credential.version)
+        sealed, context = _sealed(credential), _context(credential)
         key = await self._keys.unwrap(sealed.key_id, sealed.wrapped_key, context)
         key_id, wrapped = await self._keys.wrap(key, context)
         return sealed.model_copy(update={"key_id": key_id, "wrapped_key": wrapped})
@@ -83,6 +83,6 @@ def _sealed(credential: Credential) -> Sealed:
     return credential.sealed
 
 
-def _context(tenant_id: str, name: str, version: int) -> bytes:
-    """JSON, in which no two places look the same."""
-    return json.dumps([tenant_id, name, version]).encode()
+def _context(credential: Credential) -> bytes:
+    """Where the secret belongs, in JSON, in which no two places look the same."""
+    return json.dumps([credential.tenant_id, credential.name, credential.version, credential.kind.value]).encode()

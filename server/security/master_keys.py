@@ -5,14 +5,17 @@ One key a line, 32 random bytes in base64, the newest last.
 
 import base64
 import binascii
+import fcntl
 import hashlib
+import os
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from server.domain.faults import CannotStart
 from server.security.envelope import KEY_BYTES, MasterKeyMissing, decrypt, encrypt
-from server.security.private_files import create_private, require_private, write_private
+from server.security.private_files import require_private, write_private
 
 
 class LocalMasterKeys:
@@ -42,7 +45,8 @@ class LocalMasterKeys:
         """Whether the key is here, or has come into the file. Raises MasterKeyMissing when that cannot be read."""
         if name not in self._keys and not self.is_given:
             try:
-                self._keys = _read(self.file)
+                # What was there once still opens what it has wrapped, whatever has become of the file.
+                self._keys = {**self._keys, **_read(self.file)}
             except CannotStart as error:
                 raise MasterKeyMissing(str(error)) from None
         return name in self._keys
@@ -52,19 +56,34 @@ class LocalMasterKeys:
         self._used = name
 
     def make_first(self) -> str:
-        """Make the file with a new key, unless another process has made it; answers the key's id."""
-        create_private(self.file, _line(secrets.token_bytes(KEY_BYTES)))
-        self._keys = _read(self.file)
+        """Make the file with a new key, unless another process has made it; answers the newest key's id."""
+        with self._alone():
+            if not self._keys:
+                self._write([secrets.token_bytes(KEY_BYTES)])
         return self.ids[-1]
 
     def add(self) -> str:
         """Put a new key into the file; answers its id."""
-        self._write([*self._keys.values(), secrets.token_bytes(KEY_BYTES)])
+        with self._alone():
+            self._write([*self._keys.values(), secrets.token_bytes(KEY_BYTES)])
         return self.ids[-1]
 
-    def remove(self, ids: Collection[str]) -> None:
-        """Take keys out of the file."""
-        self._write([key for name, key in self._keys.items() if name not in ids])
+    def remove_before(self, name: str) -> list[str]:
+        """Take the keys out of the file that are older than that one; answers their ids."""
+        with self._alone():
+            older = list(self._keys)[: self.ids.index(name)]
+            if older:
+                self._write([key for key_id, key in self._keys.items() if key_id not in older])
+        return older
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Change the file as it is now, and let nobody else change it meanwhile."""
+        lock = self.file.with_name(f"{self.file.name}.lock")
+        with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._keys = _read(self.file)
+            yield
 
     def _write(self, keys: Iterable[bytes]) -> None:
         write_private(self.file, b"".join(map(_line, keys)))

@@ -9,9 +9,12 @@ from server.domain.audit import Actor
 from server.domain.credential import Credential, Sealed
 from server.store.port import RequestKey
 
+MASTER_KEY_FACT = "master key"
+"""The fact (see `ControlStore.fact`) that names the master key which everybody wraps with."""
+
 
 class VersionTaken(Exception):
-    """Somebody else has stored that version in the meantime."""
+    """Somebody else has stored that version in the meantime, or all have agreed on another master key."""
 
 
 class TooManyNames(Exception):
@@ -27,7 +30,7 @@ class CredentialStore(Protocol):
         """Store the next version; the same request again answers what it has made.
 
         Raises:
-            VersionTaken, RequestConflict.
+            VersionTaken, RequestConflict, TenantGone.
             TooManyNames: it would be the tenant's first under a name beyond `most_names`.
         """
         ...

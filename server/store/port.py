@@ -52,7 +52,7 @@ class TenantChanged(Exception):
 
 
 class TenantGone(Exception):
-    """The run's tenant has been offboarded."""
+    """The tenant has been offboarded."""
 
 
 class RunHeld(Exception):
@@ -304,8 +304,8 @@ class ControlStore(Protocol):
         """The tenant with the names of its credentials and what they are, or None."""
         ...
 
-    async def tenant_credentials(self, tenant_id: str) -> list[Credential]:
-        """The latest version of each of the tenant's credentials, also of those that are deleted."""
+    async def tenant_credentials(self, tenant_id: str, names: Collection[str]) -> list[Credential]:
+        """The latest versions of those of the tenant's credentials, also of those that are deleted."""
         ...
 
     async def update_tenant(self, tenant: Tenant, *, was: Tenant, by: Actor) -> Tenant:
@@ -363,7 +363,7 @@ class ControlStore(Protocol):
         """Store a key; the same request again answers the key that it has made.
 
         Raises:
-            CallerKeyEnded: the key of `by` is revoked or has expired.
+            TenantGone, CallerKeyEnded: the key of `by` is revoked or has expired.
             RequestConflict: the request id was used for something else.
         """
         ...
@@ -376,7 +376,7 @@ class ControlStore(Protocol):
         The successor lives as long as the old one was made for, whatever `key` says.
 
         Raises:
-            KeyNotActive: the old one is revoked or expired, or has been rotated.
+            TenantGone, KeyNotActive: the old one is revoked or expired, or has been rotated.
             CallerKeyEnded, RequestConflict: the request id was used for something else.
         """
         ...

@@ -50,7 +50,7 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         warehouse = await _open_warehouse(settings)
         stack.push_async_callback(warehouse.close)
         keys = open_master_keys(settings)
-        await MasterKey(keys, store).require()
+        await MasterKey(keys, store).require(await store.master_key_uses())
         credentials = CredentialReader(store, keys, warehouse, google_token_uri=settings.google_token_uri)
         stack.push_async_callback(credentials.close)
         mail = MailFolder(settings.state_dir / "mail", sender=settings.mail_from)

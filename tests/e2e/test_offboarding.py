@@ -9,7 +9,7 @@ import pytest
 
 from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError
-from convergence.v1.run_pb2 import Run
+from convergence.v1.run_pb2 import Run, StepRun
 from convergence.v1.tenant_service_pb2 import Credential, Tenant
 from tests.bigquery.proxy import Proxy
 from tests.bigquery.server import BigQueryServer
@@ -17,6 +17,13 @@ from tests.e2e.on_bigquery import another_look, own, service_on
 from tests.e2e.service import Service, file_appears, finished, onboard, start
 from tests.warehouse.tables import column, spec
 
+WAIT_AND_REMOVE = """
+pipeline_id: "{tenant_id}-wait-and-remove"
+variables: {folder: ""}
+steps:
+  - {step_id: wait, ps_type: trial.gate, folder: "{folder}"}
+  - {step_id: go, ps_type: setup.tenants.offboarding, trigger: always}
+"""
 ROLE = json.dumps({"role_arn": "arn:aws:iam::123456789012:role/reader", "external_id": "acme-7f31"})
 
 
@@ -177,4 +184,18 @@ async def test_a_pipeline_of_ones_own_does_not_remove_a_dataset(
     )
     run = await finished(operator, await start(operator, "careful_corp", "trial/remove"))
     assert run.status == Run.FAILED
-    assert "only the setup removes a dataset" in run.error_message
+    assert "only the run that OffboardTenant starts" in run.error_message
+
+
+async def test_not_even_in_a_run_that_ends_with_the_tenant(
+    any_service: Service, operator: ConvergenceClient, tmp_path: Path
+) -> None:
+    """A step that always runs is what a cancelled run still does."""
+    await onboard(any_service, "patient_corp")
+    (any_service.checkout / "configs/trial/wait_and_remove.yml").write_text(WAIT_AND_REMOVE)
+    run = await start(operator, "patient_corp", "trial/wait_and_remove", variables={"folder": str(tmp_path)})
+    await file_appears(tmp_path / "began-1")
+    assert (await operator.offboard_tenant("patient_corp")).dataset == "patient_corp"
+    ended = await finished(operator, run)
+    assert [step.status for step in ended.steps] == [StepRun.CANCELLED, StepRun.FAILED]
+    assert "only the run that OffboardTenant starts" in ended.steps[1].error_message

@@ -1,5 +1,6 @@
 """Credentials on every store: versions, deletion, what is destroyed when, and the rotation of the master key."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.domain.credential import Credential, CredentialKind
+from server.domain.faults import CannotStart
 from server.domain.run import RunStatus
 from server.master_key import MasterKey, rewrap_all
 from server.security.envelope import MasterKeyMissing, Vault
@@ -35,16 +37,17 @@ class Shelf:
         self._vault = Vault(keys)
 
     async def made(self, name: str = "billing", version: int = 1, *, tenant_id: str = "acme_corp") -> Credential:
-        secret = f"{name} {version}".encode()
-        return Credential(
+        credential = Credential(
             tenant_id=tenant_id,
             name=name,
             version=version,
             kind=CredentialKind.AWS_ROLE,
             fingerprint=f"{name}{version}",
-            sealed=await self._vault.seal(secret, tenant_id=tenant_id, name=name, version=version),
+            sealed=None,
             created_at=NOW,
         )
+        sealed = await self._vault.seal(f"{name} {version}".encode(), credential)
+        return credential.model_copy(update={"sealed": sealed})
 
     async def put(self, name: str = "billing", version: int = 1, **options: Any) -> Credential:
         asked = {"by": BY, "request": None, "most_names": 100, **options}
@@ -141,15 +144,15 @@ async def test_what_is_superseded_is_destroyed_when_no_run_can_have_it(
 ) -> None:
     await shelf.put()
     await store.accept_run(new_run(), PLANS)
-    claim = await store.claim("w", lease_seconds=30, plans=PLANS)
+    claim = await store.claim("w", lease_seconds=1_000_000, plans=PLANS)
     assert claim is not None
     clock.advance(1)
     await shelf.put(version=2)
+    clock.advance(600)
     assert await store.destroy_superseded_credentials() == 0
-    clock.advance(1)
     # One that was claimed since has the second.
     await store.accept_run(replace(new_run(), pipeline_logging_id="later"), PLANS)
-    assert await store.claim("w", lease_seconds=30, plans=PLANS)
+    assert await store.claim("w", lease_seconds=1_000_000, plans=PLANS)
     await store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS))
     assert await store.destroy_superseded_credentials() == 1
     old, kept = [await store.find_credential("acme_corp", "billing", version) for version in (1, 2)]
@@ -157,6 +160,20 @@ async def test_what_is_superseded_is_destroyed_when_no_run_can_have_it(
     assert kept is not None
     assert (old.sealed, old.deleted_at) == (None, None)
     assert kept.sealed is not None
+    clock.advance(86_400)
+    await store.destroy_superseded_credentials()
+    assert await store.find_credential("acme_corp", "billing", 1) is None
+    assert await store.find_credential("acme_corp", "billing", 2) == kept
+
+
+async def test_what_was_superseded_just_now_may_be_with_a_claim_that_nobody_sees_yet(
+    store: SqlStore, shelf: Shelf, clock: Clock
+) -> None:
+    await shelf.put()
+    await shelf.put(version=2)
+    assert await store.destroy_superseded_credentials() == 0
+    clock.advance(301)
+    assert await store.destroy_superseded_credentials() == 1
 
 
 async def test_uses_and_checks_are_remembered(store: SqlStore, shelf: Shelf, clock: Clock) -> None:
@@ -188,7 +205,11 @@ async def test_each_change_is_to_be_copied(store: SqlStore, shelf: Shelf) -> Non
     await store.note_all("acme_corp", by=BY)
     again = [(entry.kind, entry.key) for entry in await store.outbox(skip=(), limit=99)][4:]
     assert sorted(again) == [("credential", "billing"), ("credential", "other")]
-    assert [item.name for item in await store.tenant_credentials("acme_corp")] == ["billing", "other"]
+    assert [item.name for item in await store.tenant_credentials("acme_corp", {"billing", "other"})] == [
+        "billing",
+        "other",
+    ]
+    assert await store.tenant_credentials("acme_corp", set()) == []
 
 
 async def test_a_tenant_comes_with_the_kinds_of_its_credentials(store: SqlStore, shelf: Shelf) -> None:
@@ -231,8 +252,8 @@ async def test_a_rotation_that_was_interrupted_goes_on(
     await Shelf(store, other).put("fresh")
     assert await rewrap_all(store, keys, lambda done: None) == 3
     assert await store.master_key_uses() == {new: 6}
-    keys.remove([old])
-    for item in await store.tenant_credentials("acme_corp"):
+    assert keys.remove_before(new) == [old]
+    for item in await store.list_credentials("acme_corp", after="", limit=99):
         assert (await Vault(keys).open(item)).startswith(item.name.encode())
     assert await rewrap_all(store, keys, lambda done: None) == 0
 
@@ -250,7 +271,7 @@ async def test_a_credential_that_changes_during_a_rotation_stays_changed(
 
 async def test_all_processes_wrap_with_one_key(store: SqlStore, second: SqlStore, tmp_path: Path) -> None:
     here, there = (LocalMasterKeys(file=tmp_path / name) for name in ("here", "there"))
-    await MasterKey(here, store).require()
+    await MasterKey(here, store).require([])
     assert not here.file.exists()
     await MasterKey(here, store).ensure()
     with pytest.raises(MasterKeyMissing, match=here.ids[0]):
@@ -260,3 +281,36 @@ async def test_all_processes_wrap_with_one_key(store: SqlStore, second: SqlStore
     there.file.chmod(0o600)
     await MasterKey(there, second).ensure()
     assert there.ids == here.ids
+    with pytest.raises(CannotStart, match="mk_older"):
+        await MasterKey(there, second).require(["mk_older"])
+
+
+async def test_what_was_sealed_before_all_agreed_on_another_key_is_sealed_anew(
+    store: SqlStore, shelf: Shelf, keys: LocalMasterKeys
+) -> None:
+    """Its key may be gone from the file by the time that it is stored."""
+    await MasterKey(keys, store).ensure()
+    late = await shelf.made()
+    keys.add()
+    await rewrap_all(store, keys, lambda done: None)
+    with pytest.raises(VersionTaken):
+        await store.add_credential(late, by=BY, request=None, most_names=9)
+    assert await store.master_key_uses() == {}
+    await shelf.put()
+
+
+async def test_an_older_file_rolls_nothing_back(store: SqlStore, keys: LocalMasterKeys, tmp_path: Path) -> None:
+    await MasterKey(keys, store).ensure()
+    old = LocalMasterKeys(file=tmp_path / "of another machine", given=keys.file.read_text())
+    new = keys.add()
+    await rewrap_all(store, keys, lambda done: None)
+    with pytest.raises(MasterKeyMissing, match=new):
+        await rewrap_all(store, old, lambda done: None)
+    assert await store.fact("master key") == new
+
+
+async def test_two_who_agree_on_another_key_at_once(store: SqlStore, second: SqlStore, keys: LocalMasterKeys) -> None:
+    await MasterKey(keys, store).ensure()
+    keys.add()
+    await asyncio.gather(*(rewrap_all(each, keys, lambda done: None) for each in (store, second)))
+    assert await store.fact("master key") == keys.newest()

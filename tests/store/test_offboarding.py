@@ -1,15 +1,17 @@
 """The end of a tenant, on every store: what ends with it, what is left, and what another call goes on with."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from server.domain.credential import Credential, CredentialKind, Sealed
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunStatus, RunTrigger
 from server.domain.tenant import DatasetState, Tenant, TenantState
-from server.store.port import NewRun, RequestConflict, RequestKey, RunEnd, RunFilter, TenantGone
+from server.store.port import NewRun, RequestConflict, RequestKey, RunEnd, RunFilter, RunHeld, TenantGone
 from server.store.sql.store import SqlStore
-from tests.store.records import BY, PLANS, api_key, new_run, tenant
+from tests.store.records import BY, NOW, PLANS, api_key, new_run, tenant
 
 ASKED = RequestKey("acme_corp", "OffboardTenant", "r1", "content")
 
@@ -100,6 +102,57 @@ async def test_whoever_asked_before_and_comes_after_it_is_refused(store: SqlStor
     assert len(await statuses(store)) == 1
     usage = {use.quota.value: use.used for use in await store.usage("acme_corp", PLANS)}
     assert usage["max_pending_runs"] == 0
+
+
+async def test_nothing_of_it_begins_or_goes_on_before_it_is_cancelled(store: SqlStore) -> None:
+    """The server may have died before it came to cancel the runs."""
+    await onboarded(store)
+    for _ in range(2):
+        await store.accept_run(new_run(), PLANS)
+    claim = await store.claim("w", lease_seconds=30, plans=PLANS)
+    assert claim is not None
+    await store.offboard_tenant("acme_corp", by=BY, request=None)
+    with pytest.raises(RunHeld):
+        await store.start_step(claim.lease, claim.run.steps[0])
+    await store.hand_back(claim.lease)
+    assert await store.claim("w", lease_seconds=30, plans=PLANS) is None
+    await store.delete_dataset_by(deletion(), PLANS)
+    await store.cancel_runs("acme_corp", by=BY, limit=9)
+    again = await store.claim("w", lease_seconds=30, plans=PLANS)
+    assert again is not None
+    assert (again.run.pipeline_logging_id, again.run.status) == (claim.run.pipeline_logging_id, RunStatus.CANCELLING)
+
+
+async def test_nothing_is_made_for_it_any_more(store: SqlStore) -> None:
+    await onboarded(store)
+    await store.offboard_tenant("acme_corp", by=BY, request=None)
+    key = api_key("acme_corp", "k9")
+    with pytest.raises(TenantGone):
+        await store.create_api_key(key, by=BY, request=None)
+    with pytest.raises(TenantGone):
+        await store.rotate_api_key("k1", key, overlap_seconds=60, by=BY, request=None)
+    credential = Credential(
+        tenant_id="acme_corp",
+        name="role",
+        version=1,
+        kind=CredentialKind.AWS_ROLE,
+        fingerprint="",
+        sealed=Sealed(key_id="mk_1", wrapped_key=b"k", ciphertext=b"c"),
+        created_at=NOW,
+    )
+    with pytest.raises(TenantGone):
+        await store.add_credential(credential, by=BY, request=None, most_names=9)
+    assert await store.find_api_key("k9") is None
+    assert await store.last_credential("acme_corp", "role") is None
+
+
+async def test_no_key_slips_through_while_it_ends(store: SqlStore, second: SqlStore) -> None:
+    for number in range(20):
+        name = f"corp_{number}"
+        await onboarded(store, name, f"first{number}")
+        made = [second.create_api_key(api_key(name, f"k{number}_{n}"), by=BY, request=None) for n in range(4)]
+        await asyncio.gather(store.offboard_tenant(name, by=BY, request=None), *made, return_exceptions=True)
+        assert [key.key_id for key in await store.tenant_keys(name) if key.revoked_at is None] == []
 
 
 async def test_one_run_removes_the_dataset_when_nothing_works_in_it_any_more(store: SqlStore) -> None:

@@ -12,7 +12,12 @@ from server.domain.credential import Credential, CredentialKind, Sealed
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, Vault
 from server.security.master_keys import LocalMasterKeys
 
-PLACE: dict[str, Any] = {"tenant_id": "acme_corp", "name": "billing", "version": 1}
+PLACE: dict[str, Any] = {
+    "tenant_id": "acme_corp",
+    "name": "billing",
+    "version": 1,
+    "kind": CredentialKind.AWS_ACCESS_KEY,
+}
 KEYS = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY= c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MDE="
 
 
@@ -25,7 +30,6 @@ def keys(given_keys: str = KEYS, *, used: int = 0) -> LocalMasterKeys:
 def credential(sealed: Sealed | None, **place: Any) -> Credential:
     return Credential(
         **{**PLACE, **place},
-        kind=CredentialKind.AWS_ACCESS_KEY,
         fingerprint="",
         sealed=sealed,
         created_at=datetime(2025, 11, 18, tzinfo=UTC),
@@ -40,11 +44,11 @@ def vault() -> Vault:
 @given(secret=st.binary(max_size=2_000))
 async def test_what_was_sealed_opens(secret: bytes) -> None:
     vault = Vault(keys())
-    assert await vault.open(credential(await vault.seal(secret, **PLACE))) == secret
+    assert await vault.open(credential(await vault.seal(secret, credential(None)))) == secret
 
 
 async def test_equal_secrets_look_different(vault: Vault) -> None:
-    first, second = await vault.seal(b"secret", **PLACE), await vault.seal(b"secret", **PLACE)
+    first, second = await vault.seal(b"secret", credential(None)), await vault.seal(b"secret", credential(None))
     assert first.ciphertext != second.ciphertext
     assert first.wrapped_key != second.wrapped_key
     assert b"secret" not in first.ciphertext
@@ -52,15 +56,21 @@ async def test_equal_secrets_look_different(vault: Vault) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"tenant_id": "rival_inc"}, {"name": "other"}, {"version": 2}, {"tenant_id": "acme_corp", "name": "billing_"}],
+    [
+        {"tenant_id": "rival_inc"},
+        {"name": "other"},
+        {"version": 2},
+        {"name": "billing_"},
+        {"kind": CredentialKind.AWS_ROLE},
+    ],
 )
 async def test_a_record_that_was_moved_does_not_open(vault: Vault, other: dict[str, Any]) -> None:
     with pytest.raises(DoesNotOpen):
-        await vault.open(credential(await vault.seal(b"secret", **PLACE), **other))
+        await vault.open(credential(await vault.seal(b"secret", credential(None)), **other))
 
 
 async def test_no_part_of_a_record_fits_another_record(vault: Vault) -> None:
-    mine, other = await vault.seal(b"mine", **PLACE), await vault.seal(b"other", **PLACE)
+    mine, other = await vault.seal(b"mine", credential(None)), await vault.seal(b"other", credential(None))
     for part in ("wrapped_key", "ciphertext"):
         mixed = mine.model_copy(update={part: getattr(other, part)})
         with pytest.raises(DoesNotOpen):
@@ -69,7 +79,7 @@ async def test_no_part_of_a_record_fits_another_record(vault: Vault) -> None:
 
 @pytest.mark.parametrize("part", ["wrapped_key", "ciphertext"])
 async def test_any_changed_byte_is_noticed(vault: Vault, part: str) -> None:
-    sealed = await vault.seal(b"secret", **PLACE)
+    sealed = await vault.seal(b"secret", credential(None))
     data = getattr(sealed, part)
     damaged = [data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in range(len(data))]
     for wrong in [*damaged, data[:-1], data[:5], b""]:
@@ -79,7 +89,7 @@ async def test_any_changed_byte_is_noticed(vault: Vault, part: str) -> None:
 
 async def test_the_master_keys_id_is_bound_as_well(vault: Vault) -> None:
     """The same key under another name: as if somebody had changed the column."""
-    sealed = await vault.seal(b"secret", **PLACE)
+    sealed = await vault.seal(b"secret", credential(None))
     with pytest.raises(DoesNotOpen):
         await vault.open(credential(sealed.model_copy(update={"key_id": keys().ids[1]})))
     with pytest.raises(MasterKeyMissing):
@@ -92,7 +102,7 @@ async def test_a_destroyed_secret_does_not_open(vault: Vault) -> None:
 
 
 async def test_another_master_key_wraps_without_a_new_ciphertext(vault: Vault) -> None:
-    before = await vault.seal(b"secret", **PLACE)
+    before = await vault.seal(b"secret", credential(None))
     after = await Vault(keys(used=1)).rewrap(credential(before))
     assert (after.key_id, after.ciphertext) == (keys().ids[1], before.ciphertext)
     only_new = Vault(keys(KEYS.split()[1]))

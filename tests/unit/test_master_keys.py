@@ -36,8 +36,33 @@ def test_a_key_that_is_added_is_the_newest_and_seen_by_others(file: Path) -> Non
     assert other.newest() == first
     assert other.has(second)
     assert other.newest() == second
-    keys.remove([first])
+    assert keys.remove_before(first) == []
+    assert keys.remove_before(second) == [first]
     assert LocalMasterKeys(file=file).ids == (second,)
+    # Another process still opens what it could open, until it ends.
+    assert other.has(first)
+
+
+def test_two_who_change_the_file_lose_nothing_of_each_other(file: Path) -> None:
+    here, there = LocalMasterKeys(file=file), LocalMasterKeys(file=file)
+    made = here.make_first()
+    assert there.make_first() == made
+    added = [here.add(), there.add()]
+    assert LocalMasterKeys(file=file).ids == (made, *added)
+    assert here.remove_before(added[0]) == [made]
+    assert there.remove_before(added[0]) == []
+
+
+def test_a_file_that_is_gone_for_a_moment_takes_no_key_with_it(file: Path) -> None:
+    keys = LocalMasterKeys(file=file)
+    made, content = keys.make_first(), file.read_bytes()
+    file.unlink()
+    assert not keys.has("mk_other")
+    assert keys.has(made)
+    file.touch(mode=0o600)
+    file.write_bytes(content)
+    assert keys.add() != made
+    assert keys.has(made)
 
 
 def test_a_file_that_others_may_read_is_refused(file: Path) -> None:

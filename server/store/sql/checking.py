@@ -8,7 +8,7 @@ from server.store.port import Finding
 from server.store.sql import audit
 from server.store.sql.database import Row, Transaction
 from server.store.sql.queues import move
-from server.store.sql.waiting import IS_SUSPENDED
+from server.store.sql.waiting import IS_HELD
 
 # How long after the end of its lease a run may be without a worker.
 _ABANDONED_MICROS = 300 * 1_000_000
@@ -54,7 +54,7 @@ WHERE snapshots.pipeline_logging_id IS NULL
 """
 _ABANDONED = f"""
 SELECT pipeline_logging_id AS subject, lease_worker FROM runs
-WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until < ? AND (status = 'CANCELLING' OR NOT {IS_SUSPENDED})
+WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until < ? AND (status = 'CANCELLING' OR NOT {IS_HELD})
 """
 _PROJECTIONS = """
 SELECT key AS subject, number FROM outbox

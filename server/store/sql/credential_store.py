@@ -1,6 +1,6 @@
 """The part of the store that keeps credentials."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from server.domain.audit import Actor
 from server.domain.credential import Credential, CredentialKind, Sealed
@@ -20,9 +20,9 @@ class SqlCredentialStore:
         """See the port."""
         return await self._db.read(lambda tx: credentials.tenant_and_credentials(tx, tenant_id))
 
-    async def tenant_credentials(self, tenant_id: str) -> list[Credential]:
+    async def tenant_credentials(self, tenant_id: str, names: Collection[str]) -> list[Credential]:
         """See the port."""
-        return await self._db.read(lambda tx: credentials.tenant_credentials(tx, tenant_id))
+        return await self._db.read(lambda tx: credentials.tenant_credentials(tx, tenant_id, sorted(names)))
 
     async def destroy_superseded_credentials(self) -> int:
         """See the port."""

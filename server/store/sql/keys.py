@@ -9,6 +9,7 @@ from server.domain.tenant import ApiKey
 from server.store.port import CallerKeyEnded, KeyNotActive, KeyPosition, RequestConflict, RequestKey
 from server.store.sql import audit
 from server.store.sql.database import Transaction, from_micros, to_micros
+from server.store.sql.offboarded import require_not_gone
 from server.store.sql.outbox import note
 from server.store.sql.rows import key_of, micros
 
@@ -47,6 +48,7 @@ def add_key(tx: Transaction, key: ApiKey, request: RequestKey | None = None) -> 
 
 def create(tx: Transaction, key: ApiKey, by: Actor, request: RequestKey | None) -> ApiKey:
     """Store a key, or find the one that the same request has made."""
+    require_not_gone(tx, key.tenant_id)
     _take_turns(tx, key.tenant_id)
     _require_caller(tx, by)
     if (made := add_key(tx, key, request)) is None:
@@ -62,6 +64,7 @@ def rotate(
 
     The successor lives as long as the old one was made for.
     """
+    require_not_gone(tx, key.tenant_id)
     _take_turns(tx, key.tenant_id)
     _require_caller(tx, by)
     old = find_key(tx, old_id)

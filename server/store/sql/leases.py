@@ -24,7 +24,7 @@ from server.store.sql.runs import (
     stored_steps,
 )
 from server.store.sql.tenants import find_tenant
-from server.store.sql.waiting import IS_SUSPENDED, claimable, is_claimable
+from server.store.sql.waiting import IS_HELD, claimable, is_claimable
 
 
 def has_work(tx: Transaction, plans: Plans, *, suspects: bool) -> bool:
@@ -52,7 +52,7 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str) ->
     if held is None or not is_claimable(tx, plans, tenant_id):
         return None
     row = tx.execute(
-        "SELECT pipeline_logging_id FROM runs WHERE tenant_id = ? AND status = 'PENDING'"
+        f"SELECT pipeline_logging_id FROM runs WHERE tenant_id = ? AND status = 'PENDING' AND NOT {IS_HELD}"
         f" ORDER BY created_at, pipeline_logging_id LIMIT 1{tx.skip_locked}",
         (tenant_id,),
     ).fetchone()
@@ -74,7 +74,7 @@ def _abandoned(tx: Transaction, *, suspects: bool) -> Iterator[Row]:
     rows = tx.execute(
         f"""
         SELECT pipeline_logging_id, tenant_id FROM runs
-        WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until <= ? AND (status = 'CANCELLING' OR NOT {IS_SUSPENDED})
+        WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until <= ? AND (status = 'CANCELLING' OR NOT {IS_HELD})
               AND (leases_lost + CASE WHEN lease_worker = '' THEN 0 ELSE 1 END != ? OR ? = 1)
         ORDER BY lease_until, pipeline_logging_id LIMIT 20
         """,
@@ -262,7 +262,7 @@ def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
 
 
 def _is_held(tx: Transaction, pipeline_logging_id: str) -> bool:
-    held = f"SELECT 1 FROM runs WHERE pipeline_logging_id = ? AND status = 'RUNNING' AND {IS_SUSPENDED}"
+    held = f"SELECT 1 FROM runs WHERE pipeline_logging_id = ? AND status = 'RUNNING' AND {IS_HELD}"
     return tx.execute(held, (pipeline_logging_id,)).fetchone() is not None
 
 

@@ -29,8 +29,7 @@ def offboard(tx: Transaction, tenant_id: str, by: Actor, request: RequestKey | N
         told = {"state": tenant.state, "dataset": dataset}
         audit.record(tx, by, AuditAction.TENANT_OFFBOARD, tenant_id, tenant_id=tenant_id, details=told)
     keys.revoke_all(tx, tenant_id, by)
-    for credential in credentials.tenant_credentials(tx, tenant_id):
-        credentials.delete(tx, tenant_id, credential.name, by)
+    credentials.delete_all(tx, tenant_id, by)
 
 
 def cancel_runs(tx: Transaction, tenant_id: str, by: Actor, limit: int) -> int:

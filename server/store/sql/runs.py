@@ -8,7 +8,6 @@ from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans
 from server.domain.retries import continued
 from server.domain.run import LogEntry, Run, RunEvent, RunStatus, RunTrigger, StepRun, StepStatus
-from server.domain.tenant import TenantState
 from server.store.port import (
     EVENT_CHARACTERS,
     AlreadyRetried,
@@ -19,10 +18,10 @@ from server.store.port import (
     RequestKey,
     RunFilter,
     RunPosition,
-    TenantGone,
 )
 from server.store.sql import audit
 from server.store.sql.database import Row, Transaction, found, marks, to_micros
+from server.store.sql.offboarded import require_not_gone
 from server.store.sql.queues import admit, lock, move
 from server.store.sql.rows import event_body, event_of, moment, run_of, snapshot_of
 
@@ -36,7 +35,9 @@ def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
     if new.request is not None and not _take_request(tx, new.request, new.pipeline_logging_id):
         return found_run(find_request(tx, new.request))
     admit(tx, new, plans)
-    _require_tenant(tx, new)
+    # Whoever asked before the tenant was offboarded may come here after it; what the product itself starts ends it.
+    if new.trigger is not RunTrigger.SYSTEM:
+        require_not_gone(tx, new.tenant_id)
     _insert_run(tx, new)
     steps = _first_steps(tx, new)
     tx.executemany(
@@ -80,13 +81,6 @@ def remember(tx: Transaction, request: RequestKey) -> None:
         row = _request_row(tx, request)
         if row is not None and row["content_hash"] != request.content_hash:
             raise RequestConflict(request.request_id)
-
-
-def _require_tenant(tx: Transaction, new: NewRun) -> None:
-    """Whoever asked before the tenant was offboarded may come here after it."""
-    row = tx.execute("SELECT state FROM tenants WHERE tenant_id = ?", (new.tenant_id,)).fetchone()
-    if row is not None and row["state"] == TenantState.OFFBOARDED and new.trigger is not RunTrigger.SYSTEM:
-        raise TenantGone(new.tenant_id)
 
 
 def _first_steps(tx: Transaction, new: NewRun) -> list[StepRun]:

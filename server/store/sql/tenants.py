@@ -119,5 +119,7 @@ def fact(tx: Transaction, name: str) -> str | None:
 
 def replace_fact(tx: Transaction, name: str, value: str) -> None:
     """Say another fact of that name."""
-    tx.execute("DELETE FROM facts WHERE name = ?", (name,))
-    tx.execute("INSERT INTO facts (name, value) VALUES (?, ?)", (name, value))
+    tx.execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )

@@ -10,14 +10,18 @@ from server.store.sql.queues import quotas_of
 
 _QUEUES = """
 SELECT queues.tenant_id, queues.active, COALESCE(tenants.plan, '') AS plan, COALESCE(tenants.quotas, '{}') AS quotas,
-       COALESCE(tenants.state, 'ACTIVE') AS state, COALESCE(usage.bytes_billed, 0) AS bytes_billed
+       COALESCE(tenants.state, 'ACTIVE') AS state, COALESCE(tenants.offboarding_run, '') AS offboarding_run,
+       COALESCE(usage.bytes_billed, 0) AS bytes_billed
 FROM queues
 LEFT JOIN tenants ON tenants.tenant_id = queues.tenant_id
 LEFT JOIN usage ON usage.tenant_id = queues.tenant_id AND usage.period = ?
 WHERE queues.pending > 0
 """
-IS_SUSPENDED = "EXISTS (SELECT 1 FROM tenants WHERE tenants.tenant_id = runs.tenant_id AND state = 'SUSPENDED')"
-"""Of a row of `runs`: whether its tenant is suspended."""
+IS_HELD = (
+    "EXISTS (SELECT 1 FROM tenants WHERE tenants.tenant_id = runs.tenant_id AND (state = 'SUSPENDED'"
+    " OR state = 'OFFBOARDED' AND offboarding_run != runs.pipeline_logging_id))"
+)
+"""Of a row of `runs`: whether its tenant is suspended or offboarded; then only the removal of its dataset goes on."""
 # Those with the fewest running runs first, and among them who waits longest for a claim.
 _IN_TURN = " ORDER BY queues.active, queues.claimed_at, queues.tenant_id"
 
@@ -40,12 +44,12 @@ def _queues(tx: Transaction, condition: str, values: Sequence[object] = ()) -> S
 
 def _reason(queue: Row, plans: Plans) -> WaitReason:
     """What keeps a tenant's next run from starting; QUEUED when nothing of the tenant's own does."""
-    if queue["state"] == TenantState.OFFBOARDED:
+    if queue["state"] == TenantState.OFFBOARDED and queue["offboarding_run"]:
         # The run that removes the dataset, when nothing works in it any more.
         return WaitReason.MAX_CONCURRENT_RUNS if queue["active"] else WaitReason.QUEUED
-    quotas = quotas_of(plans, queue["plan"], queue["quotas"])
-    if queue["state"] == TenantState.SUSPENDED:
+    if queue["state"] in {TenantState.SUSPENDED, TenantState.OFFBOARDED}:
         return WaitReason.TENANT_SUSPENDED
+    quotas = quotas_of(plans, queue["plan"], queue["quotas"])
     if quotas.bytes_billed_per_day is not None and queue["bytes_billed"] >= quotas.bytes_billed_per_day:
         return WaitReason.BYTES_BILLED_PER_DAY
     if quotas.max_concurrent_runs is not None and queue["active"] >= quotas.max_concurrent_runs:

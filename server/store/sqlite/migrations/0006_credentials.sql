@@ -20,3 +20,4 @@ CREATE TABLE credentials (
 ) STRICT;
 CREATE UNIQUE INDEX credentials_of_request ON credentials (tenant_id, request) WHERE request IS NOT NULL;
 CREATE INDEX credentials_under_key ON credentials (key_id, tenant_id, name, version) WHERE ciphertext IS NOT NULL;
+CREATE INDEX credentials_there ON credentials (tenant_id, name, version) WHERE ciphertext IS NOT NULL;
