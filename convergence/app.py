@@ -43,7 +43,7 @@ EXIT_CODES = """Exit codes:
 
 \b
   0    done; with --watch: the run ended as SUCCESS
-  1    the watched or planned run ended, or would end, in another way, or the output could not be written
+  1    the run ended, or would end, in another way; the provider refused the credential; or output could not be written
   2    the request or the command line was refused
   3    no valid API key, or it may not do that
   4    the server cannot be reached, or failed

@@ -82,7 +82,13 @@ async def serve(settings: Settings) -> None:
         authenticator = Authenticator(store, keys)
         stack.push_async_callback(end_tasks, [asyncio.create_task(authenticator.keep_noting())])
         gate = Gate(authenticator, RequestRates(store, plans))
-        credentials = await _credentials(settings, store, keys)
+        providers = Providers(
+            google_token_uri=settings.google_token_uri,
+            aws_region=settings.aws_region,
+            aws_sts_endpoint=settings.aws_sts_endpoint,
+        )
+        stack.callback(providers.close)
+        credentials = await _credentials(settings, store, keys, providers)
         tenant_servicer = TenantServicer(
             tenants, ApiKeys(store, keys), credentials, default_location=settings.bigquery_location
         )
@@ -107,15 +113,10 @@ def _tls(settings: Settings) -> Tls | None:
     return Tls(TlsFiles(settings.tls_certificate_file, settings.tls_key_file, settings.tls_client_ca_file))
 
 
-async def _credentials(settings: Settings, store: SqlStore, ring: KeyRing) -> Credentials:
+async def _credentials(settings: Settings, store: SqlStore, ring: KeyRing, providers: Providers) -> Credentials:
     """Raises CannotStart."""
     master = MasterKey(open_master_keys(settings), store)
     await master.require(await store.master_key_uses())
-    providers = Providers(
-        google_token_uri=settings.google_token_uri,
-        aws_region=settings.aws_region,
-        aws_sts_endpoint=settings.aws_sts_endpoint,
-    )
     return Credentials(store, store, master, ring, providers)
 
 

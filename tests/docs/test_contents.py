@@ -3,14 +3,17 @@
 import inspect
 import json
 import re
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import typer
 from google.protobuf import descriptor_pool, json_format, message_factory
 from pydantic import BaseModel
 
-from convergence.app import EXIT_CODES
+from convergence.app import EXIT_CODES, app
 from server import errors, settings
 from server.api.authorization import ANY_KEY, SCOPES
 from server.api.pipelines import PipelineServicer
@@ -197,6 +200,22 @@ def test_every_refusal_is_told_with_its_cause_and_what_to_do() -> None:
 
 def _below(kind: type[Any]) -> set[type[Any]]:
     return {below for child in kind.__subclasses__() for below in (child, *_below(child))}
+
+
+def test_every_command_is_told() -> None:
+    told = {
+        " ".join(takewhile(str.islower, code(row[0])[0].split()))
+        for row in tables(API, "The command line")
+        if code(row[0])
+    }
+    assert {" ".join(words) for words in _commands(app, "convergence")} <= told
+
+
+def _commands(group: typer.Typer, *path: str) -> Iterator[tuple[str, ...]]:
+    for command in group.registered_commands:
+        yield (*path, command.name or command.callback.__name__)
+    for inner in group.registered_groups:
+        yield from _commands(inner.typer_instance, *path, inner.name)
 
 
 def test_exit_codes() -> None:
