@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass
 class Aws:
-    """Moto's server; it knows whoever was given a key, and refuses others from `strict` on."""
+    """Moto's server; it serves everybody, and from `check_keys` on only those whom it has given a key."""
 
     endpoint: str
     _process: "subprocess.Popen[bytes]"
@@ -41,8 +41,9 @@ class Aws:
                 return
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything, and serve everybody again."""
         self._post("/moto-api/reset", b"")
+        self._post("/moto-api/reset-auth", b"inf")
 
     def check_keys(self) -> None:
         """From now on only those are served whom the server knows."""
