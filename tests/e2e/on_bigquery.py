@@ -7,6 +7,7 @@ from pathlib import Path
 from server.domain.schema import DatasetRef
 from server.warehouse.bigquery import BigQueryWarehouse
 from tests.bigquery.proxy import Exchange, Fault, Proxy, pass_through
+from tests.bigquery.server import BigQueryServer
 from tests.e2e.service import Service, make_checkout
 
 PROJECT = "my-finops-project"
@@ -25,6 +26,17 @@ async def service_on(proxy: Proxy, folder: Path, **settings: str) -> AsyncIterat
         yield started
     finally:
         await started.stop()
+
+
+@asynccontextmanager
+async def proxy_of(server: BigQueryServer) -> AsyncIterator[Proxy]:
+    """A proxy in front of the server, which is emptied before."""
+    server.empty()
+    opened = await Proxy.open(server.endpoint)
+    try:
+        yield opened
+    finally:
+        await opened.close()
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from server.warehouse.bigquery import BigQueryWarehouse
 from tests.bigquery.faults import Hold, answer, changed
 from tests.bigquery.proxy import Proxy
 from tests.bigquery.server import BigQueryServer
-from tests.e2e.on_bigquery import FOR_EVER, JOBS, PROJECT, another_look, at_start_of, own, service_on
+from tests.e2e.on_bigquery import FOR_EVER, JOBS, PROJECT, another_look, at_start_of, own, proxy_of, service_on
 from tests.e2e.service import Service, finished, onboard, start
 from tests.warehouse.tables import values
 
@@ -30,10 +30,8 @@ steps:
 
 @pytest.fixture(scope="module")
 async def proxy(running_bigquery: BigQueryServer) -> AsyncIterator[Proxy]:
-    running_bigquery.empty()
-    opened = await Proxy.open(running_bigquery.endpoint)
-    yield opened
-    await opened.close()
+    async with proxy_of(running_bigquery) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tests.bigquery.accounts import AUTHORIZATION, TOKENS, account_key, give_tok
 from tests.bigquery.faults import statistics
 from tests.bigquery.proxy import Proxy
 from tests.bigquery.server import BigQueryServer
-from tests.e2e.on_bigquery import FOR_EVER, JOBS, PROJECT, service_on
+from tests.e2e.on_bigquery import FOR_EVER, JOBS, PROJECT, proxy_of, service_on
 from tests.e2e.service import Service, finished, onboard, start
 
 DAILY = f"""
@@ -33,11 +33,9 @@ steps:
 
 @pytest.fixture(scope="module")
 async def proxy(running_bigquery: BigQueryServer) -> AsyncIterator[Proxy]:
-    running_bigquery.empty()
-    opened = await Proxy.open(running_bigquery.endpoint)
-    opened.fail(TOKENS, give_token, times=FOR_EVER)
-    yield opened
-    await opened.close()
+    async with proxy_of(running_bigquery) as opened:
+        opened.fail(TOKENS, give_token, times=FOR_EVER)
+        yield opened
 
 
 @pytest.fixture(scope="module")

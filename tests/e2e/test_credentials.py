@@ -19,7 +19,7 @@ from tests.bigquery.accounts import AUTHORIZATION, TOKENS, account_key, give_tok
 from tests.bigquery.messages import Reply
 from tests.bigquery.proxy import Exchange, Proxy
 from tests.bigquery.server import BigQueryServer
-from tests.e2e.on_bigquery import FOR_EVER, another_look, own, service_on
+from tests.e2e.on_bigquery import FOR_EVER, another_look, own, proxy_of, service_on
 from tests.e2e.service import Service, finished, onboard, start
 from tests.warehouse.tables import values
 
@@ -79,10 +79,8 @@ def get_engine() -> Engine:
 
 @pytest.fixture(scope="module")
 async def proxy(running_bigquery: BigQueryServer) -> AsyncIterator[Proxy]:
-    running_bigquery.empty()
-    opened = await Proxy.open(running_bigquery.endpoint)
-    yield opened
-    await opened.close()
+    async with proxy_of(running_bigquery) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

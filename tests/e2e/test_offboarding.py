@@ -13,7 +13,7 @@ from convergence.v1.run_pb2 import Run, StepRun
 from convergence.v1.tenant_service_pb2 import Credential, Tenant
 from tests.bigquery.proxy import Proxy
 from tests.bigquery.server import BigQueryServer
-from tests.e2e.on_bigquery import another_look, own, service_on
+from tests.e2e.on_bigquery import another_look, own, proxy_of, service_on
 from tests.e2e.service import Service, file_appears, finished, onboard, start
 from tests.warehouse.tables import column, spec
 
@@ -29,10 +29,8 @@ ROLE = json.dumps({"role_arn": "arn:aws:iam::123456789012:role/reader", "externa
 
 @pytest.fixture(scope="module")
 async def proxy(running_bigquery: BigQueryServer) -> AsyncIterator[Proxy]:
-    running_bigquery.empty()
-    opened = await Proxy.open(running_bigquery.endpoint)
-    yield opened
-    await opened.close()
+    async with proxy_of(running_bigquery) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
