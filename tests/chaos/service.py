@@ -83,18 +83,18 @@ class Process:
                 )
             await self._process.wait()
 
-    async def stop(self) -> None:
-        """SIGTERM, and no other start."""
+    async def stop(self) -> int | None:
+        """SIGTERM, and no other start; the exit code of the last one."""
         self._keeper.cancel()
         await asyncio.wait([self._keeper])
         if self._process is None:
-            return
+            return None
         for number in (signal.SIGCONT, signal.SIGTERM):
             with suppress(ProcessLookupError):
                 self._process.send_signal(number)
         try:
             async with asyncio.timeout(60):
-                await self._process.wait()
+                return await self._process.wait()
         finally:
             if self._process.returncode is None:
                 self._process.kill()

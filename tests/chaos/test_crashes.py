@@ -40,11 +40,14 @@ async def _journey(service: Service, point: Point | None = None, fault: Fault | 
             for account in ACCOUNTS:
                 group.create_task(journey.go(account))
             if fault:
-                await fault(service, await service.reached())
+                hit = await service.reached()
+                await fault(service, hit)
         await require_settled(client, journey.runs.values())
         await require_copied(service.place)
         still = STALL_SECONDS if fault is stall and point and point.process == "server" else 0
         assert health.longest_silence < HEALTH_SECONDS + still
+        if fault is stall:
+            assert hit in service.pids, "what stood still woke up, and went on"
     assert not violations(history)
     return list(journey.runs.values())
 

@@ -2,7 +2,8 @@
 
 It watches one function of the product, from outside: at the n-th time that it is called, or that it has returned, the
 process tells its id in the file `reached` and stands still until the test answers in the file `answer`. What happens
-then is the test's doing: it kills the process, fills its disk, or lets it go on, late or with an exception.
+then is the test's doing: it kills the process, fills its disk, or lets it go on, late or with an exception. A worker
+that ends itself when its event loop stands still does not here: a machine that stands still lets it wake up as well.
 """
 
 import functools
@@ -12,6 +13,7 @@ import itertools
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +62,7 @@ class Watch:
         if self._about and self._about not in repr(values):
             return
         if next(self._hits) == self._hit and self._is_first():
+            outlive_loop_watch()
             while not (answer := self._folder / "answer").exists():
                 time.sleep(0.005)
             if text := answer.read_text():
@@ -73,6 +76,18 @@ class Watch:
         except FileExistsError:
             return False
         return True
+
+
+def outlive_loop_watch() -> None:
+    """When the thread that watches a worker's event loop wants to end the process, it ends alone."""
+    end_process = os._exit
+
+    def end(code: int) -> None:
+        if threading.current_thread().name == "loop-watch":
+            sys.exit()
+        end_process(code)
+
+    os._exit = end  # type: ignore[assignment]
 
 
 def watch(function: str, new: Watch) -> None:
