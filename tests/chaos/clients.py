@@ -35,21 +35,15 @@ class Clerk:
         return await self._noted("RetryRun", call, asked=run_id, request_id=request_id)
 
     async def _noted(self, method: Method, call: Awaitable[Run], **asked: str) -> Run:
-        """Raises ConvergenceError; a refusal is noted as well, and a call without an answer is not."""
+        """Raises ConvergenceError, which is noted as well."""
         invoked = time.monotonic()
         try:
             run = await call
         except ConvergenceError as error:
-            if not is_lost(error):
-                self._history.append(Call(method, invoked, time.monotonic(), error=error.reason, **asked))
+            self._history.append(Call(method, invoked, time.monotonic(), error=error.reason, **asked))
             raise
         self._history.append(Call(method, invoked, time.monotonic(), **asked, **_told(run)))
         return run
-
-
-def is_lost(error: ConvergenceError) -> bool:
-    """Whether the call may or may not have happened, so that a client makes it again."""
-    return error.reason in {"INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE", "UNKNOWN", "CANCELLED"}
 
 
 def _told(run: Run) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What clients asked for and were told, and what of it no correct service can have said.
 
+A service whose process is killed, or that has no room, may give no answer; every answer has to be right, refusals too.
+
 A read that was asked for after another one had answered sees the run as far as that one did, or further: with several
 servers too. Calls that overlap may have happened in either order.
 """
@@ -13,11 +15,18 @@ from typing import Literal
 Method = Literal["RunPipeline", "CancelRun", "RetryRun", "GetRun"]
 ORDER = {"PENDING": 0, "RUNNING": 1, "CANCELLING": 2, "SUCCESS": 3, "FAILED": 3, "CANCELLED": 3, "TIMED_OUT": 3}
 TERMINAL = {status for status, place in ORDER.items() if place == 3}
+LOST = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"}
+"""What a client is told where the server's process was killed or stands still, or its disk is full."""
+FAILURES = {"INTERNAL", "UNKNOWN"}
+"""What a client is told of a mistake in the server."""
+UNSURE = LOST | FAILURES
+"""After these the call may or may not have happened, so that a client makes it again."""
+_REFUSALS = {"CancelRun": "RUN_FINISHED", "RetryRun": "RUN_NOT_RETRYABLE"}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that was answered. One that was not may have happened or not, and tells nothing."""
+    """A call, and what was answered."""
 
     method: Method
     invoked: float
@@ -26,7 +35,7 @@ class Call:
     """The run that was asked about; of RunPipeline none."""
     request_id: str = ""
     run: str = ""
-    """The run that was answered; none when the call was refused."""
+    """The run that was answered, if any was."""
     status: str = ""
     started_steps: int = 0
     """Steps of that run that have been tried."""
@@ -34,12 +43,23 @@ class Call:
     """Cancelling that run was asked for before it had started."""
     retry_of: str = ""
     error: str = ""
-    """The reason of a refusal."""
+    """The reason of a refusal, or what there is in place of an answer."""
+
+    @property
+    def subject(self) -> str:
+        """What the call was about, in words."""
+        return f"{self.method} of {self.asked or self.request_id}"
 
 
-def violations(history: Sequence[Call]) -> list[str]:
-    """Everything that is wrong."""
+def violations(history: Sequence[Call], *, injected: int = 0) -> list[str]:
+    """Everything that is wrong. So many calls may have failed, since a server was made to fail under them."""
     return [
+        *_failed(history, injected),
+        *_refused_without_reason(history),
+        *_refused_though_answered(history),
+        *_not_found(history),
+        *_not_retried(history),
+        *_not_cancelled(history),
         *_doubled_requests(history),
         *_doubled_retries(history),
         *_wrong_retries(history),
@@ -48,6 +68,62 @@ def violations(history: Sequence[Call]) -> list[str]:
         *_cancelled_in_vain(history),
         *_never_ended(history),
     ]
+
+
+def _failed(history: Iterable[Call], injected: int) -> Iterator[str]:
+    failed = [call for call in history if call.error in FAILURES]
+    for call in failed if len(failed) > injected else []:
+        yield f"{call.subject} failed: {call.error}"
+
+
+def _refused_without_reason(history: Iterable[Call]) -> Iterator[str]:
+    """Keys, tenants and pipelines are there, and no quota is used up."""
+    for call in _refused(history):
+        if call.error not in {"RUN_NOT_FOUND", _REFUSALS.get(call.method)}:
+            yield f"{call.subject} was refused as {call.error}"
+
+
+def _refused_though_answered(history: Sequence[Call]) -> Iterator[str]:
+    """A request that is repeated has the answer that it had."""
+    for call in _refused(history):
+        if call.request_id and any(
+            (seen.method, seen.request_id) == (call.method, call.request_id) and _precedes(seen, call)
+            for seen in history
+            if seen.run
+        ):
+            yield f"{call.subject} was refused as {call.error} after request {call.request_id} had been answered"
+
+
+def _not_found(history: Sequence[Call]) -> Iterator[str]:
+    runs = dict(_by_run(history))
+    for call in _refused(history, "RUN_NOT_FOUND"):
+        if any(_precedes(seen, call) for seen in runs.get(call.asked, [])):
+            yield f"{call.subject} did not find a run that had been answered"
+
+
+def _not_retried(history: Sequence[Call]) -> Iterator[str]:
+    """What had ended without success, and may not have been retried, is retried."""
+    runs = dict(_by_run(history))
+    for call in _refused(history, "RUN_NOT_RETRYABLE"):
+        for seen in runs.get(call.asked, []):
+            has_failed = seen.status in TERMINAL - {"SUCCESS"} and _precedes(seen, call)
+            if has_failed and not any(_may_have_retried(other, call) for other in history):
+                yield f"{call.subject} was refused though it was {seen.status} and nobody had retried it"
+                break
+
+
+def _may_have_retried(other: Call, refused: Call) -> bool:
+    is_retry = other.method == "RetryRun" and other.asked == refused.asked
+    return is_retry and bool(other.run or other.error in UNSURE) and other.invoked < refused.returned
+
+
+def _not_cancelled(history: Sequence[Call]) -> Iterator[str]:
+    """What has ended otherwise is not cancelled; everything else is."""
+    runs = dict(_by_run(history))
+    for call in _refused(history, "RUN_FINISHED"):
+        for seen in runs.get(call.asked, []):
+            if seen.status == "CANCELLED" or (seen.status not in TERMINAL and _precedes(call, seen)):
+                yield f"{call.subject} was refused as {call.error} and the run is {seen.status}"
 
 
 def _doubled_requests(history: Iterable[Call]) -> Iterator[str]:
@@ -92,7 +168,7 @@ def _steps_back(history: Iterable[Call]) -> Iterator[str]:
         for first, second in combinations(states, 2):
             if first.status in TERMINAL and second.status in TERMINAL and first.status != second.status:
                 yield f"run {run} ended as {first.status} and as {second.status}"
-            elif first.returned < second.invoked and ORDER[second.status] < ORDER[first.status]:
+            elif _precedes(first, second) and ORDER[second.status] < ORDER[first.status]:
                 yield f"run {run} was {first.status} and after that {second.status}"
 
 
@@ -117,6 +193,16 @@ def _never_ended(history: Iterable[Call]) -> Iterator[str]:
     for run, calls in _by_run(history):
         if not any(call.status in TERMINAL for call in calls):
             yield f"run {run} was never seen to end"
+
+
+def _refused(history: Iterable[Call], reason: str = "") -> Iterator[Call]:
+    for call in history:
+        if call.error and call.error not in UNSURE and reason in {"", call.error}:
+            yield call
+
+
+def _precedes(first: Call, second: Call) -> bool:
+    return first.returned < second.invoked
 
 
 def _by_run(history: Iterable[Call]) -> Iterator[tuple[str, list[Call]]]:

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run
-from tests.chaos.clients import Clerk, is_lost
+from tests.chaos.clients import Clerk
+from tests.chaos.history import UNSURE
 from tests.e2e.service import TERMINAL
 
 T = TypeVar("T")
@@ -46,11 +47,11 @@ class Journey:
 
 
 async def _answered(call: Callable[[], Awaitable[T]]) -> T:
-    """The answer, however often the question is lost."""
+    """The answer, however often the question is lost, or the server fails: the history tells of that."""
     while True:
         try:
             return await call()
         except ConvergenceError as error:
-            if not is_lost(error):
+            if error.reason not in UNSURE:
                 raise
         await asyncio.sleep(0.1)

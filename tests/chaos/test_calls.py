@@ -13,9 +13,9 @@ import pytest
 
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run
-from tests.chaos.clients import Clerk, is_lost
+from tests.chaos.clients import Clerk
 from tests.chaos.conftest import Stores
-from tests.chaos.history import Call, violations
+from tests.chaos.history import UNSURE, Call, violations
 from tests.chaos.invariants import require_copied, require_mirrored, require_settled
 from tests.chaos.service import Service, running
 from tests.e2e.service import TERMINAL
@@ -50,7 +50,7 @@ class Table:
 
 
 async def _call(clerk: Clerk, table: Table) -> None:
-    """Any call about any run; refusals and losses are part of the game."""
+    """Any call about any run; refusals and losses are part of the game, and the history judges them."""
     drawn = table.chance.random()
     try:
         if drawn < 0.2 or not table.runs:
@@ -66,7 +66,7 @@ async def _call(clerk: Clerk, table: Table) -> None:
         else:
             await clerk.get(table.run())
     except ConvergenceError as error:
-        if not is_lost(error) and error.reason not in {"RUN_FINISHED", "RUN_NOT_RETRYABLE"}:
+        if error.reason not in UNSURE | {"RUN_FINISHED", "RUN_NOT_RETRYABLE"}:
             raise
 
 

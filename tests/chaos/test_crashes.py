@@ -8,7 +8,7 @@ import pytest
 from convergence.v1.run_pb2 import Run
 from tests.chaos.clients import Clerk
 from tests.chaos.conftest import Stores
-from tests.chaos.faults import FAULTS, STALL_SECONDS, Fault, stall
+from tests.chaos.faults import FAULTS, STALL_SECONDS, Fault, fail, stall
 from tests.chaos.health import watched_health
 from tests.chaos.history import Call, violations
 from tests.chaos.invariants import Books, books, require_copied, require_mails, require_mirrored, require_settled
@@ -48,7 +48,8 @@ async def _journey(service: Service, point: Point | None = None, fault: Fault | 
         assert health.longest_silence < HEALTH_SECONDS + still
         if fault is stall:
             assert hit in service.pids, "what stood still woke up, and went on"
-    assert not violations(history)
+    fails = fault is fail and point is not None and point.process == "server"
+    assert not violations(history, injected=int(fails))
     return list(journey.runs.values())
 
 
