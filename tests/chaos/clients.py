@@ -14,24 +14,25 @@ from tests.chaos.service import TENANT
 class Clerk:
     """One client of a service. The clerks of one service write into one history."""
 
-    def __init__(self, client: ConvergenceClient, history: list[Call]) -> None:
+    def __init__(self, client: ConvergenceClient, history: list[Call], tenant_id: str = TENANT) -> None:
         self._client = client
         self._history = history
+        self._tenant = tenant_id
 
     async def run(self, template: str, request_id: str, **variables: str) -> Run:
         call = self._client.run_pipeline(
-            TENANT, provider="chaos", template_name=template, variables=variables, request_id=request_id
+            self._tenant, provider="chaos", template_name=template, variables=variables, request_id=request_id
         )
         return await self._noted("RunPipeline", call, request_id=request_id)
 
     async def get(self, run_id: str) -> Run:
-        return await self._noted("GetRun", self._client.get_run(TENANT, run_id), asked=run_id)
+        return await self._noted("GetRun", self._client.get_run(self._tenant, run_id), asked=run_id)
 
     async def cancel(self, run_id: str) -> Run:
-        return await self._noted("CancelRun", self._client.cancel_run(TENANT, run_id), asked=run_id)
+        return await self._noted("CancelRun", self._client.cancel_run(self._tenant, run_id), asked=run_id)
 
     async def retry(self, run_id: str, request_id: str) -> Run:
-        call = self._client.retry_run(TENANT, run_id, request_id=request_id)
+        call = self._client.retry_run(self._tenant, run_id, request_id=request_id)
         return await self._noted("RetryRun", call, asked=run_id, request_id=request_id)
 
     async def _noted(self, method: Method, call: Awaitable[Run], **asked: str) -> Run:

@@ -1,7 +1,7 @@
 """What holds of a service when all its runs have ended, whatever happened before."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -26,14 +26,14 @@ COPIED_SECONDS = 60
 Rows = list[tuple[Any, ...]]
 
 
-async def require_settled(client: ConvergenceClient, runs: Iterable[Run]) -> None:
+async def require_settled(client: ConvergenceClient, runs: Iterable[Run], tenant_id: str = TENANT) -> None:
     """What the API says: these runs and no others, each at its end for good, with all its events; no slot in use."""
-    listed = {run.pipeline_logging_id async for run in client.iter_runs(TENANT, provider="chaos")}
+    listed = {run.pipeline_logging_id async for run in client.iter_runs(tenant_id, provider="chaos")}
     assert listed == {run.pipeline_logging_id for run in runs}
     for run in runs:
-        assert await client.get_run(TENANT, run.pipeline_logging_id) == run, "a run that has ended does not change"
-        require_events(run, [event async for event in client.watch(TENANT, run.pipeline_logging_id)])
-    await _require_free(client)
+        assert await client.get_run(tenant_id, run.pipeline_logging_id) == run, "a run that has ended does not change"
+        require_events(run, [event async for event in client.watch(tenant_id, run.pipeline_logging_id)])
+    await _require_free(client, tenant_id)
     findings = (await client.system.CheckStore(CheckStoreRequest())).findings
     assert not findings, findings
 
@@ -61,8 +61,8 @@ def require_events(run: Run, events: list[RunEvent]) -> None:
     assert all(event.run.steps for event in events[:1])
 
 
-async def _require_free(client: ConvergenceClient) -> None:
-    usage = {quota.quota: quota.used for quota in (await client.get_usage(TENANT)).quotas}
+async def _require_free(client: ConvergenceClient, tenant_id: str) -> None:
+    usage = {quota.quota: quota.used for quota in (await client.get_usage(tenant_id)).quotas}
     assert (usage["max_concurrent_runs"], usage["max_pending_runs"]) == (0, 0)
 
 
@@ -74,16 +74,16 @@ class Books:
     balances: Rows
 
 
-async def books(place: Place) -> Books:
+async def books(place: Place, tenant_id: str = TENANT) -> Books:
     """Those of a service; one with an embedded warehouse has to be stopped."""
-    async with _warehouse(place) as warehouse:
+    async with _rows_of(place, tenant_id) as rows:
         return Books(
-            await _rows(warehouse, "SELECT account, n FROM entries ORDER BY account, n"),
-            await _rows(warehouse, "SELECT account, amount FROM balances ORDER BY account, amount"),
+            await rows("SELECT account, n FROM entries ORDER BY account, n"),
+            await rows("SELECT account, amount FROM balances ORDER BY account, amount"),
         )
 
 
-async def require_mirrored(place: Place, runs: Iterable[Run]) -> None:
+async def require_mirrored(place: Place, runs: Iterable[Run], tenant_id: str = TENANT) -> None:
     """The x_meta_ tables have one row for each record, in its last state; when everything is copied."""
     expected_runs = [(run.pipeline_logging_id, Run.Status.Name(run.status)) for run in runs]
     expected_steps = [
@@ -91,19 +91,18 @@ async def require_mirrored(place: Place, runs: Iterable[Run]) -> None:
         for run in runs
         for step in run.steps
     ]
-    wanted = "WHERE STARTS_WITH(pipeline_id, 'acme_corp-books-') OR pipeline_id = 'acme_corp-pauses'"
-    async with _warehouse(place) as warehouse:
-        assert sorted(expected_runs) == await _rows(
-            warehouse, f"SELECT pipeline_logging_id, status FROM x_meta_pipeline_runs {wanted} ORDER BY 1, 2"
+    wanted = f"WHERE STARTS_WITH(pipeline_id, '{tenant_id}-books-') OR pipeline_id = '{tenant_id}-pauses'"
+    async with _rows_of(place, tenant_id) as rows:
+        assert sorted(expected_runs) == await rows(
+            f"SELECT pipeline_logging_id, status FROM x_meta_pipeline_runs {wanted} ORDER BY 1, 2"
         )
-        assert sorted(expected_steps) == await _rows(
-            warehouse,
-            f"SELECT pipeline_logging_id, step_id, status, attempt FROM x_meta_step_logs {wanted} ORDER BY 1, 2, 3, 4",
+        assert sorted(expected_steps) == await rows(
+            f"SELECT pipeline_logging_id, step_id, status, attempt FROM x_meta_step_logs {wanted} ORDER BY 1, 2, 3, 4"
         )
-        assert sorted((run_id, "DONE") for run_id, _ in expected_runs) == await _rows(
-            warehouse, f"SELECT pipeline_logging_id, status FROM x_meta_pipeline_queue {wanted} ORDER BY 1, 2"
+        assert sorted((run_id, "DONE") for run_id, _ in expected_runs) == await rows(
+            f"SELECT pipeline_logging_id, status FROM x_meta_pipeline_queue {wanted} ORDER BY 1, 2"
         )
-        assert await _rows(warehouse, "SELECT COUNT(*), COUNT(DISTINCT key_id) FROM x_meta_api_keys") == [(1, 1)]
+        assert await rows("SELECT COUNT(*), COUNT(DISTINCT key_id) FROM x_meta_api_keys") == [(1, 1)]
 
 
 def require_mails(succeeded: Iterable[Run], *places: Place) -> None:
@@ -116,19 +115,20 @@ def require_mails(succeeded: Iterable[Run], *places: Place) -> None:
 
 
 @asynccontextmanager
-async def _warehouse(place: Place) -> AsyncIterator[Warehouse]:
-    opened = await _open(place)
+async def _rows_of(place: Place, tenant_id: str) -> AsyncIterator[Callable[[str], Awaitable[Rows]]]:
+    """What statements give on the tenant's dataset."""
+    warehouse, own = await _open(place), DatasetRef(OWN.project, tenant_id)
+
+    async def rows(statement: str) -> Rows:
+        return list((await warehouse.query(statement, default_dataset=own, max_rows=100_000)).rows)
+
     try:
-        yield opened
+        yield rows
     finally:
-        await opened.close()
+        await warehouse.close()
 
 
 async def _open(place: Place) -> Warehouse:
     if endpoint := place.settings.get("bigquery_endpoint"):
         return await BigQueryWarehouse.open(project=OWN.project, location="US", endpoint=endpoint)
     return await EmbeddedWarehouse.open(place.state_dir / "warehouse.duckdb", project=OWN.project)
-
-
-async def _rows(warehouse: Warehouse, statement: str) -> Rows:
-    return list((await warehouse.query(statement, default_dataset=OWN, max_rows=100_000)).rows)

@@ -25,10 +25,12 @@ class Journey:
     clerk: Clerk
     runs: dict[str, Run] = field(default_factory=dict)
     """All, as they ended."""
+    seconds: float = ENDED_SECONDS
+    """How long each may take."""
 
     async def go(self, account: str) -> None:
-        """One account's. Raises TimeoutError when it takes longer than a minute."""
-        async with asyncio.timeout(ENDED_SECONDS):
+        """One account's. Raises TimeoutError when it takes longer."""
+        async with asyncio.timeout(self.seconds):
             accepted = await _answered(partial(self.clerk.run, "books", f"run-{account}", account=account))
             run = await self._ended(accepted)
             for _ in range(_RETRIES):

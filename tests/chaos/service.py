@@ -48,9 +48,9 @@ class Place:
     def log(self) -> Path:
         return self.folder / "server.log"
 
-    def beside(self) -> "Place":
+    def beside(self, name: str = "beside") -> "Place":
         """Another machine of the same system: what it shares is the database, the pepper and BigQuery."""
-        folder = self.folder / "beside"
+        folder = self.folder / name
         folder.mkdir()
         return replace(self, folder=folder, settings={**self.settings, "pepper_file": str(self.state_dir / "pepper")})
 
@@ -132,6 +132,12 @@ class Service:
     def _folder(self) -> Path:
         return self.place.folder / "watch"
 
+    async def ready(self) -> None:
+        """Until the server answers."""
+        async with asyncio.timeout(60):
+            while not await is_serving(self.target):
+                await asyncio.sleep(0.05)
+
     async def reached(self) -> int:
         """Wait until a process stands at the watched point; its id."""
         async with asyncio.timeout(60):
@@ -167,18 +173,20 @@ async def running(
         server = Process("server", place, environment)
         stack.push_async_callback(server.stop)
         service = Service(place, f"127.0.0.1:{port}", server, None)
-        await _ready(service)
+        await service.ready()
         if alone:
-            service.worker = Process("server.worker", place, environment)
-            stack.push_async_callback(service.worker.stop)
+            service.worker = await stack.enter_async_context(lone_worker(place, point))
         yield service
 
 
-async def _ready(service: Service) -> None:
-    """Until the server answers."""
-    async with asyncio.timeout(60):
-        while not await is_serving(service.target):
-            await asyncio.sleep(0.05)
+@asynccontextmanager
+async def lone_worker(place: Place, point: Point | None = None) -> AsyncIterator[Process]:
+    """A worker that lives and dies by itself, watched at a point; it is drained at the end."""
+    worker = Process("server.worker", place, _environment(place, 0, point, workers=0))
+    try:
+        yield worker
+    finally:
+        await worker.stop()
 
 
 def _environment(place: Place, port: int, point: Point | None, *, workers: int) -> dict[str, str]:

@@ -4,86 +4,26 @@ import asyncio
 import os
 import random
 import signal
-import uuid
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run
 from tests.chaos.clients import Clerk
 from tests.chaos.conftest import Stores
-from tests.chaos.history import UNSURE, Call, violations
+from tests.chaos.history import Call, violations
 from tests.chaos.invariants import require_copied, require_mirrored, require_settled
+from tests.chaos.players import Table, call_any, finish
 from tests.chaos.service import Service, running
-from tests.e2e.service import TERMINAL
 
 CLIENTS = 6
 ENDED_SECONDS = 90
 
 
-@dataclass
-class Table:
-    """What the clients share: the runs that they know of, and the ids of their requests."""
-
-    chance: random.Random
-    runs: list[str]
-    requests: list[tuple[str, dict[str, str]]]
-
-    def request(self) -> tuple[str, dict[str, str]]:
-        """A new request, or one that somebody has made or is making."""
-        if self.requests and self.chance.random() < 0.4:
-            return self.chance.choice(self.requests[-3:])
-        variables = {"seconds": f"{self.chance.uniform(0, 0.2):.2f}", "fails": self.chance.choice(["no", "yes"])}
-        self.requests.append((str(uuid.UUID(int=self.chance.getrandbits(128))), variables))
-        return self.requests[-1]
-
-    def run(self) -> str:
-        """One of the latest runs, so that clients meet."""
-        return self.chance.choice(self.runs[-4:])
-
-    def add(self, run: Run) -> None:
-        if run.pipeline_logging_id not in self.runs:
-            self.runs.append(run.pipeline_logging_id)
-
-
-async def _call(clerk: Clerk, table: Table) -> None:
-    """Any call about any run; refusals and losses are part of the game, and the history judges them."""
-    drawn = table.chance.random()
-    try:
-        if drawn < 0.2 or not table.runs:
-            request_id, variables = table.request()
-            table.add(await clerk.run("pauses", request_id, **variables))
-        elif drawn < 0.3:
-            await clerk.cancel(table.run())
-        elif drawn < 0.45:
-            run_id = table.run()
-            # Some clients repeat a request of others, some make one of their own.
-            own = table.chance.choice(["", f"-{table.chance.random()}"])
-            table.add(await clerk.retry(run_id, f"retry-{run_id}{own}"))
-        else:
-            await clerk.get(table.run())
-    except ConvergenceError as error:
-        if error.reason not in UNSURE | {"RUN_FINISHED", "RUN_NOT_RETRYABLE"}:
-            raise
-
-
 async def _play(clerk: Clerk, table: Table, calls: int) -> None:
     for _ in range(calls):
-        await _call(clerk, table)
-
-
-async def _finish(clerk: Clerk, table: Table) -> list[Run]:
-    """Every run that was accepted, at its end."""
-    ended = []
-    async with asyncio.timeout(ENDED_SECONDS):
-        for run_id in table.runs:
-            while (run := await clerk.get(run_id)).status not in TERMINAL:
-                await asyncio.sleep(0.1)
-            ended.append(run)
-    return ended
+        await call_any(clerk, table)
 
 
 async def _kill_workers(services: list[Service], times: int) -> None:
@@ -97,7 +37,7 @@ async def _kill_workers(services: list[Service], times: int) -> None:
 
 async def _require_good_history(services: list[Service], *, calls: int, kills: int, seed: int) -> list[Run]:
     history: list[Call] = []
-    table = Table(random.Random(seed), [], [])
+    table = Table(random.Random(seed))
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(services[number % len(services)].client(services[0].admin_key))
@@ -111,7 +51,7 @@ async def _require_good_history(services: list[Service], *, calls: int, kills: i
         # Acknowledged or not: a run that was accepted is one that was promised.
         async for run in clients[0].iter_runs("acme_corp", provider="chaos"):
             table.add(run)
-        runs = await _finish(clerks[0], table)
+        runs = await finish(clerks[0], table)
         assert violations(history) == []
         methods = {call.method for call in history if call.run}
         assert methods == {"RunPipeline", "CancelRun", "RetryRun", "GetRun"}, "too few calls to tell anything"
