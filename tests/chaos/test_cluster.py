@@ -27,13 +27,12 @@ from tests.store.postgres import Postgres
 T = TypeVar("T")
 
 TENANTS = ("acme_corp", "rival_inc")
-ACCOUNT = "cash"
 JOURNEY_SECONDS = 90
 PAUSE_SECONDS = (0.2, 0.8)
 """Between two kills."""
 PLAYERS = 2
 """Of each tenant, on each server."""
-FEW, MANY = 12, 24
+FEW, MANY = 12, 40
 """Kills; after many, the copies in the warehouse are looked at too, for which a worker that was lost is waited for."""
 
 
@@ -87,7 +86,7 @@ async def _kill_any(cluster: Cluster, chance: random.Random, times: int) -> None
 
 
 class Customer:
-    """A tenant whose clients, on both servers, want one pipeline's work done and play with the runs of another."""
+    """A tenant whose clients, on both servers, have books kept all the while, and play with other runs."""
 
     def __init__(self, tenant_id: str, clients: Sequence[ConvergenceClient], chance: random.Random) -> None:
         self.tenant_id = tenant_id
@@ -95,6 +94,7 @@ class Customer:
         self._history: list[Call] = []
         self._clerks = [Clerk(client, self._history, tenant_id) for client in clients] * PLAYERS
         self._table = Table(chance)
+        self._accounts: list[str] = []
 
     async def onboard(self) -> None:
         made = await self._clients[0].onboard_tenant(tenant_id=self.tenant_id)
@@ -103,9 +103,15 @@ class Customer:
     async def work(self, killing: "asyncio.Task[None]") -> None:
         """As long as processes are killed, and until the work is done."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(Journey(self._clerks[-1], seconds=JOURNEY_SECONDS).go(ACCOUNT))
+            group.create_task(self._keep_books(killing))
             for clerk in self._clerks:
                 group.create_task(self._play(clerk, killing))
+
+    async def _keep_books(self, killing: "asyncio.Task[None]") -> None:
+        journey = Journey(self._clerks[-1], seconds=JOURNEY_SECONDS)
+        while not killing.done():
+            self._accounts.append(f"account{len(self._accounts)}")
+            await journey.go(self._accounts[-1])
 
     async def _play(self, clerk: Clerk, killing: "asyncio.Task[None]") -> None:
         while not killing.done():
@@ -120,7 +126,9 @@ class Customer:
         assert violations(self._history) == []
         for client in self._clients:
             await require_settled(client, runs, self.tenant_id)
-        assert await books(place, self.tenant_id) == Books([(ACCOUNT, n) for n in (1, 2, 3)], [(ACCOUNT, 60)])
+        entries = [(account, n) for account in sorted(self._accounts) for n in (1, 2, 3)]
+        balances = [(account, 60) for account in sorted(self._accounts)]
+        assert await books(place, self.tenant_id) == Books(entries, balances)
         return runs
 
 
