@@ -83,10 +83,20 @@ class Process:
                 )
             await self._process.wait()
 
-    async def stop(self) -> int | None:
-        """SIGTERM, and no other start; the exit code of the last one."""
+    async def kill(self) -> None:
+        """kill -9, and no other start."""
+        await self._start_no_more()
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _start_no_more(self) -> None:
         self._keeper.cancel()
         await asyncio.wait([self._keeper])
+
+    async def stop(self) -> int | None:
+        """SIGTERM, and no other start; the exit code of the last one."""
+        await self._start_no_more()
         if self._process is None:
             return None
         for number in (signal.SIGCONT, signal.SIGTERM):
