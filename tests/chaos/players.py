@@ -31,8 +31,8 @@ class Table:
         return self.requests[-1]
 
     def run(self) -> str:
-        """One of the latest runs, so that clients meet."""
-        return self.chance.choice(self.runs[-4:])
+        """One of the latest runs, so that clients meet; or any, which may have ended long ago."""
+        return self.chance.choice(self.runs if self.chance.random() < 0.3 else self.runs[-4:])
 
     def add(self, run: Run) -> None:
         if run.pipeline_logging_id not in self.runs:
@@ -40,15 +40,18 @@ class Table:
 
 
 async def call_any(clerk: Clerk, table: Table) -> None:
-    """Any call about any run; refusals and losses are part of the game, and the history judges them."""
+    """Any call about any run; refusals and losses are part of the game, and the history judges them.
+
+    There are few new runs among them, so that runs end while there is more to ask about them.
+    """
     drawn = table.chance.random()
     try:
-        if drawn < 0.2 or not table.runs:
+        if drawn < 0.06 or not table.runs:
             request_id, variables = table.request()
             table.add(await clerk.run("pauses", request_id, **variables))
-        elif drawn < 0.3:
+        elif drawn < 0.12:
             await clerk.cancel(table.run())
-        elif drawn < 0.45:
+        elif drawn < 0.3:
             run_id = table.run()
             # Some clients repeat a request of others, some make one of their own.
             own = table.chance.choice(["", f"-{table.chance.random()}"])

@@ -24,6 +24,7 @@ ENDED_SECONDS = 90
 async def _play(clerk: Clerk, table: Table, calls: int) -> None:
     for _ in range(calls):
         await call_any(clerk, table)
+        await asyncio.sleep(table.chance.uniform(0, 0.05))
 
 
 async def _kill_workers(services: list[Service], times: int) -> None:
@@ -61,7 +62,7 @@ async def _require_good_history(services: list[Service], *, calls: int, kills: i
     return runs
 
 
-FEW, MANY = (60, 1), (600, 8)
+FEW, MANY = (100, 1), (600, 8)
 """Calls of each client, and kills meanwhile."""
 
 

@@ -85,7 +85,7 @@ async def test_two_servers_are_one_system(cluster: Cluster, tmp_path: Path) -> N
             assert (await finished(here, other)).status == Run.CANCELLED
 
 
-async def test_whatever_is_killed_the_others_go_on(
+async def test_when_a_server_is_killed_the_others_go_on(
     cluster: Cluster, tmp_path: Path, warehouse: BigQueryWarehouse
 ) -> None:
     """A server with two workers dies with several runs under way; the worker of the other one finishes them."""
