@@ -32,7 +32,7 @@ PAUSE_SECONDS = (0.2, 0.8)
 """Between two kills."""
 PLAYERS = 2
 """Of each tenant, on each server."""
-FEW, MANY = 12, 40
+FEW, MANY = 12, 24
 """Kills; after many, the copies in the warehouse are looked at too, for which a worker that was lost is waited for."""
 
 
