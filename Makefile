@@ -44,8 +44,8 @@ bench: setup ## measure what a run costs
 $(BIGQUERY)/.installed: tests/bigquery/install.py tests/bigquery/requirements.txt | $(INSTALLED)
 	@$(BIN)/python tests/bigquery/install.py || test -z "$$REQUIRE_BIGQUERY_SERVER"
 
-test: setup $(BIGQUERY)/.installed ## run the tests
-	@$(BIN)/python -m pytest
+test: setup $(BIGQUERY)/.installed ## run the tests, a file on each core
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Of `chaos`: no case takes longer than two minutes, and all of them no longer than half an hour.
 chaos: setup $(BIGQUERY)/.installed ## crash, stall and starve the service at every point of a run; half an hour at most
