@@ -258,6 +258,13 @@ class NotAvailable(ServiceError):
     reason = "NOT_IMPLEMENTED"
 
 
+class DeadlineExceeded(ServiceError):
+    """The server did not come to an answer in time. A write may have happened: repeat it with the same request_id."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    reason = "DEADLINE_EXCEEDED"
+
+
 class StoreUnavailable(ServiceError):
     """The control store cannot be reached just now. Try again."""
 

@@ -66,6 +66,9 @@ SCOPES: dict[str, Scope | None] = {
 OPEN_METHODS = frozenset({_HEALTH + "Check"})
 """Probes come without a key and learn nothing but whether the server serves. Watch is a stream without end."""
 
+WHOLE_STORE_METHODS = frozenset({_SYSTEM + "CheckStore", _SYSTEM + "ApplyRetention"})
+"""They go through everything, which may take much longer than any other call."""
+
 current_principal: ContextVar[Principal] = ContextVar("current_principal")
 """Whose key the call that is being handled came with."""
 current_actor: ContextVar[Actor] = ContextVar("current_actor")

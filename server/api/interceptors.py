@@ -18,6 +18,7 @@ from server.api.authentication import Authenticator, Mistakes
 from server.api.authorization import (
     OPEN_METHODS,
     OWN_PREFIX,
+    WHOLE_STORE_METHODS,
     authorize_method,
     authorize_request,
     current_actor,
@@ -27,6 +28,7 @@ from server.api.status import abort
 from server.domain.audit import Actor
 from server.domain.tenant import Principal
 from server.errors import (
+    DeadlineExceeded,
     InternalError,
     MalformedRequest,
     NotAvailable,
@@ -50,6 +52,9 @@ _MALFORMED = object()
 # An open stream notices within half a minute that its key was revoked.
 _CHECK_SECONDS = 10.0
 _LEAVE_SECONDS = 1.0
+# How long a call may take that is no stream: its client may have set no deadline, and whatever hangs keeps its place.
+_ANSWER_SECONDS = 60.0
+_WHOLE_STORE_SECONDS = 3_600.0
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +93,12 @@ class _Call:
 class Gate(grpc.aio.ServerInterceptor):
     """Lets calls in, and lets nothing out that is not meant for clients."""
 
-    def __init__(self, authenticator: Authenticator, rates: RequestRates) -> None:
+    def __init__(
+        self, authenticator: Authenticator, rates: RequestRates, *, answer_seconds: float = _ANSWER_SECONDS
+    ) -> None:
         self._authenticator = authenticator
         self._rates = rates
+        self._answer_seconds = answer_seconds
         self._mistakes = Mistakes()
 
     async def intercept_service(
@@ -101,9 +109,10 @@ class Gate(grpc.aio.ServerInterceptor):
         if method in OPEN_METHODS:
             return _open(await continuation(handler_call_details))
         try:
-            principal = await self._authenticator.principal(handler_call_details.invocation_metadata)
-            if principal.tenant_id is not None:
-                await self._rates.admit(principal.tenant_id)
+            async with _within(self._answer_seconds):
+                principal = await self._authenticator.principal(handler_call_details.invocation_metadata)
+                if principal.tenant_id is not None:
+                    await self._rates.admit(principal.tenant_id)
             return self._admitted(await continuation(handler_call_details), method, principal)
         except ServiceError as error:
             return _refusing(error, penalty=self._mistakes.penalty if isinstance(error, WrongKey) else None)
@@ -119,7 +128,8 @@ class Gate(grpc.aio.ServerInterceptor):
             raise NotAvailable("There is no such method.")
         authorize_method(principal, method)
         if method.startswith(OWN_PREFIX):
-            return _Guard(handler, method, principal, self._authenticator).handler()
+            seconds = _WHOLE_STORE_SECONDS if method in WHOLE_STORE_METHODS else self._answer_seconds
+            return _Guard(handler, method, principal, self._authenticator, answer_seconds=seconds).handler()
         # Reflection and health are the gRPC library's own, and not shaped like ours.
         while_valid = partial(self._while_valid, method, principal)
         return (_reflecting if handler.stream_stream is not None else _watching)(handler, while_valid)
@@ -175,14 +185,28 @@ def _watching(handler: Handler, while_valid: WhileValid) -> Handler:
     watch = cast("Callable[[Message, Context], Coroutine[Any, Any, None]]", handler.unary_stream)
 
     async def stream(request: Message, context: Context) -> None:
+        if request is _MALFORMED:
+            await abort(context, MalformedRequest(), request_id="")
         async with while_valid(context):
             await watch(request, context)
 
     return grpc.unary_stream_rpc_method_handler(
         stream,
-        request_deserializer=handler.request_deserializer,
+        request_deserializer=_tolerant(handler.request_deserializer),
         response_serializer=handler.response_serializer,
     )
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raises DeadlineExceeded when what is inside takes longer."""
+    try:
+        async with asyncio.timeout(seconds) as patience:
+            yield
+    except TimeoutError:
+        if patience.expired():
+            raise DeadlineExceeded from None
+        raise
 
 
 @asynccontextmanager
@@ -239,51 +263,69 @@ def _refusing(error: ServiceError, request_id: str = "", *, penalty: Callable[[s
 class _Guard:
     """A handler of ours with everything around it that no servicer should have to think of."""
 
-    def __init__(self, handler: Handler, method: str, principal: Principal, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        method: str,
+        principal: Principal,
+        authenticator: Authenticator,
+        *,
+        answer_seconds: float,
+    ) -> None:
         self._handler = handler
         self._method = method
         self._principal = principal
         self._authenticator = authenticator
+        self._answer_seconds = answer_seconds
         self._is_offered = _is_offered(handler)
 
     def handler(self) -> Handler:
-        """What the server is to call instead."""
-        serializers = {
-            "request_deserializer": _tolerant(self._handler.request_deserializer),
-            "response_serializer": self._handler.response_serializer,
-        }
+        """What the server is to call instead; it answers with bytes: not to become any is a failure as any other."""
+        decode = _tolerant(self._handler.request_deserializer)
         if self._handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary, **serializers)
-        return grpc.unary_stream_rpc_method_handler(self._stream, **serializers)
+            return grpc.unary_unary_rpc_method_handler(self._unary, request_deserializer=decode)
+        return grpc.unary_stream_rpc_method_handler(self._stream, request_deserializer=decode)
 
-    async def _unary(self, request: Message, context: Context) -> Message:
+    async def _unary(self, request: Message, context: Context) -> bytes:
         call = self._new_call(context)
         # In an asyncio server it is a coroutine function, which the stubs do not say.
         answer = cast("Callable[[Message, Context], Awaitable[Message]]", self._handler.unary_unary)
         try:
             self._check(request)
-            response = await answer(request, context)
+            async with _within(self._answer_seconds):
+                response = self._encode(await answer(request, context))
         except BaseException as error:
             await _fail(call, context, error)
             raise
         call.log("OK")
         return response
 
-    async def _stream(self, request: Message, context: Context) -> AsyncIterator[Message]:
+    async def _stream(self, request: Message, context: Context) -> AsyncIterator[bytes]:
         call = self._new_call(context)
         # And this one is an async generator.
         answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", self._handler.unary_stream)
+        has_left = False
         try:
             self._check(request)
             async with _ending(self._authenticator, call, context):
                 async for response in answers(request, context):
-                    yield response
-        except GeneratorExit:
-            raise
+                    data = self._encode(response)
+                    try:
+                        yield data
+                    except GeneratorExit:
+                        # From gRPC, which has left. One that the handler raises is a failure as any other.
+                        has_left = True
+                        raise
         except BaseException as error:
-            await _fail(call, context, error)
+            if not has_left:
+                await _fail(call, context, error)
             raise
         call.log("OK")
+
+    def _encode(self, response: Message) -> bytes:
+        # Generated code always gives one.
+        assert self._handler.response_serializer is not None  # noqa: S101
+        return self._handler.response_serializer(response)
 
     def _new_call(self, context: Context) -> _Call:
         current_principal.set(self._principal)

@@ -1,8 +1,8 @@
 """What surrounds every call, over a real channel: a server with real stores and servicers that misbehave."""
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -51,14 +51,22 @@ class Server:
     path: Path
     keys: KeyRing
 
-    def add_key(self, *, scopes: str) -> NewSecret:
+    def add_key(self, *, scopes: str, tenant_id: str | None = None) -> NewSecret:
         secret = self.keys.make()
         with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
             connection.execute(
-                "INSERT INTO api_keys (key_id, name, scopes, digest, created_at) VALUES (?, 'key', ?, ?, 0)",
-                (secret.key_id, scopes, secret.digest),
+                "INSERT INTO api_keys (key_id, tenant_id, name, scopes, digest, created_at)"
+                " VALUES (?, ?, 'key', ?, ?, 0)",
+                (secret.key_id, tenant_id, scopes, secret.digest),
             )
         return secret
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Another process writes to the control store, and takes its time."""
+        with closing(sqlite3.connect(self.path, timeout=10, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
 
     async def refusal(self, method: str, key: str) -> grpc.aio.AioRpcError:
         metadata = (("x-api-key", key),)
@@ -71,18 +79,27 @@ class Server:
         return caught.value
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    path = tmp_path / "control.sqlite3"
+@asynccontextmanager
+async def serving(
+    folder: Path, pipelines: PipelineServiceServicer, system: SystemServiceServicer, **options: float
+) -> AsyncIterator[Server]:
+    """A server of those servicers, with a gate of those options."""
+    path = folder / "control.sqlite3"
     store = await open_sqlite(path)
     keys = KeyRing(b"p" * 32)
-    servicers = Servicers(BrokenStream(), TenantServiceServicer(), ScheduleServiceServicer(), Broken())
+    servicers = Servicers(pipelines, TenantServiceServicer(), ScheduleServiceServicer(), system)
     plans = PlansFile(Settings().plans_file, base=Quotas())
-    api = Api(servicers, Gate(Authenticator(store, keys), RequestRates(store, plans)), max_connections=100)
+    api = Api(servicers, Gate(Authenticator(store, keys), RequestRates(store, plans), **options), max_connections=100)
     port = await api.start("127.0.0.1:0")
     yield Server(f"127.0.0.1:{port}", path, keys)
     await api.stop(0, 0)
     await store.close()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with serving(tmp_path, BrokenStream(), Broken()) as started:
+        yield started
 
 
 @pytest.mark.parametrize("secret", ["", "wrong"], ids=["the key", "only its id"])
