@@ -23,12 +23,15 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     ("grpc.max_metadata_size", 16 * 1024),
+    # A client that is gone without a word is found within 15 seconds.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.http2.ping_timeout_ms", 3_000),
     # Whoever connects says something soon, and whoever has nothing to say for a while connects again.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 300_000),
+    # Clients may look as often whether the server is still there: gRPC by itself would end their connections for that.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
 # Whatever they are, streams included: beyond it gRPC refuses as RESOURCE_EXHAUSTED.
 _CALLS_AT_A_TIME = 10_000
