@@ -14,6 +14,8 @@ from server.store.port import QuotaExceeded
 
 # When a stream, or a run, may have ended; nobody knows.
 _SOME_SECONDS = 5.0
+# Faults that stand in an error's message; all of them are among its details, as far as these hold them.
+_MOST_TOLD = 20
 
 
 class ServiceError(Exception):
@@ -62,7 +64,10 @@ class InvalidRequest(ServiceError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         faults = tuple(faults)
         self.reason = faults[0].reason
-        super().__init__("; ".join(str(fault) for fault in faults), faults=faults)
+        # There may be a million, and the message is cut.
+        told = [str(fault) for fault in faults[:_MOST_TOLD]]
+        more = [f"and {len(faults) - _MOST_TOLD:,} more"] if len(faults) > _MOST_TOLD else []
+        super().__init__("; ".join([*told, *more]), faults=faults)
 
 
 class MalformedRequest(ServiceError):

@@ -13,6 +13,8 @@ from server.tenants import TenantChange
 _BY_TENANT = ("display_name", "contact_emails")
 _BY_OPERATOR = ("allowed_sources", "plan", "quotas", "state")
 _QUOTA = "quotas."
+# Many more than there are fields; each one that is wrong is told.
+_MAX_PATHS = 100
 
 
 def tenant_change(request: pb.UpdateTenantRequest, tenant_id: str) -> TenantChange:
@@ -39,6 +41,9 @@ def tenant_change(request: pb.UpdateTenantRequest, tenant_id: str) -> TenantChan
 
 
 def _require_settable(paths: Sequence[str]) -> None:
+    if len(paths) > _MAX_PATHS:
+        message = f"the fields to set are at most {_MAX_PATHS}, not {len(paths):,}"
+        raise InvalidRequest([Fault("INVALID_UPDATE_MASK", message, field="update_mask")])
     known = (*_BY_TENANT, *_BY_OPERATOR)
     limits = {f"{_QUOTA}{name}" for name in pb.TenantQuotas.DESCRIPTOR.fields_by_name}
     faults = [

@@ -95,9 +95,10 @@ def _foreign_token() -> InvalidRequest:
 
 
 def _digest(request: Message) -> str:
-    """What the filters are: the request without its page."""
+    """Which list, with which filters: the request without its page."""
     filters = type(request)()
     filters.CopyFrom(request)
     filters.ClearField("page_token")
     filters.ClearField("page_size")
-    return hashlib.sha256(filters.SerializeToString(deterministic=True)).hexdigest()[:16]
+    name = type(request).__name__.encode()
+    return hashlib.sha256(name + filters.SerializeToString(deterministic=True)).hexdigest()[:16]

@@ -146,8 +146,15 @@ def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
         statuses=known_names(RunStatus, run_pb2.Run.Status.Name, request.statuses, "statuses"),
         created_after=created_after,
         created_before=created_before,
-        kind=RunKind.PLAN if request.kind == run_pb2.Run.PLAN else RunKind.EXECUTE,
+        kind=_kind(request.kind),
     )
+
+
+def _kind(number: run_pb2.Run.Kind.ValueType) -> RunKind:
+    if number == run_pb2.Run.KIND_UNSPECIFIED:
+        return RunKind.EXECUTE
+    (kind,) = known_names(RunKind, run_pb2.Run.Kind.Name, [number], "kind")
+    return kind
 
 
 def _last_name(request: pb.ListPipelinesRequest) -> PipelineName | None:

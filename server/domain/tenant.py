@@ -21,6 +21,7 @@ _LOCATION = re.compile(r"US|EU|[a-z]+(?:-[a-z]+)+[0-9]{1,2}")
 _MAX_DISPLAY_NAME = 200
 _MAX_CONTACT_EMAILS = 50
 _MAX_ALLOWED_SOURCES = 100
+_MAX_SCOPES = 20
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{4,61}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]*\*?")
 
 
@@ -163,7 +164,10 @@ def _scope_faults(new: NewKey) -> Iterator[Fault]:
     known = [Scope.ADMIN] if new.tenant_id is None else [scope for scope in Scope if scope is not Scope.ADMIN]
     if not new.scopes:
         yield Fault("UNKNOWN_SCOPE", f"a key has at least one scope, of {', '.join(known)}", field="scopes")
-    for position, scope in enumerate(new.scopes):
+    if len(new.scopes) > _MAX_SCOPES:
+        message = f"the scopes are at most {_MAX_SCOPES}, not {len(new.scopes):,}; name each once"
+        yield Fault("UNKNOWN_SCOPE", message, field="scopes")
+    for position, scope in enumerate(new.scopes[:_MAX_SCOPES]):
         if scope not in known:
             whose = "an operator's" if new.tenant_id is None else "a tenant's"
             message = f"{scope[:50]!r} is no scope of {whose} key; write {' or '.join(known)}"
