@@ -68,7 +68,11 @@ class PipelineServicer(PipelineServiceServicer):
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         """See the proto."""
         size, after = page_size(request.page_size), _position(request)
-        runs = await self._runs.list(_run_filter(request), after=after, limit=size + 1)
+        wanted = _run_filter(request)
+        if request.backfill_id or request.schedule_id:
+            # No run belongs to either in this version.
+            return pb.ListRunsResponse()
+        runs = await self._runs.list(wanted, after=after, limit=size + 1)
         page = runs[:size]
         return pb.ListRunsResponse(
             runs=[convert.run(run) for run in page],

@@ -128,7 +128,7 @@ class StepBase(Strict):
     name: str = ""
     ps_type: Annotated[str, Field(max_length=200)]
     trigger: Trigger | None = None
-    timeout_minutes: Annotated[float, Field(gt=0, le=1440)] = 60
+    timeout_minutes: Annotated[float, Field(gt=0, le=1440, strict=True)] = 60
     retry: Retry = Retry()
 
 

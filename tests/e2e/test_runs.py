@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from convergence.errors import ConvergenceError
-from convergence.v1.pipeline_service_pb2 import GetRunStatusRequest
+from convergence.v1.pipeline_service_pb2 import GetRunStatusRequest, ListRunsRequest
 from convergence.v1.run_pb2 import Run, StepRun
 from tests.e2e.service import Service, events, file_appears, finished, pauses, start
 
@@ -192,6 +192,13 @@ class TestList:
             whole = await client.list_runs(tenant_id="acme_corp", page_size=500)
         assert [run.pipeline_logging_id for run in listed] == [run.pipeline_logging_id for run in whole.runs]
         assert len(listed) >= 3
+
+    @pytest.mark.parametrize("of", [{"backfill_id": "b1"}, {"schedule_id": "s1"}])
+    async def test_no_run_is_of_what_there_is_not(self, service: Service, acme_key: str, of: dict[str, str]) -> None:
+        async with service.client(acme_key) as client:
+            await start(client, "acme_corp", "gcp/example/dryrun")
+            found = await client.pipelines.ListRuns(ListRunsRequest(tenant_id="acme_corp", **of))
+        assert (list(found.runs), found.next_page_token) == ([], "")
 
     async def test_a_token_of_other_filters_is_refused(self, service: Service, acme_key: str) -> None:
         async with service.client(acme_key) as client:
