@@ -65,8 +65,9 @@ async def test_it_changes_nothing(point: Point, place: Place) -> None:
             await client.rescue_run(TENANT, run.pipeline_logging_id)
         async with running(beside):
             await going
-            # The tables of the tenant are free when the turn of the one that stands still has ended.
-            await require_copied(place)
+            if point.name.startswith("mirror"):
+                # Which has to wait for the end of the first one's turn.
+                await require_copied(place)
         held.go_on()
         # There is no other worker now: the run is its own, and is copied after what it was copying.
         await journey.go("debt")
