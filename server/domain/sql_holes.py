@@ -25,11 +25,13 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A token of the template, the tokens beside it, and the holes inside it."""
+    """A token of the template, the tokens beside it, of which none is a comment, and the holes inside it."""
 
     token: Token
     before: Token | None
     after: Token | None
+    called: bool
+    """It names a function, or is part of its path: a parenthesis follows."""
     holes: tuple[Hole, ...]
 
     def follows(self, symbol: str) -> bool:
@@ -95,10 +97,22 @@ def read(template: str) -> Template:
 
 def _parts(text: str, holes: tuple[Hole, ...]) -> Iterator[Part]:
     sequence = list(tokens(text))
+    code = [token for token in sequence if token.kind != "comment"]
+    called = _called(code)
+    beside = dict(zip(code, zip([None, *code], [*code[1:], None], strict=False), strict=False))
     used = 0
-    for before, token, after in zip([None, *sequence], sequence, [*sequence[1:], None], strict=False):
+    for token in sequence:
         inside = holes[used : used + token.text.count(HOLE)]
         used += len(inside)
         for hole in inside:
             hole.kind = token.kind
-        yield Part(token, before, after, inside)
+        yield Part(token, *beside.get(token, (None, None)), token in called, inside)
+
+
+def _called(code: list[Token]) -> set[Token]:
+    """The tokens of paths in front of a parenthesis: `f (`, `net . f (`."""
+    called: set[Token] = set()
+    for token, after, then in reversed(list(zip(code, code[1:], [*code[2:], None], strict=False))):
+        if after.text == "(" or (after.text == "." and then in called):
+            called.add(token)
+    return called

@@ -94,8 +94,7 @@ def _position_problems(part: Part) -> Iterator[tuple[bool, str]]:
     yield token.raw, "stands in a raw string, where nothing can be escaped; use a string without the r"
     open_escape = any(match["open"] is not None for match in _OPEN_ESCAPE.finditer(token.text))
     yield open_escape, "stands in an escape sequence; write the backslash twice if a backslash is meant"
-    called = token.kind != "string" and part.after is not None and part.after.text == "("
-    yield called, "names a function; write the function's name into the SQL"
+    yield part.called and token.kind != "string", "names a function; write the function's name into the SQL"
     yield part.follows("@"), "names a query parameter; write the variable without the @"
     glued = "touches a number, a name or a quoted text; put a space between, or the variable inside"
     yield part.touches_word, glued
