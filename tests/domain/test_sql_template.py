@@ -12,6 +12,7 @@ from server.domain.sql_lexer import tokens
 from server.domain.sql_proof import changing_names
 from server.domain.sql_template import render_sql, sql_names
 from server.domain.sql_tree import parse, same_shape
+from tests.domain.hostile import VALUES
 
 
 def reasons(template: str, **values: str) -> list[str]:
@@ -216,6 +217,7 @@ def test_values_beside_other_text(template, values, right):
     [
         pytest.param("SELECT 1 -- {v}", id="line comment"),
         pytest.param("SELECT 1 # {v}", id="hash comment"),
+        pytest.param("-- {v}", id="nothing but a comment"),
         pytest.param("SELECT 1 /* {v} */", id="block comment"),
         pytest.param("SELECT 1 /* /* */ + 1 /* {v} */", id="comments do not nest"),
         pytest.param("SELECT r'{v}'", id="raw"),
@@ -239,6 +241,10 @@ def test_values_beside_other_text(template, values, right):
         pytest.param("SELECT {v}(1)", id="function"),
         pytest.param("SELECT ns.{v} (1)", id="function in a namespace"),
         pytest.param("SELECT `{v}`(1)", id="function in backticks"),
+        pytest.param("SELECT {v}.MERGE(x)", id="namespace of a function"),
+        pytest.param("SELECT `a.{v}`.b /**/ . c (x)", id="path of a function"),
+        pytest.param("SELECT {v}/**/(1)", id="function in front of a comment"),
+        pytest.param("SELECT `{v}` -- x\n# y\n (1)", id="function in front of several comments"),
         pytest.param("SELECT @{v}", id="parameter"),
         pytest.param("SELECT @@{v}", id="system variable"),
         pytest.param("SELECT {v}'x'", id="prefix of a string"),
@@ -378,81 +384,6 @@ TEMPLATES = [
     "SELECT x FROM t, UNNEST({v}) AS e",
     "SELECT x FROM a {v} JOIN b USING (i)",
 ]
-HOSTILE = [
-    "' OR '1'='1",
-    '" OR 1=1 --',
-    "\\",
-    "\\'",
-    "'''",
-    '"""',
-    "x` JOIN `secret.t",
-    "*/",
-    "/*",
-    "--",
-    "#",
-    "-1",
-    "- 1",
-    ".5",
-    "1e5",
-    "UNNEST",
-    "CURRENT_DATE",
-    "DATE",
-    "PIVOT",
-    "OFFSET",
-    "CROSS",
-    "LEFT",
-    "UNION ALL",
-    "r",
-    "b",
-    "rb",
-    "NULL",
-    "TRUE",
-    "x FROM secret.t",
-    "x, (SELECT 1)",
-    ";",
-    "; DROP TABLE t",
-    "{v}",
-    "{{v}}",
-    "\n",
-    "\r",
-    "\u2028",
-    "\u02bc",
-    "\uff07",
-    "ds.t",
-    "a.b.c",
-    "a-b.c",
-    "INFORMATION_SCHEMA.TABLES",
-    "t$1",
-    "t_*",
-    "",
-    " ",
-    "DISTINCT",
-    "ALL",
-    "STRUCT",
-    "ROW",
-    "VALUES",
-    "SEMI",
-    "ANTI",
-    "WINDOW",
-    "QUALIFY",
-    "INTERVAL",
-    "CASE",
-    "EXISTS",
-    "WEEK",
-    "INT64",
-    "0x1F",
-    "1_000",
-    "1.",
-    "e5",
-    "x'y",
-    "``",
-]
-VALUES = (
-    st.sampled_from(HOSTILE)
-    | st.text(max_size=20)
-    | st.text(alphabet="'\"`\\-*/#{}() \nxr1.;_bn0", max_size=12)
-    | st.builds("".join, st.lists(st.sampled_from(HOSTILE), max_size=3))
-)
 
 
 def skeleton(sql: str) -> list[tuple[str, str]]:
