@@ -1,6 +1,8 @@
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -31,11 +33,15 @@ def running_bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQu
 
 
 @pytest.fixture(scope="session")
-def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """One server for the session; tests ask it for databases of their own."""
-    server = Postgres.start(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def running_postgres() -> Iterator[Postgres]:
+    """One server for the session; tests ask it for databases of their own.
+
+    Root's server runs as another user, for whom another session of pytest that starts closes pytest's folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        server = Postgres.start(Path(folder))
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
