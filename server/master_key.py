@@ -6,10 +6,12 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 import typer
 
 from server import logs
+from server.domain.credential import Credential
 from server.domain.faults import CannotStart
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, Vault
 from server.security.limits import keep_no_dumps
@@ -61,10 +63,19 @@ def open_master_keys(settings: Settings) -> LocalMasterKeys:
     return LocalMasterKeys(file=settings.master_key_path, given=given)
 
 
-async def rewrap_all(store: SqlStore, keys: LocalMasterKeys, told: Callable[[int], None]) -> int:
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """What a rewrapping came to."""
+
+    done: int
+    damaged: tuple[str, ...]
+    """Credentials that do not open, and stay as they are."""
+
+
+async def rewrap_all(store: SqlStore, keys: LocalMasterKeys, told: Callable[[int], None]) -> Rewrapped:
     """Wrap every secret's key under the newest master key; what an interruption leaves, the next call does.
 
-    `told` hears how many are done. Raises MasterKeyMissing, and DoesNotOpen for a record that is damaged.
+    `told` hears how many are done. Raises MasterKeyMissing.
     """
     newest, agreed = keys.newest(), await store.fact(MASTER_KEY_FACT)
     if newest is None or (agreed is not None and agreed not in keys.ids):
@@ -73,13 +84,23 @@ async def rewrap_all(store: SqlStore, keys: LocalMasterKeys, told: Callable[[int
     # First, so that what is stored meanwhile needs no second wrapping.
     await store.replace_fact(MASTER_KEY_FACT, newest)
     keys.use(newest)
-    vault, done = Vault(keys), 0
-    while batch := await store.credentials_to_rewrap(newest, limit=_BATCH):
-        for credential in batch:
-            await store.replace_sealed(credential, await vault.rewrap(credential))
-        done += len(batch)
+    vault, done, damaged = Vault(keys), 0, dict[str, None]()
+    while True:
+        batch = await store.credentials_to_rewrap(newest, limit=_BATCH + len(damaged))
+        fresh = [credential for credential in batch if _named(credential) not in damaged]
+        if not fresh:
+            return Rewrapped(done, tuple(damaged))
+        for credential in fresh:
+            try:
+                await store.replace_sealed(credential, await vault.rewrap(credential))
+                done += 1
+            except DoesNotOpen:
+                damaged[_named(credential)] = None
         told(done)
-    return done
+
+
+def _named(credential: Credential) -> str:
+    return f"{credential.name} of {credential.tenant_id}, version {credential.version}"
 
 
 app = typer.Typer(
@@ -111,10 +132,6 @@ def _run(work: Work) -> None:
         raise CannotStart("the control store does not answer; run it again in a moment") from None
     except MasterKeyMissing as missing:
         raise CannotStart(str(missing)) from None
-    except DoesNotOpen:
-        raise CannotStart(
-            "a credential is damaged and does not open; `convergence credentials check` finds it"
-        ) from None
 
 
 @app.command()
@@ -147,8 +164,13 @@ def rewrap() -> None:
     """Use the newest key of the file from now on, and encrypt every secret's key under it."""
 
     async def work(settings: Settings, store: SqlStore, keys: LocalMasterKeys) -> None:
-        done = await rewrap_all(store, keys, lambda number: typer.echo(f"{number} secrets", err=True))
-        typer.echo(f"{done} secrets are now under {keys.newest()}; run retire on every machine")
+        found = await rewrap_all(store, keys, lambda number: typer.echo(f"{number} secrets", err=True))
+        typer.echo(f"{found.done} secrets are now under {keys.newest()}; run retire on every machine")
+        if found.damaged:
+            raise CannotStart(
+                f"these are damaged and do not open: {'; '.join(found.damaged)}. Delete them "
+                "(convergence credentials delete), store them again, and run rewrap once more"
+            )
 
     _run(work)
 

@@ -10,7 +10,7 @@ import pytest
 from server.domain.credential import Credential, CredentialKind
 from server.domain.faults import CannotStart
 from server.domain.run import RunStatus
-from server.master_key import MasterKey, rewrap_all
+from server.master_key import MasterKey, Rewrapped, rewrap_all
 from server.security.envelope import MasterKeyMissing, Vault
 from server.security.master_keys import LocalMasterKeys
 from server.store.credential_port import TooManyNames, VersionTaken
@@ -250,12 +250,31 @@ async def test_a_rotation_that_was_interrupted_goes_on(
     other = LocalMasterKeys(file=keys.file)
     await MasterKey(other, store).ensure()
     await Shelf(store, other).put("fresh")
-    assert await rewrap_all(store, keys, lambda done: None) == 3
+    assert await rewrap_all(store, keys, lambda done: None) == Rewrapped(3, ())
     assert await store.master_key_uses() == {new: 6}
     assert keys.remove_before(new) == [old]
     for item in await store.list_credentials("acme_corp", after="", limit=99):
         assert (await Vault(keys).open(item)).startswith(item.name.encode())
-    assert await rewrap_all(store, keys, lambda done: None) == 0
+    assert await rewrap_all(store, keys, lambda done: None) == Rewrapped(0, ())
+
+
+async def test_what_is_damaged_keeps_nothing_else_from_the_new_key(
+    store: SqlStore, shelf: Shelf, keys: LocalMasterKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is named at once."""
+    monkeypatch.setattr("server.master_key._BATCH", 1)
+    for name in ("a", "b", "c", "d"):
+        await shelf.put(name)
+    for name in ("a", "c"):
+        made = await store.last_credential("acme_corp", name)
+        assert made is not None
+        assert made.sealed is not None
+        await store.replace_sealed(made, made.sealed.model_copy(update={"wrapped_key": b"x" * 60}))
+    old, new = keys.ids[0], keys.add()
+    for done in (2, 0):
+        found = await rewrap_all(store, keys, lambda done: None)
+        assert found == Rewrapped(done, ("a of acme_corp, version 1", "c of acme_corp, version 1"))
+    assert await store.master_key_uses() == {old: 2, new: 2}
 
 
 async def test_a_credential_that_changes_during_a_rotation_stays_changed(
