@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.care import Care
-from server.domain.run import RunStatus
+from server.domain.run import RunStatus, RunTrigger
 from server.domain.schema import DatasetRef, TableSpec
 from server.domain.tenant import TenantState
 from server.mirror import Mirror
@@ -93,6 +93,29 @@ async def test_rows_that_somebody_has_deleted_are_restored_from_the_control_stor
     assert await care.rebuild_mirror("acme_corp", BY) == 2 + 3 + 1
     await place.mirror.finish()
     assert {table: await place.rows(f"SELECT * FROM {table} ORDER BY 1, 4") for table in FILLED} == everything
+
+
+@pytest.mark.parametrize("is_active", [True, False], ids=["deleted", "never set up"])
+async def test_of_a_tenant_without_tables_of_its_own_nothing_is_copied_nor_kept(
+    place: Place, *, is_active: bool
+) -> None:
+    """Its dataset is deleted, or has always been somebody else's."""
+    dataset = await place.dataset()
+    await place.store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
+    first = await place.store.claim("w1", lease_seconds=60, plans=PLANS)
+    assert first is not None
+    await place.store.finish_run(first.lease, RunEnd(RunStatus.SUCCESS, activates_tenant=is_active))
+    await place.store.offboard_tenant("acme_corp", by=BY, request=None)
+    if is_active:
+        await place.store.delete_dataset_by(replace(new_run(), trigger=RunTrigger.SYSTEM), PLANS)
+        claim = await place.store.claim("w1", lease_seconds=60, plans=PLANS)
+        assert claim is not None
+        await place.warehouse.delete_dataset(dataset)
+        await place.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, deletes_dataset=True))
+    assert await place.store.outbox(skip=(), limit=9)
+    await place.mirror.finish()
+    assert await place.store.outbox(skip=(), limit=9) == []
+    assert await place.warehouse.list_tables(dataset) == []
 
 
 async def test_a_tenant_without_a_dataset_waits_and_delays_nobody(place: Place) -> None:
