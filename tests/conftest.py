@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,9 @@ from tests.bigquery.server import BigQueryServer
 from tests.store.postgres import Postgres
 
 NOT_INSTALLED = "the BigQuery server is not installed: `make test` installs it, or says what is missing"
+
+_POSTGRES_BYTES = 12 << 30
+"""More than the databases of all tests take, 8 MB each."""
 
 
 def pytest_configure() -> None:
@@ -36,9 +40,12 @@ def running_bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQu
 def running_postgres() -> Iterator[Postgres]:
     """One server for the session; tests ask it for databases of their own.
 
-    Root's server runs as another user, for whom another session of pytest that starts closes pytest's folder.
+    Root's server runs as another user, for whom another session of pytest that starts closes pytest's folder. In
+    memory, where there is room, a database is made ten times as fast.
     """
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+    memory = Path("/dev/shm")
+    enough = memory.is_dir() and shutil.disk_usage(memory).free > _POSTGRES_BYTES
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=memory if enough else None) as folder:
         server = Postgres.start(Path(folder))
         yield server
         server.stop()

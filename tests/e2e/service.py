@@ -22,7 +22,7 @@ TERMINAL = {Run.SUCCESS, Run.FAILED, Run.CANCELLED, Run.TIMED_OUT}
 def make_checkout(folder: Path) -> Path:
     """A copy of the product in which a test may drop files of a user's own."""
     for part in PARTS:
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("*.pyc.*"))
     for part in ("processors", "configs"):
         shutil.copytree(ROOT / "tests/e2e/checkout" / part, folder / part, dirs_exist_ok=True)
     return folder

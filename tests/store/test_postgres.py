@@ -254,7 +254,7 @@ async def test_a_transaction_that_stood_still_for_too_long_is_told_as_busy(store
         tx.execute("SELECT 1")
 
     for use in (store._db.write, store._db.read, store._db.scan):
-        with pytest.raises(StoreBusy, match="idle-in-transaction timeout"):
+        with pytest.raises(StoreBusy):
             await use(stand_still)
     await store.accept_run(new_run(), PLANS)
 

@@ -22,8 +22,8 @@ from tests.warehouse import crashing
 from tests.warehouse.crashing import Place, contents
 from tests.warehouse.tables import PROJECT
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "30"))
-"""`.ci/run` asks for 200, which take minutes."""
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "12"))
+"""`make chaos` asks for 200, which take minutes."""
 pytestmark = pytest.mark.timeout(900)
 # Of one seed, so that a failing round comes again.
 CHANCE = random.Random(1)
