@@ -48,12 +48,13 @@ $(BIGQUERY)/.installed: tests/bigquery/install.py tests/bigquery/requirements.tx
 	@$(BIN)/python tests/bigquery/install.py || test -z "$$REQUIRE_BIGQUERY_SERVER"
 
 test: setup $(BIGQUERY)/.installed ## run the tests, several files at a time
-	@$(TESTED) -n $(TESTERS) --dist loadfile
+	@$(TESTED) -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
-# Of `chaos`: no case takes longer than two minutes, and all of them no longer than three quarters of an hour; then the
-# warehouses' writers are killed for a quarter of an hour.
+# No case takes longer than two minutes, and all of them no longer than three quarters of an hour; then the warehouses'
+# writers are killed for a quarter of an hour.
 chaos: setup $(BIGQUERY)/.installed ## crash, stall and starve the service at every point of a run; an hour at most
 	@$(TESTED) -m "" --timeout 120 --session-timeout 2700 tests/chaos
+	@$(TESTED) -m long tests/e2e
 	@CRASH_ROUNDS=200 $(TESTED) tests/warehouse/test_crashes.py
 
 lint: setup ## format check, lint, strict types, lint of the protos

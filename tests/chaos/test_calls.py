@@ -70,8 +70,8 @@ FEW, MANY = (100, 1), (600, 8)
     ("store", "calls", "kills"),
     [
         pytest.param("sqlite", *FEW, id="few calls, sqlite"),
-        pytest.param("sqlite", *MANY, id="many calls, sqlite", marks=pytest.mark.chaos),
-        pytest.param("postgres", *MANY, id="many calls, postgres", marks=pytest.mark.chaos),
+        pytest.param("sqlite", *MANY, id="many calls, sqlite", marks=pytest.mark.long),
+        pytest.param("postgres", *MANY, id="many calls, postgres", marks=pytest.mark.long),
     ],
 )
 async def test_one_server(store: str, calls: int, kills: int, stores: Stores, folder: Path) -> None:
@@ -81,13 +81,11 @@ async def test_one_server(store: str, calls: int, kills: int, stores: Stores, fo
     await require_mirrored(place, runs)
 
 
-@pytest.mark.parametrize(
-    ("calls", "kills"),
-    [pytest.param(*FEW, id="few calls"), pytest.param(*MANY, id="many calls", marks=pytest.mark.chaos)],
-)
-async def test_two_servers(calls: int, kills: int, stores: Stores, folder: Path) -> None:
+@pytest.mark.long
+async def test_two_servers(stores: Stores, folder: Path) -> None:
     """The second one has no worker: there is one embedded warehouse."""
     place = await stores.copy("postgres", folder)
     async with running(place) as first, running(place.beside(), workers=0) as second:
+        calls, kills = MANY
         runs = await _require_good_history([first, second], calls=calls, kills=kills, seed=2)
     await require_mirrored(place, runs)

@@ -25,8 +25,6 @@ SHORT = {
     ("step, before the commit of its end", "exception", "sqlite"),
     ("effect, before it begins", "stall", "sqlite"),
     ("run, before its end is recorded", "disk full", "postgres"),
-    ("mirror, before its acknowledgement", "kill -9", "sqlite"),
-    ("mail, after it was handed over", "disk full", "sqlite"),
 }
 """What `make test` runs; `make chaos` runs all."""
 
@@ -79,7 +77,7 @@ def _cases() -> list[object]:
             point,
             fault,
             store,
-            marks=[] if (point.name, name, store) in SHORT else pytest.mark.chaos,
+            marks=[] if (point.name, name, store) in SHORT else pytest.mark.long,
             id=f"{point.name}: {name}, {store}",
         )
         for point in POINTS

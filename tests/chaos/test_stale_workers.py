@@ -47,9 +47,7 @@ async def place(tmp_path: Path, checkout: Path, running_postgres: Postgres, bigq
 
 
 def _cases() -> list[object]:
-    return [
-        pytest.param(point, id=point.name, marks=[] if point.name == SHORT else pytest.mark.chaos) for point in HELD
-    ]
+    return [pytest.param(point, id=point.name, marks=[] if point.name == SHORT else pytest.mark.long) for point in HELD]
 
 
 @pytest.mark.parametrize("point", _cases())

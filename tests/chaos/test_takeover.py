@@ -20,7 +20,8 @@ SLACK_SECONDS = 5
 """After the end of the lease: others look every second, and may be busy."""
 
 
-@pytest.mark.parametrize("lease_seconds", [3, pytest.param(30, marks=pytest.mark.chaos, id="the default, 30")])
+@pytest.mark.long
+@pytest.mark.parametrize("lease_seconds", [3, pytest.param(30, id="the default, 30")])
 async def test_a_lost_workers_run_is_taken_over_soon_after_its_lease(
     lease_seconds: int, tmp_path: Path, checkout: Path, running_postgres: Postgres, bigquery: BigQueryServer
 ) -> None:

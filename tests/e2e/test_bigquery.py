@@ -139,7 +139,9 @@ def kill_worker_at(service: Service, table: str, *, forwarded: bool) -> Fault:
     return fault
 
 
-@pytest.mark.parametrize("forwarded", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "forwarded", [pytest.param(False, id="before", marks=pytest.mark.long), pytest.param(True, id="after")]
+)
 async def test_a_worker_killed_at_its_write_writes_once(
     service: Service, proxy: Proxy, warehouse: BigQueryWarehouse, tmp_path: Path, *, forwarded: bool
 ) -> None:

@@ -86,6 +86,7 @@ async def test_real_billing_data_adds_up_by_service_and_day(tmp_path: Path) -> N
     assert spec.clustering_fields == ("billing_account_id", "service_name")
 
 
+@pytest.mark.long
 async def test_a_million_rows_of_one_day(tmp_path: Path) -> None:
     """A thousand rows of an export, each a thousand times: the sums are a thousand times theirs."""
     rows = list(generate(1, [date(2025, 11, 18)], 1_000))
