@@ -48,7 +48,7 @@ def _mended(*, can: bool, done: bool) -> str:
 
 @mirror.command("rebuild")
 def rebuild_mirror(ctx: typer.Context, tenant_id: TenantId) -> None:
-    """Have everything of a tenant copied into its x_meta_ tables again."""
+    """Have everything of a tenant copied into its x_meta_ tables again; "tenants" stands for the central dataset."""
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:

@@ -2,6 +2,7 @@
 
 from server.domain.audit import Actor
 from server.domain.run import Run
+from server.domain.tenant import SYSTEM_TENANT
 from server.errors import RunNotActive, TenantNotFound
 from server.retention import Removed, Retention
 from server.runs import owned
@@ -20,8 +21,11 @@ class Care:
         return await self._store.check(repair_by=by if repair else None)
 
     async def rebuild_mirror(self, tenant_id: str, by: Actor) -> int:
-        """Have everything of a tenant copied into its tables again; answers how many records. Raises TenantNotFound."""
-        if await self._store.get_tenant(tenant_id) is None:
+        """Have everything of a tenant copied into its tables again, or what the central dataset shows into those.
+
+        Answers how many records. Raises TenantNotFound.
+        """
+        if tenant_id != SYSTEM_TENANT and await self._store.get_tenant(tenant_id) is None:
             raise TenantNotFound
         return await self._store.note_all(tenant_id, by=by)
 

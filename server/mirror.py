@@ -1,5 +1,7 @@
 """The projection of the control store into the tenants' x_meta_ tables, kept complete by the outbox.
 
+What concerns all tenants goes into the tables of the central dataset in the same way, as if that were one tenant more.
+
 An outbox entry says that a record changed. The mirror reads the record as it is now and replaces its row, so that an
 entry processed twice, late or together with newer ones gives the same row.
 
@@ -16,10 +18,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from server.catalog import Catalog
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
-from server.domain.tenant import SYSTEM_TENANT, ApiKey, DatasetState, TenantState
-from server.mirror_rows import Row, credential_row, key_row, queue_row, run_row, step_row
+from server.domain.tenant import SYSTEM_TENANT, DatasetState, TenantState
+from server.mirror_rows import (
+    Row,
+    credential_row,
+    key_row,
+    profile_row,
+    queue_row,
+    run_row,
+    step_row,
+    subscription_row,
+)
 from server.store.port import ControlStore, Flush, OutboxEntry, OutboxKind, StoreBusy
 from server.tasks import end_tasks
 from server.warehouse.port import Warehouse, WarehouseError
@@ -44,6 +56,11 @@ _KEYS = {
     "x_meta_step_logs": ("pipeline_logging_id", "step_id"),
     "x_meta_api_keys": ("key_id",),
     "x_meta_cloud_credentials": ("tenant_id", "name"),
+}
+_CENTRAL_KEYS = {
+    "tenant_profiles": ("tenant_id",),
+    "tenant_subscriptions": ("tenant_id",),
+    "tenant_api_keys": ("key_id",),
 }
 
 logger = logging.getLogger(__name__)
@@ -90,7 +107,7 @@ class Mirror:
         self._warehouse = warehouse
         self._project_id = project
         self._specs = tables
-        """What the x_meta_ tables look like: a lost table is made again, and an older one gets its new columns."""
+        """What the tables look like: a lost table is made again, and an older one gets its new columns."""
         self._postponed: dict[str, _Postponed] = {}
         self._tenant_interval = tenant_interval
         self._resting: dict[str, float] = {}
@@ -176,10 +193,7 @@ class Mirror:
 
     async def _write_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
         tenant = await self._store.get_tenant(tenant_id)
-        # Runs of the system belong to no tenant's dataset; the control store alone has them.
-        has_tables = tenant_id != SYSTEM_TENANT
-        if tenant is not None and tenant.dataset_state in {DatasetState.DELETED, DatasetState.FOREIGN}:
-            has_tables = False
+        has_tables = tenant is None or tenant.dataset_state not in {DatasetState.DELETED, DatasetState.FOREIGN}
         if tenant is not None and tenant.state is TenantState.ONBOARDING:
             # Its dataset may yet turn out to be somebody else's.
             raise _Postpone("ONBOARDING", "it is being onboarded")
@@ -225,7 +239,7 @@ class Mirror:
         """See to it that nothing of earlier flushes is under way. Raises _Postpone when that is not known."""
         own = DatasetRef(self._project_id, flush.tenant_id)
         for number in range(flush.settled + 1, flush.number):
-            for table in _KEYS:
+            for table in _keys(flush.tenant_id):
                 part = 0
                 while True:
                     settled = await self._warehouse.settle(_job_id(flush.tenant_id, table, number, part), own)
@@ -245,19 +259,22 @@ class Mirror:
 
     async def _upsert(self, table: TableRef, rows: Sequence[Row], job_id: str) -> None:
         fixed = _CREATED_AT if self._specs[table.table].time_partitioning else None
+        key = _keys(table.dataset)[table.table]
         try:
-            await self._warehouse.upsert(table, _KEYS[table.table], rows, job_id=job_id, fixed=fixed)
+            await self._warehouse.upsert(table, key, rows, job_id=job_id, fixed=fixed)
         except WarehouseError as error:
             if error.reason not in _REPAIRABLE:
                 raise
             await self._warehouse.ensure_table(table, self._specs[table.table])
-            await self._warehouse.upsert(table, _KEYS[table.table], rows, job_id=job_id, fixed=fixed)
+            await self._warehouse.upsert(table, key, rows, job_id=job_id, fixed=fixed)
 
     def _postpone(self, tenant_id: str, reason: str, message: str) -> None:
         earlier = self._postponed.get(tenant_id)
         pause = min(earlier.pause * 2, _LONGEST_PAUSE) if earlier else _FIRST_PAUSE
         if earlier is None or earlier.reason != reason:
-            level = logging.DEBUG if reason in {"ONBOARDING", "LEASED"} else logging.WARNING
+            # The central dataset is made by the first run that there is.
+            is_usual = reason in {"ONBOARDING", "LEASED"} or (tenant_id, reason) == (SYSTEM_TENANT, "DATASET_NOT_FOUND")
+            level = logging.DEBUG if is_usual else logging.WARNING
             logger.log(level, "The mirror postpones a tenant: %s", message, extra={"tenant_id": tenant_id})
         self._postponed[tenant_id] = _Postponed(asyncio.get_running_loop().time() + pause, pause, reason)
 
@@ -266,6 +283,18 @@ class Mirror:
         keys = defaultdict[OutboxKind, set[str]](set)
         for entry in entries:
             keys[entry.kind].add(entry.key)
+        api_keys = [key_row(key) for key in await self._store.keys_with(keys["api_key"])]
+        if tenant_id == SYSTEM_TENANT:
+            # Its runs are shown nowhere; the control store alone has them.
+            tenants = await self._store.tenants_with(keys["tenant"])
+            central: dict[OutboxKind, Tables] = {
+                "tenant": {
+                    "tenant_profiles": [profile_row(tenant) for tenant in tenants],
+                    "tenant_subscriptions": [subscription_row(tenant) for tenant in tenants],
+                },
+                "api_key": {"tenant_api_keys": api_keys},
+            }
+            return _not_empty(central)
         step_keys = {tuple(key.split("/", 1)) for key in keys["step"]}
         states = await self._store.queue_states(keys["run"] | {run_id for run_id, _ in step_keys})
         runs = [state for state in states if state.run.pipeline_logging_id in keys["run"]]
@@ -275,7 +304,6 @@ class Mirror:
             for step in state.run.steps
             if (state.run.pipeline_logging_id, step.step_id) in step_keys
         ]
-        api_keys = [key_row(key) for key in await self._changed_keys(tenant_id, keys["api_key"])]
         names = keys["credential"]
         credentials = [credential_row(item) for item in await self._store.tenant_credentials(tenant_id, names)]
         found: dict[OutboxKind, Tables] = {
@@ -287,12 +315,23 @@ class Mirror:
             "api_key": {"x_meta_api_keys": api_keys},
             "credential": {"x_meta_cloud_credentials": credentials},
         }
-        return {kind: tables for kind, tables in found.items() if any(tables.values())}
+        return _not_empty(found)
 
-    async def _changed_keys(self, tenant_id: str, key_ids: set[str]) -> list[ApiKey]:
-        if not key_ids:
-            return []
-        return [key for key in await self._store.tenant_keys(tenant_id) if key.key_id in key_ids]
+
+def mirrored_tables(catalog: Catalog) -> dict[str, TableSpec]:
+    """What the tables look like, by their names: the ps_templates that set them up say so."""
+    types = ("setup.tenants.onboarding", "setup.initial.onetime_bootstrap_processor")
+    schemas = [catalog.ps_template(ps_type).schemas for ps_type in types]
+    return {name: TableSpec.model_validate(table) for tables in schemas for name, table in tables.items()}
+
+
+def _keys(dataset: str) -> Mapping[str, Sequence[str]]:
+    """The tables of a tenant's dataset, or of the central one, and by which columns their rows are told apart."""
+    return _CENTRAL_KEYS if dataset == SYSTEM_TENANT else _KEYS
+
+
+def _not_empty(found: Mapping[OutboxKind, Tables]) -> dict[OutboxKind, Tables]:
+    return {kind: tables for kind, tables in found.items() if any(tables.values())}
 
 
 def _job_id(tenant_id: str, table: str, flush: int, part: int) -> str:

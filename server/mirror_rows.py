@@ -7,7 +7,7 @@ from typing import Any
 
 from server.domain.credential import Credential
 from server.domain.run import Run, RunStatus, StepRun
-from server.domain.tenant import ApiKey
+from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import QueueState
 
 Row = dict[str, Any]
@@ -75,8 +75,31 @@ def queue_row(state: QueueState) -> Row:
     }
 
 
+def profile_row(tenant: Tenant) -> Row:
+    """A row of tenant_profiles."""
+    shown = {"tenant_id", "display_name", "state", "location", "contact_emails", "allowed_sources", "onboarding_run"}
+    return {
+        **tenant.model_dump(mode="json", include=shown),
+        "created_at": _iso(tenant.created_at),
+        "updated_at": _iso(tenant.updated_at),
+    }
+
+
+def subscription_row(tenant: Tenant) -> Row:
+    """A row of tenant_subscriptions."""
+    status = {TenantState.SUSPENDED: "SUSPENDED", TenantState.OFFBOARDED: "ENDED"}.get(tenant.state, "ACTIVE")
+    return {
+        "tenant_id": tenant.tenant_id,
+        "plan": tenant.plan or None,
+        "status": status,
+        "quotas": tenant.quotas.model_dump(exclude_none=True),
+        "started_at": _iso(tenant.created_at),
+        "updated_at": _iso(tenant.updated_at),
+    }
+
+
 def key_row(key: ApiKey) -> Row:
-    """A row of x_meta_api_keys: nothing from which the secret could be guessed."""
+    """A row of x_meta_api_keys or tenant_api_keys: nothing from which the secret could be guessed."""
     row: Mapping[str, Any] = key.model_dump(mode="json", exclude={"digest"})
     return {**row, "prefix": f"cvg_{key.key_id}", "status": "REVOKED" if key.revoked_at else "ACTIVE"}
 

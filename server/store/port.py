@@ -203,7 +203,7 @@ class RunEnd:
     logs: tuple[LogEntry, ...] = ()
 
 
-OutboxKind = Literal["run", "step", "api_key", "credential"]
+OutboxKind = Literal["run", "step", "api_key", "credential", "tenant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class OutboxEntry:
     tenant_id: str
     kind: OutboxKind
     key: str
-    """pipeline_logging_id, key_id or a credential's name; for a step `pipeline_logging_id/step_id`."""
+    """pipeline_logging_id, key_id, tenant_id or a credential's name; for a step `pipeline_logging_id/step_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +339,10 @@ class ControlStore(Protocol):
         """How many tenants there are that are not OFFBOARDED."""
         ...
 
+    async def tenants_with(self, tenant_ids: Collection[str]) -> list[Tenant]:
+        """The tenants with those ids."""
+        ...
+
     async def tenants_among(self, names: Collection[str]) -> frozenset[str]:
         """Those of `names` that are tenant ids."""
         ...
@@ -411,6 +415,10 @@ class ControlStore(Protocol):
 
     async def tenant_keys(self, tenant_id: str) -> list[ApiKey]:
         """All keys of a tenant, oldest first."""
+        ...
+
+    async def keys_with(self, key_ids: Collection[str]) -> list[ApiKey]:
+        """The keys with those ids."""
         ...
 
     # -- runs ----------------------------------------------------------------------------------------------------

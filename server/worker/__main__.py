@@ -13,10 +13,9 @@ from contextlib import AsyncExitStack, suppress
 from server import logs
 from server.catalog import Catalog
 from server.domain.faults import CannotStart
-from server.domain.schema import TableSpec
 from server.mail import MailFolder
 from server.master_key import MasterKey, open_master_keys
-from server.mirror import Mirror
+from server.mirror import Mirror, mirrored_tables
 from server.plans import PlansFile
 from server.registry import Registry
 from server.retention import Retention
@@ -89,10 +88,10 @@ async def _open_warehouse(settings: Settings) -> Warehouse:
 
 def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: Warehouse) -> Mirror:
     catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-    tables = catalog.ps_template("setup.tenants.onboarding").schemas
-    specs = {name: TableSpec.model_validate(table) for name, table in tables.items()}
     interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else 0.0
-    return Mirror(worker_id, store, warehouse, project=settings.project, tables=specs, tenant_interval=interval)
+    return Mirror(
+        worker_id, store, warehouse, project=settings.project, tables=mirrored_tables(catalog), tenant_interval=interval
+    )
 
 
 async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[None]]", *, supervised: bool) -> None:

@@ -228,6 +228,8 @@ async def test_onboarding_makes_the_seven_tables_and_the_mirror_fills_them(tmp_p
         steps = await ask("SELECT step_id, ps_type, status FROM x_meta_step_logs ORDER BY started_at")
         queue = await ask("SELECT status, COUNT(*) AS n FROM x_meta_pipeline_queue GROUP BY status")
         keys = await ask("SELECT * FROM x_meta_api_keys")
+        tenants = await ask(f"SELECT tenant_id, state FROM `{PROJECT}.tenants.tenant_profiles`")
+        all_keys = await ask(f"SELECT tenant_id FROM `{PROJECT}.tenants.tenant_api_keys` ORDER BY 1")
     assert {name for name in tables if name.startswith("x_meta_")} == {
         "x_meta_api_keys",
         "x_meta_cloud_credentials",
@@ -248,6 +250,8 @@ async def test_onboarding_makes_the_seven_tables_and_the_mirror_fills_them(tmp_p
     ]
     assert queue == [{"status": "DONE", "n": 2}]
     assert len(keys) == 1
+    assert tenants == [{"tenant_id": "acme_corp", "state": "ACTIVE"}]
+    assert all_keys == [{"tenant_id": None}, {"tenant_id": "acme_corp"}]
     assert "digest" not in keys[0]
 
 

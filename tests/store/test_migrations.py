@@ -15,6 +15,7 @@ from server.domain.audit import AuditAction
 from server.domain.faults import CannotStart
 from server.domain.quotas import Quotas
 from server.domain.run import RunStatus, StepStatus
+from server.domain.tenant import SYSTEM_TENANT
 from server.store.port import RunEnd, RunFilter, StepEnd
 from server.store.postgres import open_postgres
 from server.store.sql.database import Transaction, marks
@@ -210,7 +211,9 @@ async def test_what_the_first_version_stored_is_used_by_this_one(opening: Open, 
         (event,) = await store.events(run_id, after=0, limit=9)
         assert event.log is not None
         assert await store.find_request(request_key(request_id=status)) == await store.get_run(run_id)
-    assert [entry.key for entry in await store.outbox(skip=(), limit=9)] == list(run_ids.values())
+    noted = [(entry.tenant_id, entry.key) for entry in await store.outbox(skip=(), limit=9)]
+    own = [("acme_corp", run_id) for run_id in run_ids.values()]
+    assert noted == [*own, (SYSTEM_TENANT, "acme_corp"), (SYSTEM_TENANT, "abc123")]
     for status in (RunStatus.RUNNING, RunStatus.PENDING):
         held = await claimed(store)
         assert held.run.pipeline_logging_id == run_ids[status]

@@ -4,7 +4,7 @@ from typing import Any
 
 from server.catalog import Catalog
 from server.domain.schema import DatasetRef, TableSpec
-from server.mirror import Mirror
+from server.mirror import Mirror, mirrored_tables
 from server.settings import Settings
 from server.store.sql.store import SqlStore
 from server.warehouse.port import Warehouse
@@ -13,8 +13,7 @@ from tests.unit.workshop import PROJECT
 
 def tables() -> dict[str, TableSpec]:
     settings = Settings()
-    template = Catalog(settings.configs_dir, settings.ps_templates_dir).ps_template("setup.tenants.onboarding")
-    return {name: TableSpec.model_validate(table) for name, table in template.schemas.items()}
+    return mirrored_tables(Catalog(settings.configs_dir, settings.ps_templates_dir))
 
 
 class Place:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from server.care import Care
+from server.domain.quotas import Quotas
 from server.domain.run import RunStatus, RunTrigger
 from server.domain.schema import DatasetRef, TableSpec
-from server.domain.tenant import TenantState
+from server.domain.tenant import SYSTEM_TENANT, TenantState
 from server.mirror import Mirror
 from server.retention import Retention
 from server.store.port import RunEnd
@@ -114,8 +115,55 @@ async def test_of_a_tenant_without_tables_of_its_own_nothing_is_copied_nor_kept(
         await place.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, deletes_dataset=True))
     assert await place.store.outbox(skip=(), limit=9)
     await place.mirror.finish()
-    assert await place.store.outbox(skip=(), limit=9) == []
+    assert await place.store.outbox(skip=(SYSTEM_TENANT,), limit=9) == []
     assert await place.warehouse.list_tables(dataset) == []
+
+
+async def test_the_central_dataset_shows_all_tenants_and_keys_as_they_are(place: Place) -> None:
+    """Once the first run has made it: until then nothing is lost, and no tenant waits for it."""
+    await place.dataset()
+    assert await place.store.add_first_operator_key(api_key(None, "operator"))
+    await place.store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
+    claim = await place.store.claim("w1", lease_seconds=60, plans=PLANS)
+    assert claim is not None
+    await place.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, activates_tenant=True))
+    await place.mirror.finish()
+    assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 1}]
+    central = await place.dataset(SYSTEM_TENANT)
+    await place.mirror.finish()
+    assert await place.store.outbox(skip=(), limit=9) == []
+    (profile,) = await place.rows("SELECT * FROM tenant_profiles", SYSTEM_TENANT)
+    (subscription,) = await place.rows("SELECT * FROM tenant_subscriptions", SYSTEM_TENANT)
+    assert (profile["state"], subscription["status"], subscription["plan"]) == ("ACTIVE", "ACTIVE", None)
+    assert (profile["contact_emails"], profile["location"]) == (["ops@example.com"], "US")
+    assert subscription["quotas"] == {"maximum_bytes_billed": 10_000_000_000}
+    keys = "SELECT key_id, tenant_id, status FROM tenant_api_keys ORDER BY key_id DESC"
+    active = [
+        {"key_id": "operator", "tenant_id": None, "status": "ACTIVE"},
+        {"key_id": "abc123", "tenant_id": "acme_corp", "status": "ACTIVE"},
+    ]
+    assert await place.rows(keys, SYSTEM_TENANT) == active
+
+    was = await place.store.get_tenant("acme_corp")
+    assert was is not None
+    larger = was.model_copy(update={"plan": "large", "quotas": Quotas(), "state": TenantState.SUSPENDED})
+    await place.store.update_tenant(larger, was=was, by=BY)
+    await place.mirror.finish()
+    sql = "SELECT plan, status FROM tenant_subscriptions"
+    assert await place.rows(sql, SYSTEM_TENANT) == [{"plan": "large", "status": "SUSPENDED"}]
+    await place.store.offboard_tenant("acme_corp", by=BY, request=None)
+    await place.mirror.finish()
+    assert await place.rows(sql, SYSTEM_TENANT) == [{"plan": "large", "status": "ENDED"}]
+    assert await place.rows("SELECT state FROM tenant_profiles", SYSTEM_TENANT) == [{"state": "OFFBOARDED"}]
+    revoked = [active[0], active[1] | {"status": "REVOKED"}]
+    assert await place.rows(keys, SYSTEM_TENANT) == revoked
+
+    none = "SELECT * FROM tenant_api_keys WHERE FALSE"
+    await place.warehouse.write(effect(central, none, job_id="hand", table="tenant_api_keys", mode="overwrite"))
+    care = Care(place.store, Retention(place.store, run_days=None, event_days=None))
+    assert await care.rebuild_mirror(SYSTEM_TENANT, BY) == 1 + 2
+    await place.mirror.finish()
+    assert await place.rows(keys, SYSTEM_TENANT) == revoked
 
 
 async def test_a_tenant_without_a_dataset_waits_and_delays_nobody(place: Place) -> None:

@@ -1,14 +1,14 @@
 """API keys."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from server.domain.audit import PRODUCT, Actor, AuditAction
-from server.domain.tenant import ApiKey
+from server.domain.tenant import SYSTEM_TENANT, ApiKey
 from server.store.port import CallerKeyEnded, KeyNotActive, KeyPosition, RequestConflict, RequestKey
 from server.store.sql import audit
-from server.store.sql.database import Transaction, from_micros, to_micros
+from server.store.sql.database import Transaction, from_micros, marks, to_micros
 from server.store.sql.offboarded import require_not_gone
 from server.store.sql.outbox import note
 from server.store.sql.rows import key_of, micros
@@ -117,6 +117,7 @@ def revoke_other_operators(tx: Transaction, kept: str, by: Actor) -> None:
         (tx.now, kept),
     ).fetchall()
     for row in rows:
+        _note(tx, None, row["key_id"])
         audit.record(tx, by, AuditAction.API_KEY_REVOKE, row["key_id"], tenant_id=None)
 
 
@@ -138,6 +139,11 @@ def find_key(tx: Transaction, key_id: str) -> ApiKey | None:
     """The key with that id."""
     row = tx.execute("SELECT * FROM api_keys WHERE key_id = ?", (key_id,)).fetchone()
     return None if row is None else key_of(row)
+
+
+def keys_with(tx: Transaction, key_ids: Sequence[str]) -> list[ApiKey]:
+    """The keys with those ids."""
+    return [key_of(row) for row in tx.execute(f"SELECT * FROM api_keys WHERE key_id IN {marks(key_ids)}", key_ids)]
 
 
 def find_request(tx: Transaction, request: RequestKey) -> ApiKey | None:
@@ -218,6 +224,7 @@ def _after(now: int, life: timedelta) -> datetime:
 
 
 def _note(tx: Transaction, tenant_id: str | None, key_id: str) -> None:
+    note(tx, SYSTEM_TENANT, "api_key", key_id)
     if tenant_id is not None:
         note(tx, tenant_id, "api_key", key_id)
 

@@ -9,7 +9,7 @@ from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, 
 from server.store.sql import audit
 from server.store.sql.credentials import latest_versions
 from server.store.sql.database import Row, Transaction, found
-from server.store.sql.outbox import release
+from server.store.sql.outbox import note_tenant, release
 from server.store.sql.queues import bill, lock, move
 from server.store.sql.rows import moment, snapshot_of
 from server.store.sql.runs import (
@@ -329,6 +329,8 @@ def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
             "UPDATE tenants SET dataset_state = 'DELETED', updated_at = ? WHERE tenant_id = ? AND state = 'OFFBOARDED'",
             (tx.now, run.tenant_id),
         )
+    if end.activates_tenant or end.deletes_dataset:
+        note_tenant(tx, run.tenant_id)
     return run
 
 

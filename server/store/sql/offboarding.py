@@ -7,6 +7,7 @@ from server.domain.tenant import CHANGEABLE, DatasetState, TenantState
 from server.store.port import NewRun, RequestKey
 from server.store.sql import audit, credentials, keys
 from server.store.sql.database import Transaction
+from server.store.sql.outbox import note_tenant
 from server.store.sql.queues import move
 from server.store.sql.runs import accept, find_run, remember, request_cancel
 from server.store.sql.tenants import find_tenant
@@ -26,6 +27,7 @@ def offboard(tx: Transaction, tenant_id: str, by: Actor, request: RequestKey | N
             "UPDATE tenants SET state = 'OFFBOARDED', dataset_state = ?, updated_at = ? WHERE tenant_id = ?",
             (dataset, tx.now, tenant_id),
         )
+        note_tenant(tx, tenant_id)
         told = {"state": tenant.state, "dataset": dataset}
         audit.record(tx, by, AuditAction.TENANT_OFFBOARD, tenant_id, tenant_id=tenant_id, details=told)
     keys.revoke_all(tx, tenant_id, by)
@@ -62,6 +64,7 @@ def delete_dataset_by(tx: Transaction, run: NewRun, plans: Plans) -> None:
         "UPDATE tenants SET offboarding_run = ?, updated_at = ? WHERE tenant_id = ?",
         (run.pipeline_logging_id, tx.now, run.tenant_id),
     )
+    note_tenant(tx, run.tenant_id)
 
 
 def _take_queue(tx: Transaction, tenant_id: str) -> None:

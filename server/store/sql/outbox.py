@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from server.domain.audit import Actor, AuditAction
+from server.domain.tenant import SYSTEM_TENANT
 from server.store.port import Flush, OutboxEntry
 from server.store.sql import audit
 from server.store.sql.database import Transaction, marks
@@ -20,9 +21,18 @@ _PROJECTED = (
 )
 
 
+# What the tables of the central dataset show.
+_CENTRAL = (("tenant", "tenant_id", "tenants"), ("api_key", "key_id", "api_keys"))
+
+
 def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:
     """Leave a note that this record's projection is out of date."""
     tx.execute("INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", (tenant_id, kind, key))
+
+
+def note_tenant(tx: Transaction, tenant_id: str) -> None:
+    """Leave a note that what the central dataset shows of a tenant is out of date."""
+    note(tx, SYSTEM_TENANT, "tenant", tenant_id)
 
 
 def outbox(tx: Transaction, skip: Sequence[str], limit: int) -> list[OutboxEntry]:
@@ -75,13 +85,14 @@ def acknowledge(tx: Transaction, flush: Flush, numbers: Sequence[int], *, settle
 
 
 def note_all(tx: Transaction, tenant_id: str, by: Actor) -> int:
-    """Have everything of a tenant copied again."""
+    """Have everything of a tenant copied again, or all that the central dataset shows."""
+    if tenant_id == SYSTEM_TENANT:
+        selected = [f"SELECT ?, '{kind}', {key} FROM {source}" for kind, key, source in _CENTRAL]
+    else:
+        selected = [f"SELECT tenant_id, '{kind}', {key} FROM {source} = ?" for kind, key, source in _PROJECTED]
     noted = 0
-    for kind, key, source in _PROJECTED:
-        noted += tx.execute(
-            f"INSERT INTO outbox (tenant_id, kind, key) SELECT tenant_id, '{kind}', {key} FROM {source} = ?",
-            (tenant_id,),
-        ).rowcount
+    for select in selected:
+        noted += tx.execute(f"INSERT INTO outbox (tenant_id, kind, key) {select}", (tenant_id,)).rowcount
     told = {"records": str(noted)}
     audit.record(tx, by, AuditAction.MIRROR_REBUILD, tenant_id, tenant_id=tenant_id, details=told)
     return noted

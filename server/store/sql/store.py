@@ -95,6 +95,10 @@ class SqlStore(SqlCredentialStore):
         """See the port."""
         return await self._db.read(tenants.count_tenants)
 
+    async def tenants_with(self, tenant_ids: Collection[str]) -> list[Tenant]:
+        """See the port."""
+        return await self._db.read(lambda tx: tenants.tenants_with(tx, list(tenant_ids)))
+
     async def tenants_among(self, names: Collection[str]) -> frozenset[str]:
         """See the port."""
         return await self._db.read(lambda tx: tenants.tenants_among(tx, list(names)))
@@ -159,6 +163,10 @@ class SqlStore(SqlCredentialStore):
     async def tenant_keys(self, tenant_id: str) -> list[ApiKey]:
         """See the port."""
         return await self._db.read(lambda tx: keys.tenant_keys(tx, tenant_id))
+
+    async def keys_with(self, key_ids: Collection[str]) -> list[ApiKey]:
+        """See the port."""
+        return await self._db.read(lambda tx: keys.keys_with(tx, list(key_ids)))
 
     async def find_request(self, request: RequestKey) -> Run | None:
         """See the port."""

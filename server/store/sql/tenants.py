@@ -11,6 +11,7 @@ from server.store.port import NewRun, TenantChanged, TenantConflict
 from server.store.sql import audit
 from server.store.sql.database import Transaction, found, from_micros, marks
 from server.store.sql.keys import add_key
+from server.store.sql.outbox import note_tenant
 from server.store.sql.rows import tenant_of
 from server.store.sql.runs import accept, find_request
 
@@ -44,6 +45,7 @@ def onboard(tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun, plans: Pl
         if run.request is not None and (earlier := find_request(tx, run.request)):
             return earlier
         raise TenantConflict(tenant.tenant_id)
+    note_tenant(tx, tenant.tenant_id)
     add_key(tx, key)
     told = {"plan": tenant.plan, "location": tenant.location, "api_key": key.key_id}
     audit.record(tx, run.by, AuditAction.TENANT_ONBOARD, tenant.tenant_id, tenant_id=tenant.tenant_id, details=told)
@@ -72,6 +74,7 @@ def update(tx: Transaction, tenant: Tenant, was: Tenant, by: Actor) -> Tenant:
             tenant.tenant_id,
         ),
     )
+    note_tenant(tx, tenant.tenant_id)
     old, new = was.model_dump(mode="json"), tenant.model_dump(mode="json")
     told = {name: json.dumps(value) for name, value in new.items() if value != old[name]}
     audit.record(tx, by, AuditAction.TENANT_UPDATE, tenant.tenant_id, tenant_id=tenant.tenant_id, details=told)
@@ -97,6 +100,12 @@ def count_tenants(tx: Transaction) -> int:
     """How many tenants there are that are not OFFBOARDED."""
     row = found(tx.execute("SELECT COUNT(*) AS number FROM tenants WHERE state != 'OFFBOARDED'").fetchone())
     return int(row["number"])
+
+
+def tenants_with(tx: Transaction, tenant_ids: Sequence[str]) -> list[Tenant]:
+    """The tenants with those ids."""
+    rows = tx.execute(f"SELECT * FROM tenants WHERE tenant_id IN {marks(tenant_ids)}", tenant_ids)
+    return [tenant_of(row) for row in rows]
 
 
 def tenants_among(tx: Transaction, names: Sequence[str]) -> frozenset[str]:
