@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from server.domain.run import Effect, EffectState, LogEntry, Run, RunStatus, RunTrigger, StepRun, StepStatus
+from server.domain.tenant import SYSTEM_TENANT
 from server.retention import Retention
 from server.store.port import AlreadyRetried, Claim, EndPosition, LeaseLost, OriginGone, RunEnd, RunFilter, StepEnd
 from server.store.sql.database import Transaction
@@ -237,6 +238,19 @@ async def test_everything_of_a_tenant_is_copied_again(store: SqlStore) -> None:
         ("run", run.pipeline_logging_id),
         ("step", f"{run.pipeline_logging_id}/extract"),
         ("step", f"{run.pipeline_logging_id}/load"),
+    }
+
+
+async def test_all_that_the_central_dataset_shows_is_copied_again(store: SqlStore) -> None:
+    await store.add_first_operator_key(api_key(None, "operator"))
+    await store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
+    before = await store.outbox(skip=(), limit=99)
+    assert await store.note_all(SYSTEM_TENANT, by=BY) == 3
+    noted = (await store.outbox(skip=(), limit=99))[len(before) :]
+    assert {(entry.tenant_id, entry.kind, entry.key) for entry in noted} == {
+        (SYSTEM_TENANT, "tenant", "acme_corp"),
+        (SYSTEM_TENANT, "api_key", "abc123"),
+        (SYSTEM_TENANT, "api_key", "operator"),
     }
 
 
