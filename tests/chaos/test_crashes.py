@@ -22,7 +22,6 @@ HEALTH_SECONDS = 5
 SHORT = {
     ("accept, after the commit", "kill -9", "sqlite"),
     ("effect, after it was committed", "kill -9", "postgres"),
-    ("step, before the commit of its end", "exception", "sqlite"),
     ("effect, before it begins", "stall", "sqlite"),
     ("run, before its end is recorded", "disk full", "postgres"),
 }

@@ -34,8 +34,6 @@ HELD = [
         "mail, before it is handed over",
     }),
 ]  # fmt: skip
-SHORT = "step, before its end is recorded"
-"""What `make test` runs; `make chaos` runs all."""
 LONG_LEASE = {"lease_seconds": "120"}
 """Of the worker that stands still: when it wakes up it has no reason to doubt that its runs are its own."""
 
@@ -46,11 +44,8 @@ async def place(tmp_path: Path, checkout: Path, running_postgres: Postgres, bigq
     return await onboarded(Place(checkout, tmp_path, running_postgres.new_database(), settings))
 
 
-def _cases() -> list[object]:
-    return [pytest.param(point, id=point.name, marks=[] if point.name == SHORT else pytest.mark.long) for point in HELD]
-
-
-@pytest.mark.parametrize("point", _cases())
+@pytest.mark.long
+@pytest.mark.parametrize("point", HELD, ids=lambda point: point.name)
 async def test_it_changes_nothing(point: Point, place: Place) -> None:
     history: list[Call] = []
     holding, beside = replace(place, settings={**place.settings, **LONG_LEASE}), place.beside()
@@ -81,7 +76,3 @@ async def test_it_changes_nothing(point: Point, place: Place) -> None:
                                        [("cash", 60), ("debt", 60)])  # fmt: skip
     await require_mirrored(place, runs)
     require_mails(runs, place, beside)
-
-
-def test_the_short_selection_is_one_of_them() -> None:
-    assert SHORT in {point.name for point in HELD}
