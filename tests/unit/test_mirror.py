@@ -123,13 +123,17 @@ async def test_the_central_dataset_shows_all_tenants_and_keys_as_they_are(place:
     """Once the first run has made it: until then nothing is lost, and no tenant waits for it."""
     await place.dataset()
     assert await place.store.add_first_operator_key(api_key(None, "operator"))
+    await place.store.accept_run(new_run("rival_inc"), PLANS)
+    await place.dataset("rival_inc")
     await place.store.onboard_tenant(tenant(), api_key(), new_run(), PLANS)
-    claim = await place.store.claim("w1", lease_seconds=60, plans=PLANS)
-    assert claim is not None
-    await place.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, activates_tenant=True))
     await place.mirror.finish()
-    assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 1}]
+    assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs", "rival_inc") == [{"n": 1}]
     central = await place.dataset(SYSTEM_TENANT)
+    await place.mirror.finish()
+    states = "SELECT state FROM tenant_profiles"
+    assert await place.rows(states, SYSTEM_TENANT) == [{"state": "ONBOARDING"}]
+    while claim := await place.store.claim("w1", lease_seconds=60, plans=PLANS):
+        await place.store.finish_run(claim.lease, RunEnd(RunStatus.SUCCESS, activates_tenant=True))
     await place.mirror.finish()
     assert await place.store.outbox(skip=(), limit=9) == []
     (profile,) = await place.rows("SELECT * FROM tenant_profiles", SYSTEM_TENANT)
@@ -154,14 +158,24 @@ async def test_the_central_dataset_shows_all_tenants_and_keys_as_they_are(place:
     await place.store.offboard_tenant("acme_corp", by=BY, request=None)
     await place.mirror.finish()
     assert await place.rows(sql, SYSTEM_TENANT) == [{"plan": "large", "status": "ENDED"}]
-    assert await place.rows("SELECT state FROM tenant_profiles", SYSTEM_TENANT) == [{"state": "OFFBOARDED"}]
+    assert await place.rows(states, SYSTEM_TENANT) == [{"state": "OFFBOARDED"}]
     revoked = [active[0], active[1] | {"status": "REVOKED"}]
+    assert await place.rows(keys, SYSTEM_TENANT) == revoked
+
+    await place.store.create_api_key(api_key(None, "second"), by=BY, request=None)
+    await place.store.revoke_other_operators("second", by=BY)
+    await place.mirror.finish()
+    revoked = [
+        {"key_id": "second", "tenant_id": None, "status": "ACTIVE"},
+        revoked[0] | {"status": "REVOKED"},
+        revoked[1],
+    ]
     assert await place.rows(keys, SYSTEM_TENANT) == revoked
 
     none = "SELECT * FROM tenant_api_keys WHERE FALSE"
     await place.warehouse.write(effect(central, none, job_id="hand", table="tenant_api_keys", mode="overwrite"))
     care = Care(place.store, Retention(place.store, run_days=None, event_days=None))
-    assert await care.rebuild_mirror(SYSTEM_TENANT, BY) == 1 + 2
+    assert await care.rebuild_mirror(SYSTEM_TENANT, BY) == 1 + 3
     await place.mirror.finish()
     assert await place.rows(keys, SYSTEM_TENANT) == revoked
 
