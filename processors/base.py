@@ -21,8 +21,9 @@ Nothing else is needed; the types below are for authors who like their editor to
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TypedDict
 
 from pydantic import AfterValidator, ValidationInfo
@@ -154,6 +155,62 @@ class StepWarehouse(Protocol):
         ...
 
 
+class LoadedObject(TypedDict):
+    """An object of a bucket as it was loaded."""
+
+    etag: str
+    size: int
+    rows: int
+    by_this_step: bool
+    """Whether this step of this run has loaded it, in an earlier attempt."""
+
+
+class Loads(Protocol):
+    """Loads files into the tenant's tables, and knows from which objects they were loaded."""
+
+    async def table_fields(self, table: str) -> list[dict[str, Any]] | None:
+        """The columns of a table of the tenant's dataset, as BigQuery fields; None when there is no such table."""
+        ...
+
+    async def loaded_objects(
+        self, table: str, *, write_mode: str = "append", partition_date: str | None = None
+    ) -> Mapping[str, LoadedObject]:
+        """What the table holds, by the objects' `s3://bucket/key`; with write_mode overwrite_partition, that partition.
+
+        Fails the step while another run loads into the table.
+        """
+        ...
+
+    async def load_file(
+        self,
+        file: Path,
+        table: str,
+        *,
+        fields: Sequence[Mapping[str, Any]],
+        objects: Sequence[Mapping[str, Any]],
+        again: bool = False,
+        write_mode: str = "append",
+        schema: Sequence[Mapping[str, Any]] = (),
+        table_config: Mapping[str, Any] | None = None,
+        partition_date: str | None = None,
+        merge_keys: Sequence[str] = (),
+        allow_field_addition: bool = False,
+    ) -> dict[str, Any]:
+        """Write the rows of a Parquet file in the scratch folder to a table, all or none, and record their objects.
+
+        `fields` are the file's columns, all of them, as BigQuery fields. In the file DATETIME, BIGNUMERIC and JSON are
+        strings, NUMERIC is DECIMAL(38, 9), RECORD a STRUCT, REPEATED a LIST, and the others Parquet's own type.
+        `objects` are what the rows come from: uri, etag, size and rows of each. Append and merge refuse objects that
+        are in the table in the same version, unless `again`. The other arguments, and what is returned, are those of
+        `write_query`.
+        """
+        ...
+
+    def plan_load(self, table: str) -> str:
+        """In a plan: say that the step writes the table, so that later steps may read it. Returns its full name."""
+        ...
+
+
 class Progress(Protocol):
     """Tells watchers of the run what the step is doing."""
 
@@ -190,7 +247,10 @@ class Context(TypedDict):
     run_date: str
     ps_template: PsTemplate
     warehouse: StepWarehouse
+    loads: Loads
     credentials: Credentials
+    scratch: Callable[[], Path]
+    """Makes a folder for files of the attempt, which is removed with it."""
     progress: Progress
     mail: Mail
     logger: logging.LoggerAdapter[logging.Logger]

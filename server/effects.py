@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from server.domain.load import Load
 from server.domain.run import Effect, EffectState, StepRun
 from server.domain.schema import DatasetRef
 from server.store.port import ControlStore, Lease
@@ -49,14 +50,14 @@ class EffectJournal:
         """Whether the write was committed in the run that this one retries."""
         return effect_id in self._inherited
 
-    async def begin(self, write: WriteEffect) -> None:
-        """Record a write that is about to begin. Raises LeaseLost, StoreBusy; then it must not begin."""
+    async def begin(self, write: WriteEffect, load: Load | None = None) -> None:
+        """Record a write that is about to begin. Raises LeaseLost, LoadConflict, StoreBusy; then it must not begin."""
         begun = Effect(effect_id=write.job_id, table=str(write.destination), write_mode=write.mode)
         earlier = self._effects.get(write.job_id)
         if earlier is None or earlier.state is not EffectState.COMMITTED:
             self._effects[write.job_id] = begun
         recorded = {"effects": self.effects, **asdict(self.usage)}
-        await self._store.record_effects(self._lease, self._step.model_copy(update=recorded))
+        await self._store.record_effects(self._lease, self._step.model_copy(update=recorded), load)
 
     def end(self, effect_id: str, settled: Settled) -> None:
         """What became of a write. The end of the step records it."""
@@ -65,6 +66,11 @@ class EffectJournal:
         # What is recorded as committed, here or by the run that this one retries, is counted already.
         if settled.outcome and effect.state is not EffectState.COMMITTED and not self.is_inherited(effect_id):
             self.usage.add(settled.outcome)
+
+    def learn(self, effect_id: str, settled: Settled) -> None:
+        """What became of a write that may be one of this step's, begun by an earlier attempt."""
+        if effect_id in self._effects:
+            self.end(effect_id, settled)
 
     async def settle(self, warehouse: Warehouse, own: DatasetRef) -> None:
         """Stop the writes whose end is not known, and ask what became of them."""

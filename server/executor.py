@@ -183,13 +183,13 @@ class RunExecution:
     async def _stop(self, work: "asyncio.Task[StepResult]", attempt: Attempt, step: StepRun) -> None:
         """End the attempt. One that ignores its cancellation is left behind, cut off from the warehouse."""
         if work.done():
-            attempt.close()
+            await attempt.close()
             return
         work.cancel()
         try:
             await asyncio.wait([work], timeout=STOP_SECONDS)
         finally:
-            attempt.close()
+            await attempt.close()
         if not work.done():
             logger.critical(
                 "A processor ignores its cancellation and is left behind",

@@ -38,7 +38,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     state_dir: Path = Path("var")
-    """Folder of the embedded stores, the pepper, the first admin key and undelivered mail; made with mode 0700."""
+    """Folder of the embedded stores, the pepper, the first admin key, undelivered mail and the files that steps work
+    with; made with mode 0700."""
     configs_dir: Path = _ROOT / "configs"
     """Folder of the pipeline files."""
     ps_templates_dir: Path = _ROOT / "ps_templates"
@@ -230,6 +231,11 @@ class Settings(BaseSettings):
     def warehouse_path(self) -> Path:
         """The DuckDB file of the embedded warehouse."""
         return self.state_dir / "warehouse.duckdb"
+
+    @property
+    def scratch_path(self) -> Path:
+        """The folder of the files that steps work with."""
+        return self.state_dir / "scratch"
 
     def make_state_dir(self) -> Path:
         """Create the state folder; it and every file this process makes from now on are their owner's only.

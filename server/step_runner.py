@@ -18,14 +18,17 @@ from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
 from server.registry import Engine, Registry
 from server.rendering import step_config, validation_context
+from server.scratch import Room, Scratch
 from server.step_credentials import CredentialReader, StepCredentials
-from server.step_warehouse import StepAccess, TenantWarehouse
+from server.step_effects import StepAccess, StepEffects
+from server.step_loads import TenantLoads
+from server.step_warehouse import TenantWarehouse
 from server.store.port import Claim, ControlStore, LeaseLost, StoreBusy
 from server.threads import in_own_thread
 from server.warehouse.port import Warehouse, WarehouseError
 
 _ANSWERS = {"SUCCESS": StepStatus.SUCCESS, "FAILED": StepStatus.FAILED, "SKIPPED": StepStatus.SKIPPED}
-_TRANSIENT = {"WAREHOUSE_BUSY", "WAREHOUSE_FAILED"}
+_TRANSIENT = {"WAREHOUSE_BUSY", "WAREHOUSE_FAILED", "LOAD_CONFLICT"}
 _LABEL = re.compile(r"[^a-z0-9_-]")
 
 logger = logging.getLogger(__name__)
@@ -85,6 +88,7 @@ class StepRunner:
         mail: Mail,
         credentials: CredentialReader,
         *,
+        scratch: Scratch,
         project: str,
         maximum_bytes_billed: int | None = None,
     ) -> None:
@@ -93,16 +97,15 @@ class StepRunner:
         self._store = store
         self._mail = mail
         self._credentials = credentials
+        self._scratch = scratch
         self._project = project
         self._maximum_bytes_billed = maximum_bytes_billed
 
     def attempt(self, call: StepCall, logs: Logs) -> "Attempt":
         """An attempt that is ready to run."""
         journal = EffectJournal(self._store, call.claim.lease, call.step)
-        access = self._access(call.claim, call.snapshot)
-        credentials = self._of_tenant(call.claim)
-        warehouse = TenantWarehouse(self._warehouse, credentials, self._store, access, journal)
-        return Attempt(call, self._context(call, warehouse, credentials, logs), warehouse, self._load, journal)
+        means = self._means(call.claim, StepEffects(self._access(call.claim, call.snapshot), journal))
+        return Attempt(call, self._context(call, means, logs), means, self._load, journal)
 
     async def plan(self, call: StepCall, logs: Logs, to_come: dict[TableRef, str]) -> Mapping[str, Any]:
         """What the processor says that the step would do; nothing when it has no method for that.
@@ -111,15 +114,14 @@ class StepRunner:
         processor raises.
         """
         access = replace(self._access(call.claim, call.snapshot), planning=True, to_come=dict(to_come))
-        credentials = self._of_tenant(call.claim)
-        warehouse = TenantWarehouse(self._warehouse, credentials, self._store, access)
+        means = self._means(call.claim, StepEffects(access, None))
         try:
             engine, config = await in_own_thread(self._load, call)
             plan = getattr(engine, "plan", None)
-            told = await plan(config, self._context(call, warehouse, credentials, logs)) if plan else {}
+            told = await plan(config, self._context(call, means, logs)) if plan else {}
         finally:
-            warehouse.close()
-            to_come.update(dict.fromkeys(warehouse.planned, call.snapshot.step_id))
+            await means.close()
+            to_come.update(dict.fromkeys(means.effects.planned, call.snapshot.step_id))
         return told if isinstance(told, Mapping) else {"sql": None}
 
     async def conclude(self, attempt: "Attempt", result: StepResult) -> StepResult:
@@ -158,12 +160,17 @@ class StepRunner:
         config = step_config(call.snapshot, call.late, self._registry.config_model(ps_type), known)
         return self._registry.engine(ps_type), config
 
-    def _of_tenant(self, claim: Claim) -> StepCredentials:
-        return StepCredentials(self._credentials, claim.run.tenant_id, claim.credentials)
+    def _means(self, claim: Claim, effects: StepEffects) -> "Means":
+        credentials = StepCredentials(self._credentials, claim.run.tenant_id, claim.credentials)
+        return Means(
+            effects,
+            credentials,
+            TenantWarehouse(self._warehouse, credentials, self._store, effects),
+            TenantLoads(self._warehouse, self._store, effects),
+            self._scratch.room(),
+        )
 
-    def _context(
-        self, call: StepCall, warehouse: TenantWarehouse, credentials: StepCredentials, logs: Logs
-    ) -> dict[str, Any]:
+    def _context(self, call: StepCall, means: "Means", logs: Logs) -> dict[str, Any]:
         run, snapshot, step = call.claim.run, call.snapshot, call.step
 
         def progress(message: str, **fields: Any) -> None:
@@ -179,8 +186,10 @@ class StepRunner:
             "date": snapshot.variables["date"],
             "run_date": snapshot.variables["run_date"],
             "ps_template": _template(call).model_dump(mode="json"),
-            "warehouse": warehouse,
-            "credentials": credentials,
+            "warehouse": means.warehouse,
+            "loads": means.loads,
+            "credentials": means.credentials,
+            "scratch": means.scratch,
             "progress": progress,
             "mail": self._mail,
             "logger": _StepLogger(logging.getLogger(f"processors.{snapshot.ps_type}"), run_fields(run, step.step_id)),
@@ -199,12 +208,31 @@ class StepRunner:
                 name: _LABEL.sub("-", value.lower())[:63] for name, value in run_fields(run, snapshot.step_id).items()
             },
             run_id=run.pipeline_logging_id,
+            step_id=snapshot.step_id,
             builds_metadata=snapshot.ps_type.startswith("setup."),
         )
 
     def _byte_limits(self, claim: Claim) -> dict[str, int]:
         limits = {"server": self._maximum_bytes_billed, "tenant": claim.maximum_bytes_billed}
         return {whose: limit for whose, limit in limits.items() if limit is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What one attempt reaches its tenant's world through."""
+
+    effects: StepEffects
+    credentials: StepCredentials
+    warehouse: TenantWarehouse
+    loads: TenantLoads
+    scratch: Room
+
+    async def close(self) -> None:
+        """Cut all of it off: the attempt is over."""
+        self.effects.close()
+        self.credentials.close()
+        if self.scratch.close():
+            await in_own_thread(self.scratch.remove)
 
 
 class Attempt:
@@ -214,14 +242,14 @@ class Attempt:
         self,
         call: StepCall,
         context: dict[str, Any],
-        warehouse: TenantWarehouse,
+        means: Means,
         load: Callable[[StepCall], tuple[Engine, dict[str, Any]]],
         journal: EffectJournal,
     ) -> None:
         self.journal = journal
         self._call = call
         self._context = context
-        self._warehouse = warehouse
+        self._means = means
         self._load = load
 
     async def run(self) -> StepResult:
@@ -249,11 +277,11 @@ class Attempt:
     @property
     def own(self) -> DatasetRef:
         """The dataset that the attempt works in."""
-        return DatasetRef(self._warehouse.project, self._warehouse.dataset)
+        return self._means.effects.access.own
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """The attempt is over, whether or not its processor has noticed: it reaches the warehouse no more."""
-        self._warehouse.close()
+        await self._means.close()
 
 
 def _template(call: StepCall) -> PsTemplateSnapshot:

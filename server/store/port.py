@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from server.domain.audit import Actor, AuditEvent
 from server.domain.credential import Credential, CredentialKind
+from server.domain.load import Load, LoadRecord
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
 from server.domain.quotas import Plans, QuotaUse
@@ -65,6 +66,15 @@ class AlreadyRetried(Exception):
 
 class OriginGone(Exception):
     """The run to go on with has been removed."""
+
+
+class LoadConflict(Exception):
+    """Another run loads the same objects into the same table, or has done it in the meantime."""
+
+    def __init__(self, pipeline_logging_id: str) -> None:
+        self.pipeline_logging_id = pipeline_logging_id
+        """The other run."""
+        super().__init__(pipeline_logging_id)
 
 
 class QuotaExceeded(Exception):
@@ -516,8 +526,21 @@ class ControlStore(Protocol):
         """Record that an attempt begins. Raises LeaseLost; RunHeld, unless the run is to be cancelled."""
         ...
 
-    async def record_effects(self, lease: Lease, step: StepRun) -> None:
-        """Record a step's writes before they begin, and its usage so far. Raises LeaseLost, also after its attempt."""
+    async def record_effects(self, lease: Lease, step: StepRun, load: Load | None = None) -> None:
+        """Record a step's writes before they begin, and its usage so far; of a load, what it loads.
+
+        Raises:
+            LeaseLost: also after its attempt.
+            LoadConflict: what is to be loaded is being loaded by another run, or was, and not to be loaded again.
+        """
+        ...
+
+    async def loads(self, tenant_id: str, table: str, partition: str) -> list[LoadRecord]:
+        """What a table was loaded from, or its partition with that first day, and what may have been."""
+        ...
+
+    async def end_load(self, effect_id: str, *, is_committed: bool) -> None:
+        """What became of an effect that was recorded with a load. Repeatable, and nothing for other effects."""
         ...
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:

@@ -8,10 +8,11 @@ from server.warehouse.port import WarehouseError, WriteEffect
 
 def identity(effect: WriteEffect) -> dict[str, str]:
     """Each part of what an effect is, under the name that a person knows it by."""
+    rows = effect.sql if effect.file is None else effect.file.digest
     return {
         "destination": str(effect.destination),
         "mode": effect.mode,
-        "query": hashlib.sha256(effect.sql.encode(errors="surrogatepass")).hexdigest(),
+        "query" if effect.file is None else "load": hashlib.sha256(rows.encode(errors="surrogatepass")).hexdigest(),
         "partition": str(effect.partition or ""),
         "merge keys": ",".join(effect.merge_keys),
     }

@@ -8,5 +8,5 @@ def require_within(maximum_bytes_billed: int | None, estimate: int) -> None:
     if maximum_bytes_billed is not None and estimate > maximum_bytes_billed:
         raise WarehouseError(
             "BYTES_BILLED_LIMIT",
-            f"the query reads about {estimate:,} bytes, and may bill at most {maximum_bytes_billed:,}",
+            f"the statement reads about {estimate:,} bytes, and may bill at most {maximum_bytes_billed:,}",
         )

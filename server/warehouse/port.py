@@ -7,6 +7,7 @@ has already passed them through `sql_guard`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
@@ -49,17 +50,32 @@ class TableChange:
 
 
 @dataclass(frozen=True, slots=True)
+class RowFile:
+    """Rows in a Parquet file, in the place of a query's.
+
+    The file has the columns of `fields` and no others. Each type is Parquet's own for it: INT64, DOUBLE, BOOLEAN, DATE,
+    TIME in microseconds, TIMESTAMP in microseconds UTC, DECIMAL(38, 9) for NUMERIC, STRUCT for RECORD, LIST for
+    REPEATED; DATETIME, BIGNUMERIC and JSON are strings, as BigQuery's CAST and PARSE_JSON read them.
+    """
+
+    path: Path
+    fields: tuple[TableField, ...]
+    digest: str
+    """What the rows were made from: other rows, another digest."""
+
+
+@dataclass(frozen=True, slots=True)
 class WriteEffect:
     """One write that happens once: the same `job_id` a second time answers with the first outcome.
 
     It is the same effect only with the same destination, mode, partition, keys and text of the query, so a caller that
-    tries again renders the same text again.
+    tries again renders the same text again. Rows in a file are the same when its digest is.
     """
 
     job_id: str
     """Letters, digits, `-` and `_`, at most 1,000: BigQuery's rule for job ids, with room for a number."""
     sql: str
-    """Exactly one SELECT in BigQuery SQL."""
+    """Exactly one SELECT in BigQuery SQL; '' when the rows lie in a `file`."""
     destination: TableRef
     mode: WriteMode
     spec: TableSpec
@@ -82,6 +98,13 @@ class WriteEffect:
     """How often it may have been settled and still be begun. Whoever settles an effect seals it against those who were
     about to begin it; whoever knows of that and has the right to begin it anew says so with one more."""
     may_read: MayRead = anything
+    file: RowFile | None = None
+    """Where the rows are, in the place of a query."""
+
+    @property
+    def origin(self) -> str:
+        """Where the rows come from, in words."""
+        return "the query" if self.file is None else "the load"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +204,7 @@ class Warehouse(Protocol):
         ...
 
     async def write(self, effect: WriteEffect) -> JobOutcome:
-        """Write a query's rows to a table, atomically, and once per job id.
+        """Write the rows of a query, or of a file, to a table, atomically, and once per job id.
 
         Columns are matched by name, without case. Each column of the query needs a name of its own and a column of the
         destination; a column that the query does not give becomes NULL, so it must not be REQUIRED. Types must be equal
@@ -216,7 +239,7 @@ class Warehouse(Protocol):
         ...
 
     async def plan_write(self, effect: WriteEffect) -> WritePlan:
-        """Check everything that `write` checks before it runs the query, and change nothing.
+        """Check everything that `write` checks before it runs the query of the effect, and change nothing.
 
         The bytes are those of the whole write: the query, and what its mode reads of a destination that is there.
 

@@ -91,14 +91,14 @@ def fitted(
 ) -> tuple[TableSpec, TableChange]:
     """The destination as a write is to find it, and what has to be done for that.
 
-    `have` is the destination as it is, None when it is missing; `given` are the query's columns, of which those in
-    `untyped` are NULL and fit any type. `Warehouse.write` has the rules.
+    `have` is the destination as it is, None when it is missing; `given` are the columns of the query or the file, of
+    which those in `untyped` are NULL and fit any type. `Warehouse.write` has the rules.
 
     Raises:
         WarehouseError: SCHEMA_MISMATCH listing every difference; INVALID_QUERY for a name that no column can have.
     """
     _require_table_names(given)
-    if columns := nameless(effect.sql, (field.name for field in given)):
+    if effect.file is None and (columns := nameless(effect.sql, (field.name for field in given))):
         raise mismatch(
             effect.destination, [f"the query gives columns without a name, {', '.join(columns)}; name them with AS"]
         )
@@ -158,14 +158,14 @@ def _column_faults(
     names = {field.name.lower() for field in given}
     for field in given:
         if spec.column(field.name) is None:
-            yield f"the query gives column {field.name}, which the table does not have{_hint(effect, field)}"
+            yield f"{effect.origin} gives column {field.name}, which the table does not have{_hint(effect, field)}"
     for field in spec.fields:
         if field.mode == "REQUIRED" and field.name.lower() not in names:
-            yield f"column {field.name} is REQUIRED and the query does not give it"
+            yield f"column {field.name} is REQUIRED and {effect.origin} does not give it"
     for field in given:
         target = spec.column(field.name)
         if target and field.name.lower() not in untyped and not _fits(field, target):
-            yield f"column {target.name} is {shown(target)} and the query gives {shown(field)}"
+            yield f"column {target.name} is {shown(target)} and {effect.origin} gives {shown(field)}"
 
 
 def _hint(effect: WriteEffect, field: TableField) -> str:
@@ -199,33 +199,33 @@ _CANNOT_BE_KEY = ("RECORD", "FLOAT64", "JSON")
 
 
 def _mode_faults(effect: WriteEffect, spec: TableSpec, given: Sequence[TableField]) -> Iterator[str]:
-    """What the mode needs of the destination or the query, and does not find.
+    """What the mode needs of the destination or of the rows, and does not find.
 
-    `overwrite_partition` needs a partitioned table and, unless that is by time of loading, its column in the query;
+    `overwrite_partition` needs a partitioned table and, unless that is by time of loading, its column in the rows;
     `merge` needs keys that both have and that can be compared.
     """
     if effect.mode == "overwrite_partition":
-        yield from _partition_faults(spec, given)
+        yield from _partition_faults(effect, spec, given)
     if effect.mode == "merge":
         for key in effect.merge_keys:
-            yield from _key_faults(key, spec, given)
+            yield from _key_faults(effect, key, spec, given)
         if not effect.merge_keys:
             yield "write_mode merge needs merge_keys"
 
 
-def _partition_faults(spec: TableSpec, given: Sequence[TableField]) -> Iterator[str]:
+def _partition_faults(effect: WriteEffect, spec: TableSpec, given: Sequence[TableField]) -> Iterator[str]:
     partitioning = spec.time_partitioning
     if partitioning is None:
         yield "it is not partitioned, so that no partition of it can be replaced; choose another write_mode"
     elif partitioning.field and partitioning.field.lower() not in {field.name.lower() for field in given}:
-        yield f"the query does not give {partitioning.field}, by which it is partitioned"
+        yield f"{effect.origin} does not give {partitioning.field}, by which it is partitioned"
 
 
-def _key_faults(key: str, spec: TableSpec, given: Sequence[TableField]) -> Iterator[str]:
+def _key_faults(effect: WriteEffect, key: str, spec: TableSpec, given: Sequence[TableField]) -> Iterator[str]:
     column = spec.column(key)
     if column is None:
         yield f"merge key {key} is not a column of it"
     elif column.type in _CANNOT_BE_KEY or column.mode == "REPEATED":
         yield f"merge key {key} is {shown(column)}, whose values cannot be compared for being the same"
     if key.lower() not in {field.name.lower() for field in given}:
-        yield f"the query does not give the merge key {key}"
+        yield f"{effect.origin} does not give the merge key {key}"

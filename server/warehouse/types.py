@@ -56,6 +56,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def text_literal(text: str) -> str:
+    """A text in DuckDB's SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def duckdb_type(field: TableField) -> str:
     """The DuckDB type of a column: `STRUCT("key" VARCHAR)[]`."""
     if field.type == "RECORD":

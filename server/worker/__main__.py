@@ -19,6 +19,7 @@ from server.mirror import Mirror, mirrored_tables
 from server.plans import PlansFile
 from server.registry import Registry
 from server.retention import Retention
+from server.scratch import Scratch
 from server.security.limits import keep_no_dumps
 from server.settings import Settings
 from server.step_credentials import CredentialReader
@@ -46,7 +47,9 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
     async with AsyncExitStack() as stack:
         store = await open_store(database_url=settings.postgres_url, path=settings.control_store_path)
         stack.push_async_callback(store.close)
-        warehouse = await _open_warehouse(settings)
+        scratch = Scratch(settings.scratch_path)
+        stack.callback(scratch.close)
+        warehouse = await _open_warehouse(settings, scratch)
         stack.push_async_callback(warehouse.close)
         keys = open_master_keys(settings)
         await MasterKey(keys, store).require(await store.master_key_uses())
@@ -59,6 +62,7 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
             store,
             mail,
             credentials,
+            scratch=scratch,
             project=settings.project,
             maximum_bytes_billed=settings.maximum_bytes_billed,
         )
@@ -69,10 +73,12 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         await _serve(worker, _mirror(settings, worker_id, store, warehouse), helpers, supervised=supervised)
 
 
-async def _open_warehouse(settings: Settings) -> Warehouse:
+async def _open_warehouse(settings: Settings, scratch: Scratch) -> Warehouse:
     try:
         if settings.bigquery_project is None:
-            return await EmbeddedWarehouse.open(settings.warehouse_path, project=settings.project)
+            return await EmbeddedWarehouse.open(
+                settings.warehouse_path, project=settings.project, loads_from=scratch.folder
+            )
         # The client's libraries take half a second to import, and only those who use BigQuery should wait for that.
         from server.warehouse.bigquery import BigQueryWarehouse  # noqa: PLC0415
 

@@ -192,7 +192,7 @@ async def test_whose_limit_a_run_would_exceed(service: Service, acme_key: str) -
         (fault,) = (await plan(client, "limited")).plan.faults
     assert fault.reason == "BYTES_BILLED_LIMIT"
     assert fault.message == (
-        "the query reads about 8 bytes, and may bill at most 7; the limit is the step's maximum_bytes_billed"
+        "the statement reads about 8 bytes, and may bill at most 7; the limit is the step's maximum_bytes_billed"
     )
 
 

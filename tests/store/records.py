@@ -112,7 +112,7 @@ def multiply(tx: Transaction, run: Run, times: int) -> None:
             f"""
             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {times})
             INSERT INTO {table} (pipeline_logging_id, {others})
-            SELECT SUBSTR(pipeline_logging_id, 1, 30) || (100000 + n), {others} FROM {table}, numbers
+            SELECT SUBSTR(pipeline_logging_id, 1, 29) || 'n' || (100000 + n), {others} FROM {table}, numbers
             WHERE pipeline_logging_id = ?
             """,
             (run.pipeline_logging_id,),

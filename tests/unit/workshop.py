@@ -15,6 +15,7 @@ from server.executor import RunExecution
 from server.mail import MailFolder
 from server.planning import PlanExecution
 from server.registry import Registry
+from server.scratch import Scratch
 from server.security.master_keys import LocalMasterKeys
 from server.step_credentials import CredentialReader
 from server.step_runner import StepRunner
@@ -93,6 +94,7 @@ class Workshop:
             self.store,
             mail,
             credentials,
+            scratch=Scratch(self.folder / "scratch"),
             project=PROJECT,
             maximum_bytes_billed=maximum_bytes_billed,
         )

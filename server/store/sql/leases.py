@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from server.domain.audit import Actor, AuditAction
+from server.domain.load import Load
 from server.domain.quotas import Plans
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, RunHeld, StepEnd
-from server.store.sql import audit
+from server.store.sql import audit, loads
 from server.store.sql.credentials import latest_versions
 from server.store.sql.database import Row, Transaction, found
 from server.store.sql.outbox import note_tenant, release
@@ -266,12 +267,14 @@ def _is_held(tx: Transaction, pipeline_logging_id: str) -> bool:
     return tx.execute(held, (pipeline_logging_id,)).fetchone() is not None
 
 
-def record_effects(tx: Transaction, lease: Lease, step: StepRun) -> None:
+def record_effects(tx: Transaction, lease: Lease, step: StepRun, load: Load | None) -> None:
     """Record the writes of a running step, and what they were billed; its watchers hear of both when it has ended."""
     _fence(tx, lease)
     before = _bill(tx, lease, step)
     if before.status is not StepStatus.RUNNING or before.attempt != step.attempt:
         raise LeaseLost(lease.pipeline_logging_id)
+    if load is not None:
+        loads.begin(tx, lease, step.step_id, load)
     _keep_step(tx, lease.pipeline_logging_id, step)
 
 
@@ -329,6 +332,7 @@ def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
             "UPDATE tenants SET dataset_state = 'DELETED', updated_at = ? WHERE tenant_id = ? AND state = 'OFFBOARDED'",
             (tx.now, run.tenant_id),
         )
+        loads.forget(tx, run.tenant_id)
     if end.activates_tenant or end.deletes_dataset:
         note_tenant(tx, run.tenant_id)
     return run

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from server.domain.audit import Actor, AuditAction, AuditEvent
+from server.domain.load import Load
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import LogEntry, Run, RunEvent, StepRun
@@ -39,8 +40,8 @@ from server.store.sql import (
     tenants,
     waiting,
 )
-from server.store.sql.credential_store import SqlCredentialStore
 from server.store.sql.database import Transaction
+from server.store.sql.load_store import SqlLoadStore
 
 
 def _micros(seconds: float) -> int:
@@ -51,7 +52,7 @@ def _ago(tx: Transaction, days: float) -> int:
     return tx.now - _micros(days * 86_400)
 
 
-class SqlStore(SqlCredentialStore):
+class SqlStore(SqlLoadStore):
     """A ControlStore in an SQL database, which several processes may use at once."""
 
     @property
@@ -252,9 +253,9 @@ class SqlStore(SqlCredentialStore):
         """See the port."""
         return await self._db.write(lambda tx: leases.start_step(tx, lease, step))
 
-    async def record_effects(self, lease: Lease, step: StepRun) -> None:
+    async def record_effects(self, lease: Lease, step: StepRun, load: Load | None = None) -> None:
         """See the port."""
-        await self._db.write(lambda tx: leases.record_effects(tx, lease, step))
+        await self._db.write(lambda tx: leases.record_effects(tx, lease, step, load))
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:
         """See the port."""

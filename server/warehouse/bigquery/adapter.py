@@ -21,6 +21,7 @@ from server.warehouse.bigquery.credentials import installation_credentials, serv
 from server.warehouse.bigquery.effects import Effects
 from server.warehouse.bigquery.jobs import Job, Jobs, Statement
 from server.warehouse.bigquery.schemas import fields_of
+from server.warehouse.bigquery.staging import Staging, rows_of
 from server.warehouse.bigquery.statements import bare_nulls, write_statement
 from server.warehouse.bigquery.tables import Tables
 from server.warehouse.bigquery.upserts import first_partition, rows_parameter, upsert_statement
@@ -88,6 +89,7 @@ class BigQueryWarehouse:
         self._tables = Tables(client, self._calls)
         self._jobs = Jobs(client, self._calls)
         self._effects = Effects(self._jobs)
+        self._staging = Staging(client, self._calls, self._jobs)
 
     @classmethod
     async def open(
@@ -165,18 +167,31 @@ class BigQueryWarehouse:
         """Write a query's rows to a table, once per job id; see the port."""
         location = await self._tables.location(effect.destination.in_dataset)
         change = TableChange(created=False)
+        staged = list[TableRef]()
 
         async def prepare() -> Statement:
             nonlocal change
             checked = await self._check(effect, location)
             if checked.change.created or checked.change.added_columns:
                 change = await self._tables.ensure(effect.destination, checked.spec)
-            sql = write_statement(effect, checked.spec, checked.dry_run.fields, checked.nulls)
+            rows = effect
+            if effect.file is not None:
+                table = await self._staging.load(
+                    effect.file, effect.destination.in_dataset, location, dict(effect.labels)
+                )
+                staged.append(table)
+                rows = replace(effect, sql=rows_of(effect.file, table))
+            sql = write_statement(rows, checked.spec, checked.dry_run.fields, checked.nulls)
             statement = _statement(effect, sql, location)
             # For whoever adopts the job.
             return replace(statement, labels={**statement.labels, _CREATED: str(change.created).lower()})
 
-        job, adopted = await self._effects.carry_out(effect, location, prepare)
+        try:
+            job, adopted = await self._effects.carry_out(effect, location, prepare)
+        finally:
+            # After a cancellation the job may go on for somebody who adopts it.
+            if staged and not _is_being_cancelled():
+                await asyncio.gather(*map(self._staging.drop, staged))
         return _outcome(job, change.added_columns, adopted=adopted)
 
     @_looks_anew
@@ -201,7 +216,11 @@ class BigQueryWarehouse:
         return Settled(state, _outcome(job, (), adopted=True) if job else None)
 
     async def _check(self, effect: WriteEffect, location: str) -> _Checked:
-        """Hold the effect's query against its destination, by a dry run."""
+        """Hold the effect's rows against its destination, a query's by a dry run."""
+        if effect.file is not None:
+            fields = effect.file.fields
+            spec, change = fitted(effect, await self._tables.spec(effect.destination), fields)
+            return _Checked(DryRun(fields, frozenset(), 0), frozenset(), spec, change)
         job = await self._jobs.dry_run(_statement(effect, effect.sql, location))
         dry_run = _dry_run(job)
         effect.may_read(dry_run.reads)
@@ -259,6 +278,11 @@ class BigQueryWarehouse:
 
         columns, rows = await self._calls.run(fetch)
         return Rows(columns, rows, *_usage(job))
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _statement(effect: WriteEffect, sql: str, location: str) -> Statement:

@@ -102,9 +102,10 @@ class Jobs:
         try:
             return await self._calls.run(insert, expect=Conflict), True
         except Conflict:
-            return await self._surely(job_id, statement.location), tries > 1
+            return await self.surely(job_id, statement.location), tries > 1
 
-    async def _surely(self, job_id: str, location: str) -> Job:
+    async def surely(self, job_id: str, location: str) -> Job:
+        """The job of an id that BigQuery says is taken. Raises WarehouseError."""
         for _ in range(_SETTLING_LOOKS):
             if job := await self.find(job_id, location):
                 return job
@@ -130,7 +131,7 @@ class Jobs:
             while job.state != "DONE":
                 await asyncio.sleep(look if at_once else max(look, self._waiting / _LOOKS))
                 look = min(look * 1.5, _LONGEST_LOOK)
-                job = await self._surely(job.job_id, job.location)
+                job = await self.surely(job.job_id, job.location)
         finally:
             self._waiting -= 1
         return job

@@ -16,7 +16,7 @@ from server.warehouse.partitions import INGESTION_TIME, boundary, partition_rang
 from server.warehouse.port import WriteEffect
 
 _ROWS_OF_KEY = "convergence_rows_of_key"
-_NULLS = "the query gives NULL for REQUIRED columns: "
+_NULLS = " gives NULL for REQUIRED columns: "
 
 
 def write_statement(effect: WriteEffect, spec: TableSpec, given: Sequence[TableField], nulls: frozenset[str]) -> str:
@@ -122,7 +122,7 @@ def _checks(effect: WriteEffect, spec: TableSpec, values: Mapping[str, str]) -> 
         inside = f"IFNULL({_within_partition('S', effect, spec)}, FALSE)"
         checks.append(_require(inside, "ROWS_OUTSIDE_PARTITION", _outside_message(effect, spec)))
     if effect.mode == "merge":
-        message = f"the query gives more than one row for the same {', '.join(effect.merge_keys)}"
+        message = f"{effect.origin} gives more than one row for the same {', '.join(effect.merge_keys)}"
         checks.append(_require(f"S.{_ROWS_OF_KEY} = 1", "KEY_NOT_UNIQUE", message))
     return " AND ".join(checks)
 
@@ -148,7 +148,9 @@ def _part_tests(part: TableField, value: str, path: str) -> Iterator[tuple[str, 
 
 def _require_values(effect: WriteEffect, tests: Sequence[tuple[str, str]]) -> str:
     """One check for all REQUIRED columns, which names those that the first wrong row lacks."""
-    before, after = _text(*marked("REQUIRED_FIELD_IS_NULL", f"table {effect.destination}: {_NULLS}\n").split("\n"))
+    before, after = _text(
+        *marked("REQUIRED_FIELD_IS_NULL", f"table {effect.destination}: {effect.origin}{_NULLS}\n").split("\n")
+    )
     lacking = ", ".join(f"IF({test}, '{path}', NULL)" for path, test in tests)
     message = f"CONCAT({before}, ARRAY_TO_STRING([{lacking}], ', '), {after})"
     return f"IF({' OR '.join(test for _, test in tests)}, ERROR({message}), TRUE)"
@@ -176,8 +178,8 @@ def _outside_message(effect: WriteEffect, spec: TableSpec) -> str:
     partitioning = _partitioning(spec)
     shown = shown_range(partitioning, effect.partition) if effect.partition else ""
     return (
-        f"table {effect.destination}: the query gives rows whose {partitioning.field} lies outside the partition "
-        f"{shown} that is replaced; filter the query, or choose another write_mode"
+        f"table {effect.destination}: {effect.origin} gives rows whose {partitioning.field} lies outside the partition "
+        f"{shown} that is replaced; leave them out, or choose another write_mode"
     )
 
 

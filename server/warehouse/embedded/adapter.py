@@ -47,13 +47,14 @@ class EmbeddedWarehouse:
         """Who carries out which effect now."""
 
     @classmethod
-    async def open(cls, path: Path, *, project: str) -> "EmbeddedWarehouse":
-        """Open the file, or create it. `project` is the one of dataset names without a project.
+    async def open(cls, path: Path, *, project: str, loads_from: Path | None = None) -> "EmbeddedWarehouse":
+        """Open the file, or create it. `project` is the one of dataset names without a project; the files of effects
+        lie below the folder `loads_from`.
 
         Raises:
             WarehouseError: WAREHOUSE_BUSY while another process has it open; WAREHOUSE_FAILED.
         """
-        duck = await asyncio.to_thread(open_file, path)
+        duck = await asyncio.to_thread(open_file, path, loads_from=loads_from)
         connection = Connection(duck)
         try:
             await connection.write(prepare)

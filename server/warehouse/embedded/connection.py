@@ -38,7 +38,6 @@ _UPKEEP = 2
 _PAUSES = (0.01, 0.05, 0.25)
 _INTERRUPT_EVERY = 0.02
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
@@ -181,8 +180,8 @@ def _is_conflict(error: duckdb.Error) -> bool:
     return isinstance(error, duckdb.TransactionException) or str(error).startswith("Constraint Error: Duplicate key")
 
 
-def open_file(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open or create the file.
+def open_file(path: Path, *, loads_from: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open or create the file. Of other files, those below `loads_from` can be read, by statements of our own.
 
     Raises:
         WarehouseError: WAREHOUSE_BUSY while another process has it open; WAREHOUSE_FAILED when it is not a warehouse.
@@ -194,6 +193,9 @@ def open_file(path: Path) -> duckdb.DuckDBPyConnection:
         raise WarehouseError("WAREHOUSE_FAILED", f"the warehouse's folder cannot be used: {error.strerror}") from error
     except duckdb.Error as error:
         raise _cannot_open(str(error)) from error
+    if loads_from is not None:
+        duck.execute("SET allowed_directories = [?]", [f"{loads_from.resolve()}/"])
+    duck.execute("SET enable_external_access = false")
     # In the connect config this setting would be read before the time zones are loaded.
     duck.execute("SET GLOBAL TimeZone = 'UTC'")
     register(duck)

@@ -13,7 +13,7 @@ from server.warehouse.port import DryRun, JobOutcome, TableChange, WarehouseErro
 from server.warehouse.pruning import unpruned_warnings
 from server.warehouse.schema_contract import fitted
 from server.warehouse.translate import Translated, translate
-from server.warehouse.types import quoted
+from server.warehouse.types import duckdb_type, quoted, text_literal
 
 _OUTSIDE = "rows outside the partition"
 """What DuckDB's error says of them; `explain_refusal` finds the words for a person."""
@@ -69,17 +69,36 @@ def plan(session: Session, effect: WriteEffect) -> WritePlan:
 
 
 def _check(session: Session, catalog: Catalog, effect: WriteEffect) -> _Checked:
-    query = translate(effect.sql, catalog, effect.default_dataset)
+    query = _given(catalog, effect)
     effect.may_read(query.reads)
     if not catalog.has_dataset(effect.destination.in_dataset):
         raise WarehouseError("DATASET_NOT_FOUND", f"dataset {effect.destination.in_dataset} was not found")
     spec, change = fitted(effect, catalog.table(effect.destination), query.fields, query.untyped)
-    estimate = estimated_bytes(session, catalog, effect.sql, query.reads)
+    estimate = _bytes_read(session, catalog, effect, query)
     if effect.mode != "append" and not change.created:
         replaced = _within(effect, spec) if effect.mode == "overwrite_partition" else "TRUE"
         estimate += stored_bytes(session, catalog, effect.destination, replaced)
     require_within(effect.maximum_bytes_billed, estimate)
     return _Checked(query, spec, change, estimate)
+
+
+def _given(catalog: Catalog, effect: WriteEffect) -> Translated:
+    """The effect's rows, as DuckDB reads them."""
+    file = effect.file
+    if file is None:
+        return translate(effect.sql, catalog, effect.default_dataset)
+    names = [quoted(field.name) for field in file.fields]
+    values = ", ".join(
+        f"CAST({name} AS {duckdb_type(field)}) AS {name}" for name, field in zip(names, file.fields, strict=True)
+    )
+    sql = f"SELECT {values} FROM read_parquet({text_literal(str(file.path))})"  # noqa: S608
+    return Translated(sql, file.fields, frozenset(), frozenset())
+
+
+def _bytes_read(session: Session, catalog: Catalog, effect: WriteEffect, query: Translated) -> int:
+    if effect.file is None:
+        return estimated_bytes(session, catalog, effect.sql, query.reads)
+    return effect.file.path.stat().st_size
 
 
 def _prepare(catalog: Catalog, effect: WriteEffect, checked: _Checked) -> None:
@@ -152,7 +171,7 @@ def _require_unique(session: Session, effect: WriteEffect, keys: list[str]) -> N
         shown = ", ".join(f"{key} = {value}" for key, value in zip(keys, example, strict=True))
         raise WarehouseError(
             "KEY_NOT_UNIQUE",
-            f"table {effect.destination}: the query gives more than one row for the same {', '.join(keys)}: "
+            f"table {effect.destination}: {effect.origin} gives more than one row for the same {', '.join(keys)}: "
             f"{count} keys, such as {shown}",
         )
 
@@ -180,7 +199,7 @@ def _bounds(effect: WriteEffect, spec: TableSpec) -> tuple[str, str]:
 def missing_values(session: Session, effect: WriteEffect) -> WarehouseError | None:
     """Which REQUIRED columns the effect's query leaves NULL; None when it leaves none."""
     catalog = Catalog(session)
-    query = translate(effect.sql, catalog, effect.default_dataset)
+    query = _given(catalog, effect)
     fields = (catalog.table(effect.destination) or effect.spec).fields
     names = {field.name.lower() for field in query.fields}
     tests = null_counts([field for field in fields if field.name.lower() in names])
@@ -191,7 +210,7 @@ def missing_values(session: Session, effect: WriteEffect) -> WarehouseError | No
         return None
     return WarehouseError(
         "REQUIRED_FIELD_IS_NULL",
-        f"table {effect.destination}: the query gives NULL for REQUIRED columns: {', '.join(lacking)}",
+        f"table {effect.destination}: {effect.origin} gives NULL for REQUIRED columns: {', '.join(lacking)}",
     )
 
 
@@ -204,7 +223,7 @@ def explain_refusal(session: Session, effect: WriteEffect, error: WarehouseError
 
 def _rows_outside(session: Session, effect: WriteEffect) -> WarehouseError:
     catalog = Catalog(session)
-    query = translate(effect.sql, catalog, effect.default_dataset)
+    query = _given(catalog, effect)
     spec, _ = fitted(effect, catalog.table(effect.destination), query.fields, query.untyped)
     partitioning = spec.time_partitioning
     column = partitioning.field if partitioning else None
@@ -215,6 +234,6 @@ def _rows_outside(session: Session, effect: WriteEffect) -> WarehouseError:
     ) or (0, None)
     return WarehouseError(
         "ROWS_OUTSIDE_PARTITION",
-        f"table {effect.destination}: {count} rows of the query have a {column} outside the partition {shown} that is "
-        f"replaced, such as {'NULL' if example is None else example}; filter the query, or choose another write_mode",
+        f"table {effect.destination}: {count} rows of {effect.origin} have a {column} outside the partition {shown} "
+        f"that is replaced, such as {'NULL' if example is None else example}; leave them out, or choose another write_mode",
     )

@@ -1,0 +1,44 @@
+"""What a table's rows were loaded from: the objects of a bucket, each in the version that was loaded."""
+
+from server.domain.run import Record
+
+
+class LoadedObject(Record):
+    """One object, as it was when it was read."""
+
+    uri: str
+    """`s3://bucket/key`."""
+    etag: str
+    """Changes with the object's content."""
+    size: int
+    """In bytes."""
+    rows: int
+    """Rows that it gave."""
+
+
+class Load(Record):
+    """The objects whose rows one effect writes to a table."""
+
+    effect_id: str
+    table: str
+    """The table's name in the tenant's dataset."""
+    partition: str
+    """First day of the partition that it replaces, YYYY-MM-DD; '' in the other write modes."""
+    write_mode: str
+    objects: tuple[LoadedObject, ...]
+    again: bool = False
+    """Whether objects that are in the table already may be loaded again."""
+    is_first: bool = False
+    """The table is new: what was loaded into one of that name before is gone."""
+
+
+class LoadRecord(Record):
+    """A load that was begun, and as far as is known not undone."""
+
+    effect_id: str
+    pipeline_logging_id: str
+    step_id: str
+    objects: tuple[LoadedObject, ...]
+    """Those of its objects that no later load has replaced."""
+    is_committed: bool
+    """False until it is known what became of the effect."""

@@ -1,0 +1,117 @@
+"""What the tenants' tables were loaded from."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from server.domain.load import Load, LoadedObject, LoadRecord
+from server.store.port import Lease, LoadConflict
+from server.store.sql.database import Row, Transaction, found
+
+_ADDING = frozenset({"append", "merge"})
+
+
+def loads(tx: Transaction, tenant_id: str, table: str, partition: str) -> list[LoadRecord]:
+    """What the partition, or the table, was loaded from, and what may have been."""
+    rows = tx.execute(
+        "SELECT * FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND partition_day = ?"
+        " ORDER BY effect_id, uri",
+        (tenant_id, table, partition),
+    ).fetchall()
+    return [_record(list(objects)) for _, objects in groupby(rows, key=lambda row: row["effect_id"])]
+
+
+def _record(rows: Sequence[Row]) -> LoadRecord:
+    first = rows[0]
+    return LoadRecord(
+        effect_id=first["effect_id"],
+        pipeline_logging_id=first["pipeline_logging_id"],
+        step_id=first["step_id"],
+        objects=tuple(
+            LoadedObject(uri=row["uri"], etag=row["etag"], size=row["size"], rows=row["row_count"]) for row in rows
+        ),
+        is_committed=first["loaded_at"] is not None,
+    )
+
+
+def begin(tx: Transaction, lease: Lease, step_id: str, load: Load) -> None:
+    """Record what an effect is about to load. Raises LoadConflict."""
+    tenant_id = _tenant_of(tx, lease)
+    _take_table(tx, tenant_id, load.table)
+    if load.is_first:
+        tx.execute(
+            "DELETE FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND loaded_at IS NOT NULL",
+            (tenant_id, load.table),
+        )
+    tx.execute("DELETE FROM loaded_objects WHERE effect_id = ?", (load.effect_id,))
+    _require_free(loads(tx, tenant_id, load.table, load.partition), load)
+    tx.executemany(
+        """
+        INSERT INTO loaded_objects (tenant_id, table_name, partition_day, uri, effect_id, etag, size, row_count,
+                                    write_mode, pipeline_logging_id, step_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        [
+            (tenant_id, load.table, load.partition, *_columns(load, loaded), lease.pipeline_logging_id, step_id)
+            for loaded in load.objects
+        ],
+    )
+
+
+def _columns(load: Load, loaded: LoadedObject) -> tuple[str, str, str, int, int, str]:
+    return loaded.uri, load.effect_id, loaded.etag, loaded.size, loaded.rows, load.write_mode
+
+
+def _tenant_of(tx: Transaction, lease: Lease) -> str:
+    sql = "SELECT tenant_id FROM runs WHERE pipeline_logging_id = ?"
+    return str(found(tx.execute(sql, (lease.pipeline_logging_id,)).fetchone())["tenant_id"])
+
+
+def _take_table(tx: Transaction, tenant_id: str, table: str) -> None:
+    tx.take_turns(f"loads of {tenant_id}.{table}")
+
+
+def _require_free(others: Sequence[LoadRecord], load: Load) -> None:
+    """Whoever has looked at what is loaded must not have looked too early."""
+    mine = {loaded.uri: loaded for loaded in load.objects}
+    for other in others:
+        shared = [loaded for loaded in other.objects if loaded.uri in mine]
+        if not other.is_committed and (shared or load.write_mode not in _ADDING):
+            raise LoadConflict(other.pipeline_logging_id)
+        same = any(mine[loaded.uri].etag == loaded.etag for loaded in shared)
+        if other.is_committed and same and load.write_mode in _ADDING and not load.again:
+            raise LoadConflict(other.pipeline_logging_id)
+
+
+def end(tx: Transaction, effect_id: str, *, is_committed: bool) -> None:
+    """What became of an effect that loads; of others there is nothing to say."""
+    first = tx.execute("SELECT * FROM loaded_objects WHERE effect_id = ? LIMIT 1", (effect_id,)).fetchone()
+    if first is None or first["loaded_at"] is not None:
+        return
+    if not is_committed:
+        tx.execute("DELETE FROM loaded_objects WHERE effect_id = ?", (effect_id,))
+        return
+    _take_table(tx, first["tenant_id"], first["table_name"])
+    _forget_replaced(tx, first)
+    tx.execute("UPDATE loaded_objects SET loaded_at = ? WHERE effect_id = ?", (tx.now, effect_id))
+
+
+def _forget_replaced(tx: Transaction, load: Row) -> None:
+    """The rows of what was loaded before are not there any more, or stand beside those of a newer version."""
+    replaced = {
+        "overwrite": "TRUE",
+        "overwrite_partition": "partition_day = ?",
+        "append": "uri IN (SELECT uri FROM loaded_objects WHERE effect_id = ?)",
+    }
+    mode = load["write_mode"]
+    condition = replaced.get(mode, replaced["append"])
+    value = {"overwrite": (), "overwrite_partition": (load["partition_day"],)}.get(mode, (load["effect_id"],))
+    tx.execute(
+        "DELETE FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND loaded_at IS NOT NULL"
+        f" AND effect_id != ? AND {condition}",
+        (load["tenant_id"], load["table_name"], load["effect_id"], *value),
+    )
+
+
+def forget(tx: Transaction, tenant_id: str) -> None:
+    """The tenant's tables are gone."""
+    tx.execute("DELETE FROM loaded_objects WHERE tenant_id = ?", (tenant_id,))
