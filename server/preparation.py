@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -194,7 +195,8 @@ class _Examination:
         named = self._tables_named_by_file(step, sound)
         texts = self._render(index, sound, values or {}, named)
         if model:
-            self._check_settings(index, step, model, texts)
+            of_file = self._settings_of_file(step, sound, values or {})
+            self._check_settings(index, step, model, texts, of_file)
         return StepSnapshot(
             **{name: getattr(step, name) for name in StepBase.model_fields if name != "name"},
             name=_step_name(step, values or {}),
@@ -255,13 +257,34 @@ class _Examination:
                     tables |= {str(table).partition("$")[0] for table in query.tables}
         return frozenset(tables)
 
-    def _check_settings(self, index: int, step: Step, model: type[BaseModel], texts: Mapping[Path, str]) -> None:
+    def _settings_of_file(
+        self, step: Step, sound: Iterable[Template], values: Mapping[str, str]
+    ) -> dict[str, Any] | None:
+        """The step's settings as its file alone says them, for this day; what is SQL stays as it is."""
+        of_file = self._variables.values_of_file(step, day=values.get("date"))
+        if of_file is None:
+            return None
+        known = with_late_samples(of_file)
+        texts = {template.path: template.render(known) for template in sound if not template.is_sql}
+        settings: dict[str, Any] = with_strings(step.settings, texts)
+        return settings
+
+    def _check_settings(
+        self,
+        index: int,
+        step: Step,
+        model: type[BaseModel],
+        texts: Mapping[Path, str],
+        of_file: Mapping[str, Any] | None,
+    ) -> None:
         template = self._source.ps_templates[step.ps_type]
         context = validation_context(
             template,
             project=self._own.project,
             tenant_id=self._tenant.tenant_id,
             credentials=self._tenant.credentials,
+            allowed_sources=self._tenant.allowed_sources,
+            of_file=of_file,
         )
         unknown = [template.path for template in templates(step.settings) if template.path not in texts]
         for path, fault in settings_faults(model, with_strings(step.settings, texts), context):

@@ -5,7 +5,7 @@ position they stand in. Every other string is text.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -103,13 +103,23 @@ def validation_context(
     project: str,
     tenant_id: str,
     credentials: Mapping[str, str] | None = None,
+    allowed_sources: Sequence[str] = (),
+    of_file: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the validators of a processor's Config find under `info.context`.
 
-    `credentials`: the kinds of the tenant's credentials by name; None when that is not to be checked.
+    `credentials`: the kinds of the tenant's credentials by name; None when that, and what the tenant may read, is not
+    to be checked. `of_file`: the settings as the pipeline's file alone says them, SQL left out, without anything from
+    the request but the day.
     """
-    template = {"config": ps_template.config, "schemas": ps_template.schemas}
-    return {"ps_template": template, "project": project, "tenant_id": tenant_id, "credentials": credentials}
+    return {
+        "ps_template": {"config": ps_template.config, "schemas": ps_template.schemas},
+        "project": project,
+        "tenant_id": tenant_id,
+        "credentials": credentials,
+        "allowed_sources": tuple(allowed_sources),
+        "of_file": of_file,
+    }
 
 
 def settings_faults(

@@ -89,11 +89,11 @@ class RunVariables:
         """The values in a step and their origins, or None with what is wrong noted."""
         return self._resolve(step.variables, index, self._declared)
 
-    def values_of_file(self, step: Step) -> dict[str, str] | None:
-        """The values in a step when no request sets any; None when the file lacks one."""
+    def values_of_file(self, step: Step, *, day: str | None = None) -> dict[str, str] | None:
+        """The values in a step when no request sets any, but for the day; None when the file lacks one."""
         try:
             return resolve(
-                context=self._context, pipeline=self._declared, step=step.variables, request_date=None, request={}
+                context=self._context, pipeline=self._declared, step=step.variables, request_date=day, request={}
             ).values
         except Refused:
             return None

@@ -22,7 +22,9 @@ _MAX_DISPLAY_NAME = 200
 _MAX_CONTACT_EMAILS = 50
 _MAX_ALLOWED_SOURCES = 100
 _MAX_SCOPES = 20
-_SOURCE = re.compile(r"[a-z][a-z0-9-]{4,61}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]*\*?")
+_SOURCE = re.compile(
+    r"[a-z][a-z0-9-]{4,61}[a-z0-9]\.[A-Za-z0-9_]+\.[A-Za-z0-9_]*\*?|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*]{0,900}\*?"
+)
 
 
 class TenantState(StrEnum):
@@ -66,7 +68,8 @@ class Tenant(Record):
     location: str
     contact_emails: tuple[str, ...] = ()
     allowed_sources: tuple[str, ...] = ()
-    """Tables outside the own dataset that the tenant may name in variables: `project.dataset.prefix_*`."""
+    """What the tenant may name in variables: tables outside the own dataset, `project.dataset.prefix_*`, and objects
+    that the installation's own identity reads, `s3://bucket/prefix*`."""
     plan: str = ""
     """What it has subscribed to; '' for the default plan."""
     quotas: Quotas = Quotas()
@@ -236,6 +239,6 @@ def _source_faults(allowed_sources: tuple[str, ...]) -> Iterator[Fault]:
         message = f"the allowed sources are at most {_MAX_ALLOWED_SOURCES}, not {len(allowed_sources)}"
         yield Fault("INVALID_SOURCE", message, field="allowed_sources")
     for position, source in enumerate(allowed_sources[:_MAX_ALLOWED_SOURCES]):
-        if not _SOURCE.fullmatch(source):
-            message = f"{source[:100]!r} is not project.dataset.table; the table may end in *"
+        if not _SOURCE.fullmatch(source) or not source.isprintable():
+            message = f"{source[:100]!r} is not project.dataset.table or s3://bucket/key; both may end in *"
             yield Fault("INVALID_SOURCE", message, field=f"allowed_sources[{position}]")

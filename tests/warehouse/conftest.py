@@ -9,7 +9,7 @@ from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import Warehouse
 from tests.warehouse.tables import PROJECT
 
-OF_EVERY_ADAPTER = ("test_contract", "test_write_modes")
+OF_EVERY_ADAPTER = ("test_contract", "test_write_modes", "test_loads")
 """The modules that test what every adapter has to do; the others are about the embedded one."""
 
 
@@ -25,7 +25,9 @@ async def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
     """An empty warehouse."""
     opened: Warehouse
     if request.param == "embedded":
-        opened = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
+        opened = await EmbeddedWarehouse.open(
+            tmp_path / "warehouse.duckdb", project=PROJECT, loads_from=tmp_path / "scratch"
+        )
     else:
         from server.warehouse.bigquery import BigQueryWarehouse  # noqa: PLC0415
 

@@ -235,5 +235,6 @@ def _rows_outside(session: Session, effect: WriteEffect) -> WarehouseError:
     return WarehouseError(
         "ROWS_OUTSIDE_PARTITION",
         f"table {effect.destination}: {count} rows of {effect.origin} have a {column} outside the partition {shown} "
-        f"that is replaced, such as {'NULL' if example is None else example}; leave them out, or choose another write_mode",
+        f"that is replaced, such as {'NULL' if example is None else example}; leave them out, or choose another "
+        "write_mode",
     )

@@ -1,0 +1,1 @@
+"""Processors for Amazon Web Services."""
