@@ -84,11 +84,18 @@ class Bucket:
                 for entry in page.get("Contents", ()):
                     yield StoredObject(self.name, entry["Key"], entry["ETag"], entry["Size"])
 
-    def of_manifest(self, key: str) -> list[StoredObject]:
-        """The objects that the manifest of a Cost and Usage Report lists.
+    def of_manifest(self, pattern: str) -> list[StoredObject]:
+        """The objects that the manifest of a Cost and Usage Report lists, the one whose key matches; none without one.
 
         Source of its form: "Viewing your Cost and Usage Reports" in AWS's documentation of data exports.
         """
+        manifests = self.matching(pattern)
+        if len(manifests) > 1:
+            keys = ", ".join(one.key for one in manifests[:5])
+            raise ProcessorError(f"s3://{self.name}/{pattern} matches {len(manifests)} manifests and not one: {keys}")
+        return self._listed_by(manifests[0].key) if manifests else []
+
+    def _listed_by(self, key: str) -> list[StoredObject]:
         uri = f"s3://{self.name}/{key}"
         with self._told(uri):
             answer = self._identity.s3.get_object(Bucket=self.name, Key=key)
