@@ -36,11 +36,11 @@ class S3Source(Strict):
     """What to do when there are no such objects."""
     credential: AwsCredential | None = None
     """The tenant's access key or role that reads them; without it, the installation's own identity."""
-    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]{0,20}:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$")] | None = (
-        None
-    )
+    role_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]{0,20}:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}$")] | None
+    ) = None
     """A role that the installation's identity assumes to read them."""
-    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]{2,1224}$")] | None = None
+    external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")] | None = None
     """The external id that the role's trust policy asks for."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$")] | None = None
     """The bucket's region; without it, the one that the worker's environment says."""
@@ -74,8 +74,8 @@ class S3Source(Strict):
                 raise ValueError(f"{name} is for the pipeline's file to say; no variable of a request may change it")
         if self.credential is None and not self._is_of(of_file) and not self._is_among(known["allowed_sources"]):
             raise ValueError(
-                f"s3://{self.bucket}/{fixed_part(self.pattern)} is not what the pipeline's file says; give a credential "
-                "that may read it, or have an operator add it to the tenant's allowed_sources"
+                f"s3://{self.bucket}/{fixed_part(self.pattern)} is not what the pipeline's file says; give a "
+                "credential that may read it, or have an operator add it to the tenant's allowed_sources"
             )
         return self
 
