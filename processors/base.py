@@ -7,8 +7,9 @@ A processor is a module under `processors/` with a factory `get_engine()`. Its e
 `step_config` holds the step's settings, variables filled in, merged over the `config.yml` of the processor's
 ps_template. The answer is `{"status": "SUCCESS" | "FAILED" | "SKIPPED", "rows_processed": int, "details": dict}`; a
 FAILED answer says why in `details["error"]`, and with `"permanent": True` that another attempt would fail the same way;
-a SUCCESS with `"warning": True` sets off steps with the trigger on_warning. An engine may declare `Config`, a pydantic model with `extra="forbid"`: its steps are then checked before a
-run is accepted, and its validators find the ps_template under `info.context`.
+a SUCCESS with `"warning": True` sets off steps with the trigger on_warning. An engine may declare `Config`, a pydantic
+model with `extra="forbid"`: its steps are then checked before a run is accepted, and its validators find the
+ps_template under `info.context`.
 
 An engine may also have a method `async def plan(self, step_config: dict, context: dict) -> dict`, for runs that only
 plan: it finds out what `execute` would do, and changes nothing; the warehouse in its context refuses writes. Its answer
@@ -18,8 +19,11 @@ are lists of sentences.
 An answer may have `"checks"`, a list of what was found out about the quality of data, each a `Check`. They are recorded
 together with the end of the step, whatever its status; those of a later attempt take the place of those before it.
 
-Settings called `query`, `sql` or `unexpected_rows_query` are BigQuery SQL, and so are conditions called `row_condition`:
-variables in them are escaped for the position they stand in.
+Settings called `query`, `sql` or `unexpected_rows_query` are BigQuery SQL, and those called `row_condition` conditions in
+it: variables in them are escaped for the position they stand in.
+
+A step's `suite: NAME` is, for a processor whose ps_type has a folder of that name in configs/, the content of the file
+NAME.yml there: `suite` of a data_quality.expectations is configs/data_quality/expectations/NAME.yml.
 
 Nothing else is needed; the types below are for authors who like their editor to help.
 """
@@ -143,7 +147,10 @@ class StepWarehouse(Protocol):
         ...
 
     async def table_fields(self, table: str) -> list[dict[str, Any]] | None:
-        """The columns of a table in the tenant's dataset: name, type, mode, fields; None when there is no such table."""
+        """The columns of a table in the tenant's dataset, as `name`, `type`, `mode` and `fields`.
+
+        None when there is no such table.
+        """
         ...
 
     async def list_tables(self) -> list[str]:

@@ -1,19 +1,20 @@
 """Fills variables into a step's settings, and makes of them what its processor receives.
 
-Strings under a key called `query` or `sql`, also in a list there, are BigQuery SQL: their variables are escaped for the
-position they stand in. Every other string is text.
+Strings under some keys (`_KINDS`), also in a list there, are BigQuery SQL, a query or a condition: their variables are
+escaped for the position they stand in. Every other string is text.
 """
 
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from server.domain.faults import Fault, Refused
+from server.domain.faults import Fault, Refused, refuse
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
+from server.domain.sql_lexer import tokens
 from server.domain.sql_template import render_sql, sql_names
 from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
@@ -22,7 +23,15 @@ from server.pipeline_files.yaml_source import Path
 
 logger = logging.getLogger(__name__)
 
-_SQL_KEYS = {"query", "sql"}
+Kind = Literal["text", "query", "condition"]
+_KINDS: dict[str, Kind] = {
+    "query": "query",
+    "sql": "query",
+    "unexpected_rows_query": "query",
+    "row_condition": "condition",
+}
+# They make a statement of a condition, which is what can be proved and judged. The line may end in a comment.
+_BEFORE_CONDITION, _AFTER_CONDITION = "SELECT (", "\n)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,17 @@ class Template:
 
     path: Path
     text: str
-    is_sql: bool
+    kind: Kind
+
+    @property
+    def is_sql(self) -> bool:
+        """Whether it is a query or a condition."""
+        return self.kind != "text"
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is a whole query."""
+        return self.kind == "query"
 
     @property
     def names(self) -> list[str]:
@@ -42,7 +61,28 @@ class Template:
         """The string with its variables filled in; `values` must have them all. Raises Refused for SQL."""
         if not self.is_sql:
             return render_text(self.text, values)
-        return _render_sql(self.text, tuple((name, values[name]) for name in self.names))
+        used = tuple((name, values[name]) for name in self.names)
+        if self.is_query:
+            return _render_sql(self.text, used)
+        statement = _render_sql(f"{_BEFORE_CONDITION}{self.text}{_AFTER_CONDITION}", used)
+        return statement[len(_BEFORE_CONDITION) : -len(_AFTER_CONDITION)]
+
+    def statement(self, rendered: str) -> str:
+        """The query that the SQL guard has to judge: of a condition, one that consists of it.
+
+        Raises:
+            Refused: SQL_SYNTAX for what would be more than one condition.
+        """
+        if self.is_query:
+            return rendered
+        depth = 0
+        for token in tokens(rendered):
+            depth += (token.text == "(") - (token.text == ")")
+            if depth < 0:
+                break
+        if depth:
+            raise refuse("SQL_SYNTAX", "the brackets of the condition do not match; write one condition")
+        return f"{_BEFORE_CONDITION}{rendered}{_AFTER_CONDITION}"
 
 
 @lru_cache(maxsize=256)
@@ -51,16 +91,16 @@ def _render_sql(text: str, values: tuple[tuple[str, str], ...]) -> str:
     return render_sql(text, dict(values))
 
 
-def templates(settings: object, path: Path = (), *, is_sql: bool = False) -> Iterator[Template]:
+def templates(settings: object, path: Path = (), *, kind: Kind = "text") -> Iterator[Template]:
     """Every string of the settings, with its path."""
     if isinstance(settings, str):
-        yield Template(path, settings, is_sql)
+        yield Template(path, settings, kind)
     elif isinstance(settings, dict):
         for key, value in settings.items():
-            yield from templates(value, (*path, key), is_sql=key in _SQL_KEYS)
+            yield from templates(value, (*path, key), kind=_KINDS.get(key, "text"))
     elif isinstance(settings, list):
         for index, value in enumerate(settings):
-            yield from templates(value, (*path, index), is_sql=is_sql)
+            yield from templates(value, (*path, index), kind=kind)
 
 
 def late_names(step: StepSnapshot) -> set[str]:

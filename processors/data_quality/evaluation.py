@@ -116,8 +116,8 @@ async def _ask(measures: Mapping[int, Measure], batch: Batch, query: Query) -> t
 
 
 async def _divided(numbers: Sequence[int], ask: Callable[[Sequence[int]], Awaitable[_Answers]]) -> _Answers:
-    """Ask each half by itself, and so on: whatever cannot be answered is found, and the others are answered together."""
-    if len(numbers) < 2:  # noqa: PLR2004
+    """Ask each half by itself, and so on, until what cannot be answered is found; the others are answered together."""
+    if len(numbers) < 2:
         return await _tried(numbers, ask)
     half = len(numbers) // 2
     return {**await _tried(numbers[:half], ask), **await _tried(numbers[half:], ask)}

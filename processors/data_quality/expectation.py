@@ -5,16 +5,26 @@ what counts as a failure: NULLs are left out of what is asked of a column's valu
 and no value at all meets it; an aggregate of no value does not.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from processors.data_quality.batch import Batch, Scalar, quoted
 
-Column = Annotated[str, Field(max_length=1000, pattern=r"^[^`\\\x00-\x1f.]{1,300}(\.[^`\\\x00-\x1f.]{1,300}){0,15}$")]
+_COLUMN = re.compile(r"[^`\\\x00-\x1f.]{1,300}(\.[^`\\\x00-\x1f.]{1,300}){0,15}")
+
+
+def _column(path: str) -> str:
+    if not _COLUMN.fullmatch(path):
+        raise ValueError(f"{path[:100]!r} is no column; write its name, or record.field, without backticks")
+    return path
+
+
+Column = Annotated[str, AfterValidator(_column)]
 """A column, or a field inside a RECORD: `service.id`."""
 Table = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,1024}$")]
 """A table of the tenant's own dataset."""
@@ -130,7 +140,7 @@ class Range(BaseModel):
 
 
 def share(batch: Batch, met: str, *, counted: str = "", text: str = "", mostly: float = 1.0) -> Measure:
-    """How many rows meet a condition, of those that are counted; NULL does not meet it. `text` shows those that fail."""
+    """How many rows meet a condition, of those that are counted. NULL does not meet it. `text` shows what fails."""
     unmet = f"NOT IFNULL({met}, FALSE)"
     return Measure(
         partial(judge_share, mostly),

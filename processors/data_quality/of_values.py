@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+from pydantic_core import SchemaError
 
 from processors.data_quality.batch import Batch, quoted, text_literal
 from processors.data_quality.expectation import (
@@ -74,8 +75,18 @@ class Between(OfValues, Range):
         return self.within(quoted(self.column), lambda value: batch.literal(value, self.column))
 
 
+def _regular(regex: str) -> str:
+    """What the engine that pydantic brings takes, RE2 takes as well: neither looks around or back."""
+    try:
+        TypeAdapter(Annotated[str, StringConstraints(pattern=regex)])
+    except SchemaError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"should be a regular expression of RE2 ({reason})") from None
+    return regex
+
+
 class _Regex(OfValues):
-    regex: Annotated[str, Field(min_length=1, max_length=1_000)]
+    regex: Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_regular)]
 
     def found(self, batch: Batch) -> str:
         """A condition that holds where a part of the value matches. Raises NotEvaluable."""

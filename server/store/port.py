@@ -237,7 +237,10 @@ class OutboxEntry:
     tenant_id: str
     kind: OutboxKind
     key: str
-    """pipeline_logging_id, key_id, tenant_id or a credential's name; for a step, and for its checks, `pipeline_logging_id/step_id`."""
+    """pipeline_logging_id, key_id, tenant_id or a credential's name; for a step `pipeline_logging_id/step_id`.
+
+    For the checks of a step (dq) that of the step.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _OF_STEP = "pipeline_logging_id = ? AND step_id = ?"
 
 
 def keep_checks(tx: Transaction, run: Run, step_id: str, checks: Sequence[Check]) -> None:
-    """Keep what an attempt found in the place of what attempts before it did; one that tells of no checks leaves that."""
+    """Keep what an attempt found, in the place of what attempts before it did. One without checks changes nothing."""
     if not checks:
         return
     tx.execute(f"DELETE FROM data_quality_results WHERE {_OF_STEP}", (run.pipeline_logging_id, step_id))
