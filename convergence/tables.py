@@ -289,7 +289,7 @@ def results_table(results: Sequence[DataQualityResult]) -> RenderableType:
         for result in results
     ]
     columns = ("CHECKED", "STATUS", "SEVERITY", "TABLE", "CHECK", "COLUMN", "ROWS", "FAILING", "SUCH AS")
-    return table(*columns, rows=rows, numbers=("ROWS", "FAILING"), whole=("STATUS",))
+    return table(*columns, rows=rows, numbers=("ROWS", "FAILING"), whole=("STATUS", "CHECK"))
 
 
 def audit_table(events: Sequence[AuditEvent]) -> RenderableType:

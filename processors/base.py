@@ -19,8 +19,8 @@ are lists of sentences.
 An answer may have `"checks"`, a list of what was found out about the quality of data, each a `Check`. They are recorded
 together with the end of the step, whatever its status; those of a later attempt take the place of those before it.
 
-Settings called `query`, `sql` or `unexpected_rows_query` are BigQuery SQL, and those called `row_condition` conditions in
-it: variables in them are escaped for the position they stand in.
+Settings called `query`, `sql` or `unexpected_rows_query` are BigQuery SQL, and `row_condition` is a condition in it:
+variables in them are escaped for the position they stand in.
 
 A step's `suite: NAME` is, for a processor whose ps_type has a folder of that name in configs/, the content of the file
 NAME.yml there: `suite` of a data_quality.expectations is configs/data_quality/expectations/NAME.yml.

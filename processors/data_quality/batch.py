@@ -64,13 +64,13 @@ class Batch:
     types: Mapping[str, str]
     """Column, or path of a field inside one, in lower case -> its type; ARRAY<...> for a repeated one."""
     condition: str = ""
-    """The step's row_condition."""
+    """The step's row_condition, enclosed."""
     own_condition: str = ""
     """That of one expectation. In a scan for several it stands in each aggregate."""
 
     def within(self, row_condition: str | None) -> "Batch":
         """The rows of one expectation."""
-        return replace(self, own_condition=row_condition or "")
+        return replace(self, own_condition=enclosed(row_condition))
 
     def has(self, column: str) -> bool:
         """Whether the table has that column."""
@@ -84,16 +84,16 @@ class Batch:
 
     def count(self, *conditions: str) -> str:
         """An aggregate: how many rows all conditions hold for."""
-        held = _all_of(self.own_condition, *conditions)
+        held = _all_of([self.own_condition], conditions)
         return f"COUNTIF({held})" if held else "COUNT(*)"
 
     def each(self, expression: str) -> str:
         """What an aggregate is to look at: the expression in these rows, NULL in the others of the scan."""
-        return f"IF({_all_of(self.own_condition)}, {expression}, NULL)" if self.own_condition else expression
+        return f"IF({self.own_condition}, {expression}, NULL)" if self.own_condition else expression
 
     def select(self, what: str, *conditions: str) -> str:
         """A SELECT from these rows."""
-        held = _all_of(self.condition, self.own_condition, *conditions)
+        held = _all_of([self.condition, self.own_condition], conditions)
         return f"SELECT {what} FROM `{self.table}`{f' WHERE {held}' if held else ''}"
 
     def scan(self, what: str) -> str:
@@ -151,13 +151,19 @@ def column_types(fields: Sequence[Mapping[str, Any]], prefix: str = "") -> dict[
     return types
 
 
-def _all_of(*conditions: str) -> str:
-    return " AND ".join(f"({condition}{_end_of(condition)})" for condition in conditions if condition)
+def enclosed(condition: str | None) -> str:
+    """A condition of a file's in brackets, so that it cannot be read together with what is around it."""
+    if not condition:
+        return ""
+    # The line may end in a comment.
+    end = "\n" if "--" in condition or "#" in condition else ""
+    return f"({condition}{end})"
 
 
-def _end_of(condition: str) -> str:
-    """A line break, where a comment may be the last thing in it."""
-    return "\n" if "--" in condition or "#" in condition else ""
+def _all_of(given: Sequence[str], conditions: Sequence[str]) -> str:
+    """`given` are enclosed; any may be missing."""
+    parts = [*filter(None, given), *(f"({condition})" for condition in conditions if condition)]
+    return " AND ".join(parts)
 
 
 def _number_literal(value: Scalar, column: str) -> str:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from processors.base import Context
-from processors.data_quality.batch import Batch, column_types
+from processors.data_quality.batch import Batch, column_types, enclosed
 from processors.data_quality.evaluation import Evaluation, Outcome, evaluate, measured, statement
 from processors.data_quality.expectation import Expectation, Table
-from processors.data_quality.suite import Expectations, Suite, check_ids
+from processors.data_quality.suite import Expectations, SuiteOfStep, check_ids
 
 _MOST_TOLD = 20
 _COUNTED = {"passed": "PASSED", "failed": "FAILED", "not_evaluated": "ERROR"}
@@ -25,7 +25,7 @@ class ExpectationsEngine:
         model_config = ConfigDict(extra="forbid")
 
         table: Table
-        suite: Suite | None = None
+        suite: SuiteOfStep | None = None
         """In a file, its name: `billing_cost` is configs/data_quality/expectations/billing_cost.yml."""
         expectations: Expectations = []
         """Further ones."""
@@ -70,7 +70,7 @@ class ExpectationsEngine:
 async def _batch(config: ExpectationsEngine.Config, context: Context) -> Batch | None:
     """The rows that are checked; None when there is no such table."""
     fields = await context["warehouse"].table_fields(config.table)
-    return None if fields is None else Batch(config.table, column_types(fields), config.row_condition or "")
+    return None if fields is None else Batch(config.table, column_types(fields), enclosed(config.row_condition))
 
 
 def _answer(config: ExpectationsEngine.Config, evaluation: Evaluation, context: Context) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _answer(config: ExpectationsEngine.Config, evaluation: Evaluation, context: 
     return {
         "status": "FAILED" if fatal else "SUCCESS",
         "permanent": bool(fatal),
-        "warning": bool(unmet),
+        "warning": bool(unmet) and not fatal,
         "rows_processed": evaluation.row_count,
         "details": details,
         "checks": [
@@ -127,7 +127,8 @@ def _told(fatal: Sequence[tuple[Expectation, Outcome]], total: int) -> str:
 
 
 def _sentence(expectation: Expectation, outcome: Outcome) -> str:
-    name = f"{expectation.type}({', '.join(expectation.columns)})"
+    columns = ", ".join(expectation.columns)
+    name = f"{expectation.type}({columns})" if columns else expectation.type
     if outcome.finding is None:
         return f"{name} could not be evaluated: {outcome.error[:300]}"
     if outcome.finding.failing_count:

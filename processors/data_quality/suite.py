@@ -59,9 +59,10 @@ _Known = Annotated[
     | DistinctInSet | DistinctHoldSet | DistinctEqualSet | MaxAge | NoUnexpectedRows,
     Field(discriminator="type"),
 ]  # fmt: skip
-_MODELS: tuple[type[Expectation], ...] = get_args(get_args(_Known)[0])
-TYPES = tuple(get_args(model.model_fields["type"].annotation)[0] for model in _MODELS)
-"""The names of the expectations there are."""
+MODELS: tuple[type[Expectation], ...] = get_args(get_args(_Known)[0])
+"""The expectations there are, in the order of TYPES."""
+TYPES = tuple(get_args(model.model_fields["type"].annotation)[0] for model in MODELS)
+"""Their names."""
 
 
 def _of_known_type(value: object) -> object:
@@ -87,6 +88,17 @@ class Suite(BaseModel):
     name: str = ""
     description: str = ""
     expectations: Annotated[Expectations, Field(min_length=1)]
+
+
+def _is_content(value: object) -> object:
+    """The server has put the content of the file in the place of its name."""
+    if not isinstance(value, Mapping | Suite):
+        message = "should be the name of a file in configs/data_quality/expectations, without .yml"
+        raise ValueError(message)  # noqa: TRY004 - what pydantic tells as a fault
+    return value
+
+
+SuiteOfStep = Annotated[Suite, BeforeValidator(_is_content)]
 
 
 def check_ids(expectations: Iterable[Expectation]) -> list[str]:
