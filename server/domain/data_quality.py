@@ -1,10 +1,11 @@
 """What steps find out about the quality of data."""
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from server.domain.run import Record
 
@@ -12,6 +13,11 @@ MAX_CHECKS = 500
 """In one answer of a processor."""
 
 Name = Annotated[str, Field(max_length=1_024, pattern=r"^[^\x00-\x1f]*$")]
+
+
+def _text(value: object) -> str:
+    """A value of a sample, which may be of any type, as its JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 class CheckStatus(StrEnum):
@@ -43,7 +49,7 @@ class Check(Record):
     failing_count: int = 0
     observed_value: Any = None
     expected: dict[str, Any] = Field(default_factory=dict)
-    failing_sample: tuple[str, ...] = ()
+    failing_sample: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
     error_message: str = ""
 
 
