@@ -22,9 +22,6 @@ together with the end of the step, whatever its status; those of a later attempt
 Settings called `query`, `sql` or `unexpected_rows_query` are BigQuery SQL, and `row_condition` is a condition in it:
 variables in them are escaped for the position they stand in.
 
-A step's `suite: NAME` is, for a processor whose ps_type has a folder of that name in configs/, the content of the file
-NAME.yml there: `suite` of a data_quality.expectations is configs/data_quality/expectations/NAME.yml.
-
 Nothing else is needed; the types below are for authors who like their editor to help.
 """
 

@@ -211,7 +211,8 @@ class _Draft:
             found = model_faults(error, Pipeline, model)
             self._faults += [places.put(fault, path) for path, fault in found]
         if self._faults:
-            raise Refused(self._faults)
+            # Two steps may name the same suite.
+            raise Refused(dict.fromkeys(self._faults))
         return pipeline
 
     def _places(self, items: list[Data]) -> Places:

@@ -12,10 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from server.domain.faults import Fault, Refused, refuse
+from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
-from server.domain.sql_lexer import tokens
-from server.domain.sql_template import render_sql, sql_names
+from server.domain.sql_template import condition_statement, render_condition, render_sql, sql_names
 from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
 from server.pipeline_files.places import field_path
@@ -30,8 +29,6 @@ _KINDS: dict[str, Kind] = {
     "unexpected_rows_query": "query",
     "row_condition": "condition",
 }
-# They make a statement of a condition, which is what can be proved and judged. The line may end in a comment.
-_BEFORE_CONDITION, _AFTER_CONDITION = "SELECT (", "\n)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +58,17 @@ class Template:
         """The string with its variables filled in; `values` must have them all. Raises Refused for SQL."""
         if not self.is_sql:
             return render_text(self.text, values)
-        used = tuple((name, values[name]) for name in self.names)
-        if self.is_query:
-            return _render_sql(self.text, used)
-        statement = _render_sql(f"{_BEFORE_CONDITION}{self.text}{_AFTER_CONDITION}", used)
-        return statement[len(_BEFORE_CONDITION) : -len(_AFTER_CONDITION)]
+        return _render_sql(self.text, tuple((name, values[name]) for name in self.names), is_query=self.is_query)
 
     def statement(self, rendered: str) -> str:
-        """The query that the SQL guard has to judge: of a condition, one that consists of it.
-
-        Raises:
-            Refused: SQL_SYNTAX for what would be more than one condition.
-        """
-        if self.is_query:
-            return rendered
-        depth = 0
-        for token in tokens(rendered):
-            depth += (token.text == "(") - (token.text == ")")
-            if depth < 0:
-                break
-        if depth:
-            raise refuse("SQL_SYNTAX", "the brackets of the condition do not match; write one condition")
-        return f"{_BEFORE_CONDITION}{rendered}{_AFTER_CONDITION}"
+        """The query that the SQL guard has to judge: of a condition, one that consists of it. Raises Refused."""
+        return rendered if self.is_query else condition_statement(rendered)
 
 
 @lru_cache(maxsize=256)
-def _render_sql(text: str, values: tuple[tuple[str, str], ...]) -> str:
+def _render_sql(text: str, values: tuple[tuple[str, str], ...], *, is_query: bool) -> str:
     """The proofs of `render_sql` parse the query; most runs have the SQL and the values of the run before."""
-    return render_sql(text, dict(values))
+    return (render_sql if is_query else render_condition)(text, dict(values))
 
 
 def templates(settings: object, path: Path = (), *, kind: Kind = "text") -> Iterator[Template]:

@@ -69,6 +69,7 @@ class Expectation(BaseModel):
     """Whether the step fails, or succeeds with a warning, when it is not met."""
     row_condition: Annotated[str, Field(min_length=1)] | None = None
     """BigQuery SQL: which rows it is about."""
+    description: str = ""
     notes: str | list[str] = ""
     meta: dict[str, Any] = {}
 
@@ -83,7 +84,7 @@ class Expectation(BaseModel):
     @property
     def arguments(self) -> dict[str, Any]:
         """What it expects, as its file says it."""
-        return self.model_dump(exclude={"type", "severity", "notes", "meta"}, exclude_unset=True)
+        return self.model_dump(exclude={"type", "severity", "description", "notes", "meta"}, exclude_unset=True)
 
     def measure(self, batch: Batch) -> Measure:
         """How it is held against these rows. Raises NotEvaluable."""

@@ -186,7 +186,6 @@ class NoUnexpectedRows(Expectation):
 
     type: Literal["unexpected_rows_expectation"]
     unexpected_rows_query: Annotated[str, Field(min_length=1)]
-    description: str = ""
 
     def measure(self, batch: Batch) -> Measure:
         """See Expectation."""

@@ -164,6 +164,11 @@ def test_a_condition_that_may_not_stand(prepare, condition, variables, reason):
     assert refused.value.faults[0].field == "steps[0].row_condition"
 
 
+def test_a_value_that_does_not_fit_is_told_with_its_place_in_the_condition(prepare):
+    (fault,) = faults_of(prepare, f"{EXPECTATION}    row_condition: 'day = {{day}}'\n", day="1 OR 1=1")
+    assert "of {day} cannot stand at line 1:7 of the SQL" in fault.message
+
+
 def test_a_table_that_only_the_request_names_in_a_condition(prepare):
     text = f"{EXPECTATION}    row_condition: 'a IN (SELECT b FROM `other-project.public.{{day}}`)'\n"
     assert prepare(text)
