@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from processors.base import QueryError
 from processors.data_quality.expectations import ExpectationsEngine
 from processors.data_quality.suite import TYPES
 from server.domain.faults import Refused
@@ -182,6 +183,21 @@ async def test_no_number_is_more_than_a_number(checker: Checker, value: Any) -> 
 async def test_a_query_that_may_not_be_read_ends_the_step(checker: Checker) -> None:
     with pytest.raises(Refused, match="is not in the tenant's dataset"):
         await checker.answer(found("SELECT * FROM `another-project.secrets.costs`"))
+
+
+async def test_a_step_sees_the_columns_of_its_own_tables_only(checker: Checker) -> None:
+    fields = await checker.warehouse.table_fields("currencies")
+    assert fields is not None
+    assert [(field["name"], field["type"], field["mode"]) for field in fields] == [
+        ("code", "STRING", "NULLABLE"),
+        ("currency", "STRING", "NULLABLE"),
+    ]
+    with pytest.raises(Refused, match="outside the tenant's dataset"):
+        await checker.warehouse.table_fields("rival_inc.costs")
+    with pytest.raises(Refused, match="is not in the tenant's dataset"):
+        await checker.warehouse.dry_run("SELECT 1 FROM `another-project.secrets.costs`")
+    with pytest.raises(QueryError):
+        await checker.warehouse.query("SELECT lost FROM currencies")
 
 
 async def test_a_plan_shows_the_query_and_what_it_reads(checker: Checker, counting: Counting) -> None:
