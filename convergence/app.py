@@ -22,6 +22,7 @@ from convergence.arguments import (
 from convergence.client import DEFAULT_TARGET, ConvergenceClient
 from convergence.commands import pipelines, system, tenants
 from convergence.credentials import credentials
+from convergence.data_quality import data_quality
 from convergence.keys import keys
 from convergence.output import as_dict, steps_table
 from convergence.plans import plan_parts
@@ -66,6 +67,7 @@ app.add_typer(pipelines, name="pipelines")
 app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
 app.add_typer(credentials, name="credentials")
+app.add_typer(data_quality, name="dq")
 app.add_typer(system, name="system")
 app.add_typer(admin, name="admin")
 

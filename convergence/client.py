@@ -26,9 +26,12 @@ from convergence.channel import Tls, open_channel
 from convergence.errors import translate
 from convergence.v1.pipeline_service_pb2 import (
     CancelRunRequest,
+    DataQualityResult,
     GetPipelineRequest,
     GetRunRequest,
     GetRunStatusRequest,
+    ListDataQualityResultsRequest,
+    ListDataQualityResultsResponse,
     ListPipelinesRequest,
     ListPipelinesResponse,
     ListRunsRequest,
@@ -96,6 +99,7 @@ _Page = TypeVar(
     "_Page",
     ListRunsResponse,
     ListPipelinesResponse,
+    ListDataQualityResultsResponse,
     ListTenantsResponse,
     ListApiKeysResponse,
     ListCredentialsResponse,
@@ -118,6 +122,18 @@ class RunFilter(TypedDict, total=False):
     created_before: datetime
     page_size: int
     """Runs a page, at most 500."""
+
+
+class ResultFilter(TypedDict, total=False):
+    """Which results of data quality checks to list; what is left out holds for all."""
+
+    pipeline_logging_id: str
+    """Those of one run."""
+    table_name: str
+    statuses: Collection[DataQualityResult.Status.ValueType]
+    """Any of these."""
+    page_size: int
+    """Results a page, at most 500."""
 
 
 class ConvergenceClient:
@@ -285,6 +301,21 @@ class ConvergenceClient:
             return self.pipelines.GetRunStatus(request)
 
         return Watch(open_stream, after_sequence, self._patience, on_connection_loss).events()
+
+    async def list_data_quality_results(
+        self, tenant_id: str, *, page_token: str = "", **wanted: Unpack[ResultFilter]
+    ) -> ListDataQualityResultsResponse:
+        """One page of what checks found in the tenant's data, newest first."""
+        request = ListDataQualityResultsRequest(tenant_id=tenant_id, page_token=page_token, **wanted)
+        return await self._call(self.pipelines.ListDataQualityResults, request)
+
+    async def iter_data_quality_results(
+        self, tenant_id: str, **wanted: Unpack[ResultFilter]
+    ) -> AsyncIterator[DataQualityResult]:
+        """All results that `list_data_quality_results` would list, page by page as they are needed."""
+        async for page in _pages(lambda token: self.list_data_quality_results(tenant_id, page_token=token, **wanted)):
+            for result in page.results:
+                yield result
 
     # -- pipelines -----------------------------------------------------------------------------------------------
 

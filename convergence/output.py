@@ -25,6 +25,8 @@ _STYLES = {
     "CANCELLING": "yellow",
     "SUCCESS": "green",
     "FAILED": "bold red",
+    "PASSED": "green",
+    "ERROR": "bold red",
     "SKIPPED": "dim yellow",
     "CANCELLED": "yellow",
     "TIMED_OUT": "bold red",

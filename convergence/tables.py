@@ -6,7 +6,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from convergence.output import clean, clean_line, duration, facts, fault_lines, moment, status_text, table
-from convergence.v1.pipeline_service_pb2 import Pipeline, PipelineSummary, VariableDeclaration
+from convergence.v1.pipeline_service_pb2 import DataQualityResult, Pipeline, PipelineSummary, VariableDeclaration
 from convergence.v1.run_pb2 import Fault, Run
 from convergence.v1.system_service_pb2 import AuditEvent, SystemInfo
 from convergence.v1.tenant_service_pb2 import (
@@ -268,6 +268,28 @@ def checked_facts(name: str, found: CheckCredentialResponse) -> RenderableType:
             "checked": moment(found.checked_at),
         }
     )
+
+
+def results_table(results: Sequence[DataQualityResult]) -> RenderableType:
+    """One line a check; what failed, or why it could not be evaluated, in the last column."""
+    if not results:
+        return "No results."
+    rows = [
+        (
+            moment(result.checked_at),
+            status_text(DataQualityResult.Status.Name(result.status).removeprefix("STATUS_")),
+            DataQualityResult.Severity.Name(result.severity).lower(),
+            result.table_name,
+            result.check_name,
+            result.column_name,
+            f"{result.row_count:,}",
+            f"{result.failing_count:,}" if result.failing_count else "",
+            result.error_message or ", ".join(result.failing_sample[:5]),
+        )
+        for result in results
+    ]
+    columns = ("CHECKED", "STATUS", "SEVERITY", "TABLE", "CHECK", "COLUMN", "ROWS", "FAILING", "SUCH AS")
+    return table(*columns, rows=rows, numbers=("ROWS", "FAILING"), whole=("STATUS", "CHECK"))
 
 
 def audit_table(events: Sequence[AuditEvent]) -> RenderableType:

@@ -6,16 +6,21 @@ A processor is a module under `processors/` with a factory `get_engine()`. Its e
 
 `step_config` holds the step's settings, variables filled in, merged over the `config.yml` of the processor's
 ps_template. The answer is `{"status": "SUCCESS" | "FAILED" | "SKIPPED", "rows_processed": int, "details": dict}`; a
-FAILED answer says why in `details["error"]`, a SUCCESS with `"warning": True` sets off steps with the trigger
-on_warning. An engine may declare `Config`, a pydantic model with `extra="forbid"`: its steps are then checked before a
-run is accepted, and its validators find the ps_template under `info.context`.
+FAILED answer says why in `details["error"]`, and with `"permanent": True` that another attempt would fail the same way;
+a SUCCESS with `"warning": True` sets off steps with the trigger on_warning. An engine may declare `Config`, a pydantic
+model with `extra="forbid"`: its steps are then checked before a run is accepted, and its validators find the
+ps_template under `info.context`.
 
 An engine may also have a method `async def plan(self, step_config: dict, context: dict) -> dict`, for runs that only
 plan: it finds out what `execute` would do, and changes nothing; the warehouse in its context refuses writes. Its answer
 may have sql, tables_read, table_written, write_mode, schema_changes, estimated_bytes and warnings; changes and warnings
 are lists of sentences.
 
-Settings called `query` or `sql` are BigQuery SQL: variables in them are escaped for the position they stand in.
+An answer may have `"checks"`, a list of what was found out about the quality of data, each a `Check`. They are recorded
+together with the end of the step, whatever its status; those of a later attempt take the place of those before it.
+
+Settings called `query`, `sql` or `unexpected_rows_query` are BigQuery SQL, and `row_condition` is a condition in it:
+variables in them are escaped for the position they stand in.
 
 Nothing else is needed; the types below are for authors who like their editor to help.
 """
@@ -24,13 +29,20 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypedDict
+from typing import Annotated, Any, Literal, Protocol, TypedDict
 
 from pydantic import AfterValidator, ValidationInfo
 
 
 class ProcessorError(Exception):
     """A step failed, in a sentence that the tenant may read. The text of any other exception stays in the logs."""
+
+
+class QueryError(Exception):
+    """`query` cannot be answered, because of its text or of what it reads; asking again would not help.
+
+    The text may be shown to the tenant.
+    """
 
 
 def _credential_of(*kinds: str) -> AfterValidator:
@@ -125,7 +137,18 @@ class StepWarehouse(Protocol):
         ...
 
     async def query(self, sql: str, *, max_rows: int = 1_000, credential: str | None = None) -> list[dict[str, Any]]:
-        """The rows of one SELECT, at most `max_rows`."""
+        """The rows of one SELECT, at most `max_rows`. Raises QueryError."""
+        ...
+
+    async def dry_run(self, sql: str) -> dict[str, Any]:
+        """What `query` would read: sql, tables_read and estimated_bytes, as an engine's `plan` answers them."""
+        ...
+
+    async def table_fields(self, table: str) -> list[dict[str, Any]] | None:
+        """The columns of a table in the tenant's dataset, as `name`, `type`, `mode` and `fields`.
+
+        None when there is no such table.
+        """
         ...
 
     async def list_tables(self) -> list[str]:
@@ -167,10 +190,6 @@ class LoadedObject(TypedDict):
 
 class Loads(Protocol):
     """Loads files into the tenant's tables, and knows from which objects they were loaded."""
-
-    async def table_fields(self, table: str) -> list[dict[str, Any]] | None:
-        """The columns of a table of the tenant's dataset, as BigQuery fields; None when there is no such table."""
-        ...
 
     async def loaded_objects(
         self, table: str, *, write_mode: str = "append", partition_date: str | None = None
@@ -232,6 +251,28 @@ class PsTemplate(TypedDict):
 
     config: dict[str, Any]
     schemas: dict[str, Any]
+
+
+class Check(TypedDict, total=False):
+    """What a step found out about the quality of data; check_id and status must be there."""
+
+    check_id: str
+    """Which check it is: its own within the step, and the same in every run."""
+    check_name: str
+    table_name: str
+    column_name: str
+    status: Literal["PASSED", "FAILED", "ERROR"]
+    """ERROR: it could not be evaluated, and `error_message` says why."""
+    severity: Literal["error", "warn"]
+    """Whether it makes the step fail, or warn, when it has not passed; that is the engine's to do."""
+    row_count: int
+    """Rows that were looked at."""
+    failing_count: int
+    observed_value: Any
+    expected: dict[str, Any]
+    """The check's arguments."""
+    failing_sample: list[str]
+    error_message: str
 
 
 class Context(TypedDict):

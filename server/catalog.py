@@ -17,6 +17,7 @@ from server.domain.variables import LATE_NAMES, PROTECTED_NAMES
 from server.pipeline_files.model_faults import model_faults, shown
 from server.pipeline_files.places import Lines, Origin, Places
 from server.pipeline_files.ps_templates import PsTemplate, PsTemplates
+from server.pipeline_files.suites import Suites
 from server.pipeline_files.text_files import read_text
 from server.pipeline_files.yaml_source import Data, Document, load_yaml
 from server.pipeline_files.yaml_source import Path as YamlPath
@@ -25,8 +26,9 @@ from server.registry import is_ps_type
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".yml", ".yaml")
+_SUITES = (("data_quality", "expectations"),)
 # What of configs/ is no pipeline.
-_OTHER_FILES = (("data_quality", "expectations"), ("notifications",), ("metadata",), ("plans.yml",))
+_OTHER_FILES = (*_SUITES, ("notifications",), ("metadata",), ("plans.yml",))
 _STEP_FIELDS = {*StepBase.model_fields, "variables"}
 _TEMPLATE_STEP_FIELDS = ("timeout_minutes", "retry")
 
@@ -51,7 +53,7 @@ class Source:
     text: str
     pipeline: Pipeline
     config_hash: str
-    """SHA-256 of the text and of the ps_templates that its steps use, in hex."""
+    """SHA-256 of the text, and of the suites and the ps_templates that its steps use, in hex."""
     places: Places
     ps_templates: dict[str, PsTemplateSnapshot]
     """ps_type -> what its steps' settings were merged over."""
@@ -77,6 +79,7 @@ class Catalog:
     def __init__(self, configs: Path, ps_templates: Path) -> None:
         self._root = configs.resolve()
         self._templates = PsTemplates(ps_templates)
+        self._suites = Suites(configs, _SUITES)
 
     def load(self, name: PipelineName) -> Source:
         """Read one pipeline.
@@ -85,12 +88,12 @@ class Catalog:
             PipelineNotFound: there is no such file.
             Refused: every fault of the file: a YAML_ reason, UNKNOWN_FIELD, MISSING_FIELD, INVALID_FIELD,
                 DUPLICATE_STEP_ID, FIELD_GIVEN_TWICE, INVALID_PS_TEMPLATE, FILE_OUTSIDE_FOLDER,
-                AMBIGUOUS_PIPELINE_FILE.
+                AMBIGUOUS_PIPELINE_FILE; and those of `Suites.load`.
         """
         path = self._find(name)
         file = self._label(path)
         text = read_text(path, root=self._root, file=file)
-        return _Draft(name, file, text, self._templates).source()
+        return _Draft(name, file, text, self._templates, self._suites).source()
 
     def text(self, name: PipelineName) -> str:
         """The pipeline's file as it stands, also when `load` refuses it; '' when even that is not possible.
@@ -150,8 +153,10 @@ def _holds_no_pipelines(inside: Path) -> bool:
     return is_hidden or any(inside.parts[: len(folder)] == folder for folder in _OTHER_FILES)
 
 
-def _hash(text: str, templates: Mapping[str, PsTemplateSnapshot]) -> str:
+def _hash(text: str, suites: Mapping[str, str], templates: Mapping[str, PsTemplateSnapshot]) -> str:
     digest = hashlib.sha256(text.encode())
+    for file in sorted(suites):
+        digest.update(f"\0{file}\0{suites[file]}".encode())
     for ps_type in sorted(templates):
         digest.update(f"\0{ps_type}\0{templates[ps_type].model_dump_json()}".encode())
     return digest.hexdigest()
@@ -166,11 +171,14 @@ def _document(text: str, file: str) -> Document:
 class _Draft:
     """A pipeline file on its way to a Source: collects the faults of all its parts."""
 
-    def __init__(self, name: PipelineName, file: str, text: str, templates: PsTemplates) -> None:
+    def __init__(self, name: PipelineName, file: str, text: str, templates: PsTemplates, suites: Suites) -> None:
         self._name = name
         self._file = file
         self._text = text
         self._load_template = templates.load
+        self._suites = suites
+        self._suite_texts: dict[str, str] = {}
+        self._suite_origins: dict[int, Origin] = {}
         self._document = _document(text, file)
         self._faults: list[Fault] = []
         self._templates: dict[str, PsTemplate] = {}
@@ -193,7 +201,8 @@ class _Draft:
             self._check_variable_names(item, ("steps", index, "variables"), places)
         pipeline = self._validate(model, places)
         snapshots = {ps_type: template.snapshot for ps_type, template in self._templates.items()}
-        return Source(self._name, self._file, self._text, pipeline, _hash(self._text, snapshots), places, snapshots)
+        config_hash = _hash(self._text, self._suite_texts, snapshots)
+        return Source(self._name, self._file, self._text, pipeline, config_hash, places, snapshots)
 
     def _validate(self, model: dict[str, Any], places: Places) -> Pipeline:
         try:
@@ -202,13 +211,14 @@ class _Draft:
             found = model_faults(error, Pipeline, model)
             self._faults += [places.put(fault, path) for path, fault in found]
         if self._faults:
-            raise Refused(self._faults)
+            # Two steps may name the same suite.
+            raise Refused(dict.fromkeys(self._faults))
         return pipeline
 
     def _places(self, items: list[Data]) -> Places:
         step_ids = [_text(item, "step_id") for item in items]
         origins = [self._template(_text(item, "ps_type")).origin for item in items]
-        return Places(Origin(self._file, self._document.lines), step_ids, origins)
+        return Places(Origin(self._file, self._document.lines), step_ids, origins, self._suite_origins)
 
     def _template(self, ps_type: str) -> PsTemplate:
         """The step's template; an empty one when it has none, or a faulty one."""
@@ -237,7 +247,24 @@ class _Draft:
         defaults = {key: value for key, value in template.items() if key not in _TEMPLATE_STEP_FIELDS}
         step = {key: template[key] for key in _TEMPLATE_STEP_FIELDS if key in template}
         step = _merged(step, {key: value for key, value in own.items() if key in _STEP_FIELDS})
-        return {**step, "settings": _merged(defaults, {**nested, **settings})}
+        merged = _merged(defaults, {**nested, **settings})
+        return {**step, "settings": self._with_suite(_text(item, "ps_type"), merged, index, places)}
+
+    def _with_suite(self, ps_type: str, settings: dict[str, Any], index: int, places: Places) -> dict[str, Any]:
+        """The settings with the content of the suite that they name."""
+        name = settings.get("suite")
+        if not isinstance(name, str) or not self._suites.has(ps_type):
+            return settings
+        try:
+            suite = self._suites.load(ps_type, name)
+        except Refused as refusal:
+            self._faults += [
+                fault if fault.file else places.put(fault, ("steps", index, "suite")) for fault in refusal.faults
+            ]
+            return settings
+        self._suite_texts[suite.origin.file] = suite.text
+        self._suite_origins[index] = suite.origin
+        return {**settings, "suite": suite.content}
 
     def _check_given_once(self, settings: dict[str, Data], nested: dict[str, Data], index: int, places: Places) -> None:
         for key in settings.keys() & nested.keys():

@@ -208,7 +208,7 @@ class RunExecution:
                 **({} if result.usage is None else asdict(result.usage)),
             }
         )
-        stored = await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take()))
+        stored = await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take(), result.checks))
         self.is_suspect = False
         return stored
 

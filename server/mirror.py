@@ -24,6 +24,7 @@ from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.domain.tenant import SYSTEM_TENANT, DatasetState, TenantState
 from server.mirror_rows import (
     Row,
+    check_row,
     credential_row,
     key_row,
     profile_row,
@@ -54,6 +55,7 @@ _KEYS = {
     "x_meta_pipeline_runs": ("pipeline_logging_id",),
     "x_meta_pipeline_queue": ("pipeline_logging_id",),
     "x_meta_step_logs": ("pipeline_logging_id", "step_id"),
+    "x_meta_dq_results": ("pipeline_logging_id", "step_id", "check_id"),
     "x_meta_api_keys": ("key_id",),
     "x_meta_cloud_credentials": ("tenant_id", "name"),
 }
@@ -295,7 +297,7 @@ class Mirror:
                 "api_key": {"tenant_api_keys": api_keys},
             }
             return _not_empty(central)
-        step_keys = {tuple(key.split("/", 1)) for key in keys["step"]}
+        step_keys = {_step_of(key) for key in keys["step"]}
         states = await self._store.queue_states(keys["run"] | {run_id for run_id, _ in step_keys})
         runs = [state for state in states if state.run.pipeline_logging_id in keys["run"]]
         steps = [
@@ -304,6 +306,8 @@ class Mirror:
             for step in state.run.steps
             if (state.run.pipeline_logging_id, step.step_id) in step_keys
         ]
+        checked = [_step_of(key) for key in keys["dq"]]
+        checks = [check_row(result) for result in await self._store.data_quality_results_of(checked)]
         names = keys["credential"]
         credentials = [credential_row(item) for item in await self._store.tenant_credentials(tenant_id, names)]
         found: dict[OutboxKind, Tables] = {
@@ -312,6 +316,7 @@ class Mirror:
                 "x_meta_pipeline_queue": [queue_row(state) for state in runs],
             },
             "step": {"x_meta_step_logs": steps},
+            "dq": {"x_meta_dq_results": checks},
             "api_key": {"x_meta_api_keys": api_keys},
             "credential": {"x_meta_cloud_credentials": credentials},
         }
@@ -328,6 +333,11 @@ def mirrored_tables(catalog: Catalog) -> dict[str, TableSpec]:
 def _keys(dataset: str) -> Mapping[str, Sequence[str]]:
     """The tables of a tenant's dataset, or of the central one, and by which columns their rows are told apart."""
     return _CENTRAL_KEYS if dataset == SYSTEM_TENANT else _KEYS
+
+
+def _step_of(key: str) -> tuple[str, str]:
+    run_id, _, step_id = key.partition("/")
+    return run_id, step_id
 
 
 def _not_empty(found: Mapping[OutboxKind, Tables]) -> dict[OutboxKind, Tables]:

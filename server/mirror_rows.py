@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from server.domain.credential import Credential
+from server.domain.data_quality import DataQualityResult
 from server.domain.run import Run, RunStatus, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import QueueState
@@ -57,6 +58,30 @@ def step_row(run: Run, step: StepRun) -> Row:
         "bytes_processed": step.bytes_processed,
         "bytes_billed": step.bytes_billed,
         "slot_milliseconds": step.slot_milliseconds,
+    }
+
+
+def check_row(result: DataQualityResult) -> Row:
+    """A row of x_meta_dq_results."""
+    return {
+        "pipeline_logging_id": result.pipeline_logging_id,
+        "tenant_id": result.tenant_id,
+        "pipeline_id": result.pipeline_id,
+        "step_id": result.step_id,
+        "check_id": result.check_id,
+        "table_name": result.table_name or None,
+        "check_name": result.check_name or None,
+        "column_name": result.column_name or None,
+        "status": result.status.value,
+        "severity": result.severity.value,
+        "row_count": result.row_count,
+        "failing_count": result.failing_count,
+        "observed_value": result.observed_value,
+        "expected": result.expected,
+        "failing_sample": list(result.failing_sample),
+        "error_message": result.error_message or None,
+        "created_at": _iso(result.run_created_at),
+        "checked_at": _iso(result.checked_at),
     }
 
 

@@ -145,7 +145,7 @@ _TOLD = ("sql", "tables_read", "table_written", "write_mode", "schema_changes", 
 
 def _sql(snapshot: StepSnapshot) -> str:
     """The step's query, also when it could not be planned; '' when it has none, or several."""
-    queries = [template for template in templates(snapshot.settings) if template.is_sql]
+    queries = [template for template in templates(snapshot.settings) if template.is_query]
     try:
         return queries[0].render(with_late_samples(snapshot.variables)) if len(queries) == 1 else ""
     except Refused:
@@ -182,7 +182,7 @@ def _timed_out(snapshot: StepSnapshot) -> Fault:
 
 def _placed(fault: Fault, index: int, snapshot: StepSnapshot) -> Fault:
     """The step, and the field of its query when there is only one that it can be about."""
-    queries = [template.path for template in templates(snapshot.settings) if template.is_sql]
+    queries = [template.path for template in templates(snapshot.settings) if template.is_query]
     place = f"steps[{index}]"
     if fault.field:
         place = f"{place}.{fault.field}"

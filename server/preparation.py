@@ -225,7 +225,7 @@ class _Examination:
             try:
                 text = template.render(known)
                 if template.is_sql:
-                    self._judge(_read(text, self._own), self._policy(named), path)
+                    self._judge(_read(template.statement(text), self._own), self._policy(named), path)
                 texts[template.path] = text
             except Refused as refusal:
                 for fault in refusal.faults:
@@ -253,7 +253,7 @@ class _Examination:
             if template.is_sql and values is not None:
                 # SQL that is refused here is refused with the request's values too, or made right by them.
                 with suppress(Refused):
-                    query = _read(template.render(with_late_samples(values)), self._own)
+                    query = _read(template.statement(template.render(with_late_samples(values))), self._own)
                     tables |= {str(table).partition("$")[0] for table in query.tables}
         return frozenset(tables)
 

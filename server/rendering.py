@@ -1,20 +1,20 @@
 """Fills variables into a step's settings, and makes of them what its processor receives.
 
-Strings under a key called `query` or `sql`, also in a list there, are BigQuery SQL: their variables are escaped for the
-position they stand in. Every other string is text.
+Strings under some keys (`_KINDS`), also in a list there, are BigQuery SQL, a query or a condition: their variables are
+escaped for the position they stand in. Every other string is text.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
-from server.domain.sql_template import render_sql, sql_names
+from server.domain.sql_template import condition_statement, render_condition, render_sql, sql_names
 from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
 from server.pipeline_files.places import field_path
@@ -22,7 +22,13 @@ from server.pipeline_files.yaml_source import Path
 
 logger = logging.getLogger(__name__)
 
-_SQL_KEYS = {"query", "sql"}
+Kind = Literal["text", "query", "condition"]
+_KINDS: dict[str, Kind] = {
+    "query": "query",
+    "sql": "query",
+    "unexpected_rows_query": "query",
+    "row_condition": "condition",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,17 @@ class Template:
 
     path: Path
     text: str
-    is_sql: bool
+    kind: Kind
+
+    @property
+    def is_sql(self) -> bool:
+        """Whether it is a query or a condition."""
+        return self.kind != "text"
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is a whole query."""
+        return self.kind == "query"
 
     @property
     def names(self) -> list[str]:
@@ -42,25 +58,29 @@ class Template:
         """The string with its variables filled in; `values` must have them all. Raises Refused for SQL."""
         if not self.is_sql:
             return render_text(self.text, values)
-        return _render_sql(self.text, tuple((name, values[name]) for name in self.names))
+        return _render_sql(self.text, tuple((name, values[name]) for name in self.names), is_query=self.is_query)
+
+    def statement(self, rendered: str) -> str:
+        """The query that the SQL guard has to judge: of a condition, one that consists of it. Raises Refused."""
+        return rendered if self.is_query else condition_statement(rendered)
 
 
 @lru_cache(maxsize=256)
-def _render_sql(text: str, values: tuple[tuple[str, str], ...]) -> str:
+def _render_sql(text: str, values: tuple[tuple[str, str], ...], *, is_query: bool) -> str:
     """The proofs of `render_sql` parse the query; most runs have the SQL and the values of the run before."""
-    return render_sql(text, dict(values))
+    return (render_sql if is_query else render_condition)(text, dict(values))
 
 
-def templates(settings: object, path: Path = (), *, is_sql: bool = False) -> Iterator[Template]:
+def templates(settings: object, path: Path = (), *, kind: Kind = "text") -> Iterator[Template]:
     """Every string of the settings, with its path."""
     if isinstance(settings, str):
-        yield Template(path, settings, is_sql)
+        yield Template(path, settings, kind)
     elif isinstance(settings, dict):
         for key, value in settings.items():
-            yield from templates(value, (*path, key), is_sql=key in _SQL_KEYS)
+            yield from templates(value, (*path, key), kind=_KINDS.get(key, "text"))
     elif isinstance(settings, list):
         for index, value in enumerate(settings):
-            yield from templates(value, (*path, index), is_sql=is_sql)
+            yield from templates(value, (*path, index), kind=kind)
 
 
 def late_names(step: StepSnapshot) -> set[str]:

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from server.catalog import PipelineNotFound
 from server.domain.audit import Actor
+from server.domain.data_quality import DataQualityResult
 from server.domain.faults import Refused
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunEvent, RunKind, RunStatus, RunTrigger
@@ -34,6 +35,8 @@ from server.retries import require_retryable, require_steps, same_request, same_
 from server.store.port import (
     AlreadyRetried,
     ControlStore,
+    DataQualityFilter,
+    DataQualityPosition,
     NewRun,
     OriginGone,
     QuotaExceeded,
@@ -232,6 +235,14 @@ class Runs:
     async def list(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
         """Runs without their steps, newest first."""
         return await self._store.list_runs(wanted, after=after, limit=limit, plans=self._plans.current())
+
+    async def data_quality_results(
+        self, wanted: DataQualityFilter, *, after: DataQualityPosition | None, limit: int
+    ) -> Sequence[DataQualityResult]:
+        """What checks of a tenant's data found, newest first. Raises RunNotFound, also for another tenant's run."""
+        if wanted.pipeline_logging_id:
+            await self._owned(wanted.tenant_id, wanted.pipeline_logging_id)
+        return await self._store.list_data_quality_results(wanted, after=after, limit=limit)
 
     async def cancel(self, tenant_id: str, pipeline_logging_id: str, by: Actor) -> Run:
         """Ask for a run's end; repeating it is harmless.

@@ -23,12 +23,6 @@ class TenantLoads:
         self._store = store
         self._effects = effects
 
-    async def table_fields(self, table: str) -> list[dict[str, Any]] | None:
-        """See `processors.base.Loads`. Raises Refused, WarehouseError."""
-        self._effects.require_open()
-        spec = await self._warehouse.get_table(self._effects.own_table(table))
-        return None if spec is None else [field.model_dump(mode="json") for field in spec.fields]
-
     async def loaded_objects(
         self, table: str, *, write_mode: str = "append", partition_date: str | None = None
     ) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,8 @@ from datetime import date
 from typing import Any, Protocol
 
 from processors.base import Mail, ProcessorError
+from server.checks import InvalidChecks, read_checks
+from server.domain.data_quality import Check
 from server.domain.faults import Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepSnapshot
 from server.domain.run import Effect, EffectState, Run, StepRun, StepStatus
@@ -53,6 +55,8 @@ class StepResult:
     warning: bool = False
     permanent: bool = False
     """Another attempt would fail the same way."""
+    checks: tuple[Check, ...] = ()
+    """What it found out about the quality of data."""
     effects: tuple[Effect, ...] | None = None
     """The step's writes; None: those that are recorded."""
     usage: Usage | None = None
@@ -292,11 +296,12 @@ def _read_answer(ps_type: str, answer: object) -> StepResult:
     """What the contract's dict says; anything else is the processor's fault."""
     name = answer.get("status") if isinstance(answer, Mapping) else None
     if not isinstance(answer, Mapping) or not isinstance(name, str) or name not in _ANSWERS:
-        return StepResult(
-            StepStatus.FAILED,
-            error=f"{ps_type} did not answer with {{'status': 'SUCCESS' | 'FAILED' | 'SKIPPED', ...}}",
-            permanent=True,
-        )
+        message = f"{ps_type} did not answer with {{'status': 'SUCCESS' | 'FAILED' | 'SKIPPED', ...}}"
+        return StepResult(StepStatus.FAILED, error=message, permanent=True)
+    try:
+        checks = read_checks(answer.get("checks"))
+    except InvalidChecks as invalid:
+        return StepResult(StepStatus.FAILED, error=f"{ps_type} did not answer as it has to: {invalid}", permanent=True)
     details = plain_mapping(answer.get("details"))
     error = plain_text(details.get("error") or answer.get("error") or f"{ps_type} answered FAILED without a reason")
     status = _ANSWERS[name]
@@ -306,4 +311,6 @@ def _read_answer(ps_type: str, answer: object) -> StepResult:
         details=details,
         error=error if status is StepStatus.FAILED else "",
         warning=answer.get("warning") is True,
+        permanent=answer.get("permanent") is True,
+        checks=checks,
     )

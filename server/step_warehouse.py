@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from processors.base import QueryError
 from server.domain.faults import Fault, Refused, refuse
 from server.domain.schema import TableRef
 from server.domain.tenant import DatasetState
@@ -13,6 +14,12 @@ from server.store.port import ControlStore
 from server.threads import in_own_thread
 from server.warehouse.port import MayRead, Warehouse, WarehouseError, WriteEffect, WritePlan
 from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, covers, judge, judge_table, read_query
+
+_OF_THE_QUERY = {"INVALID_QUERY", "UNSUPPORTED_SQL", "TABLE_NOT_FOUND", "DATASET_NOT_FOUND", "ACCESS_DENIED"}
+
+
+class _UnanswerableQuery(WarehouseError, QueryError):
+    """A query that cannot be answered: a processor may know what to do about it, and otherwise its step fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +146,31 @@ class TenantWarehouse:
                 may_read=may_read,
             )
         except WarehouseError as error:
+            if error.reason in _OF_THE_QUERY:
+                raise _UnanswerableQuery(error.reason, error.message) from None
             raise with_limit(error, limit_of) from None
         if self._effects.journal:
             self._effects.journal.usage.add(rows)
         return rows.as_dicts()
+
+    async def dry_run(self, sql: str) -> dict[str, Any]:
+        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
+        query, may_read = await self._guarded(sql)
+        found = await self._warehouse.dry_run(query.sql, default_dataset=self._access.own, may_read=may_read)
+        return {
+            "sql": query.sql,
+            "tables_read": [str(table) for table in sorted(found.reads)],
+            "estimated_bytes": found.bytes_processed,
+        }
+
+    async def table_fields(self, table: str) -> list[dict[str, Any]] | None:
+        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
+        self._effects.require_open()
+        ref = TableRef.parse(table, self._access.own)
+        if ref.in_dataset != self._access.own:
+            raise refuse("TABLE_NOT_ALLOWED", f"{ref} is outside the tenant's dataset {self._access.own}")
+        spec = await self._warehouse.get_table(ref)
+        return None if spec is None else [field.model_dump(mode="json") for field in spec.fields]
 
     async def list_tables(self) -> list[str]:
         """See `processors.base.StepWarehouse`. Raises WarehouseError."""

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "server.security": {"server.security", "server.domain", "cryptography"},
     "server.providers": {"server.credential_forms", "server.errors", "server.warehouse", "boto3", "botocore"},
     "server.settings": {"server.domain", "pydantic", "pydantic_core", "pydantic_settings"},
-    "processors": {"processors", "pydantic"},
+    "processors": {"processors", "pydantic", "pydantic_core"},
     "convergence": {"convergence", "grpc", "google", "rich", "typer"},
 }
 PROTOBUF = {"convergence.v1", "google.protobuf", "google.rpc"}

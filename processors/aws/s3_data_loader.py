@@ -107,7 +107,7 @@ async def _read(config: S3DataLoader.Config, context: Context, bucket: "Bucket",
     from processors.files.reader import FileReader  # noqa: PLC0415
 
     template = config.destination.template(context)
-    there = await context["loads"].table_fields(config.destination.table)
+    there = await context["warehouse"].table_fields(config.destination.table)
     named = {field["name"].lower() for field in template}
     wanted = [*template, *(field for field in there or () if field["name"].lower() not in named)]
     # Without a template, the files say what a new table looks like.

@@ -9,6 +9,7 @@ from convergence.v1 import pipeline_service_pb2, run_pb2, system_service_pb2, te
 from server.catalog import Entry, Source
 from server.domain.audit import AuditEvent
 from server.domain.credential import Credential
+from server.domain.data_quality import CheckStatus, DataQualityResult
 from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
 from server.domain.plan import Plan, PlanStep
@@ -131,6 +132,30 @@ def _effect(record: Effect) -> run_pb2.Effect:
         bytes_processed=record.bytes_processed,
         bytes_billed=record.bytes_billed,
         slot_milliseconds=record.slot_milliseconds,
+    )
+
+
+def data_quality_result(record: DataQualityResult) -> pipeline_service_pb2.DataQualityResult:
+    """What a check found."""
+    message = pipeline_service_pb2.DataQualityResult
+    status = "STATUS_ERROR" if record.status is CheckStatus.ERROR else record.status.value
+    return message(
+        pipeline_logging_id=record.pipeline_logging_id,
+        pipeline_id=record.pipeline_id,
+        step_id=record.step_id,
+        check_id=record.check_id,
+        table_name=record.table_name,
+        check_name=record.check_name,
+        column_name=record.column_name,
+        status=message.Status.Value(status),
+        severity=message.Severity.Value(record.severity.name),
+        row_count=record.row_count,
+        failing_count=record.failing_count,
+        observed_value=ParseDict(record.observed_value, struct_pb2.Value()),
+        expected=struct(record.expected),
+        failing_sample=record.failing_sample,
+        error_message=record.error_message,
+        checked_at=timestamp(record.checked_at),
     )
 
 

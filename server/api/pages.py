@@ -16,6 +16,7 @@ from server.errors import InvalidRequest
 ListRequest = (
     pipeline_service_pb2.ListRunsRequest
     | pipeline_service_pb2.ListPipelinesRequest
+    | pipeline_service_pb2.ListDataQualityResultsRequest
     | tenant_service_pb2.ListTenantsRequest
     | tenant_service_pb2.ListApiKeysRequest
     | tenant_service_pb2.ListCredentialsRequest

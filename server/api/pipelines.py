@@ -12,16 +12,17 @@ from convergence.v1 import run_pb2
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
 from server.api import convert
 from server.api.authorization import current_actor, current_principal
-from server.api.pages import page_key, page_moment, page_pipeline, page_size, page_token
+from server.api.pages import page_key, page_moment, page_number, page_pipeline, page_size, page_token
 from server.api.requests import OfTenant, checked_request_id, known_names, moments, own_tenant, pipeline_name
 from server.catalog import Catalog, Entry, PipelineNotFound
+from server.domain.data_quality import CheckStatus, DataQualityResult
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunKind, RunStatus, RunTrigger
 from server.errors import InvalidRequest, PipelineMissing
 from server.preparation import RunRequest
 from server.runs import Caller, Runs
-from server.store.port import RunFilter, RunPosition
+from server.store.port import DataQualityFilter, DataQualityPosition, RunFilter, RunPosition
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -121,6 +122,24 @@ class PipelineServicer(PipelineServiceServicer):
                 faults=[convert.fault(fault) for fault in refused.faults],
             )
 
+    async def ListDataQualityResults(
+        self, request: pb.ListDataQualityResultsRequest, context: Context
+    ) -> pb.ListDataQualityResultsResponse:
+        """See the proto."""
+        size, after = page_size(request.page_size), _result_position(request)
+        wanted = DataQualityFilter(
+            tenant_id=own_tenant(request),
+            pipeline_logging_id=request.pipeline_logging_id,
+            table_name=request.table_name,
+            statuses=known_names(CheckStatus, _check_status_name, request.statuses, "statuses"),
+        )
+        results = await self._runs.data_quality_results(wanted, after=after, limit=size + 1)
+        page = results[:size]
+        return pb.ListDataQualityResultsResponse(
+            results=[convert.data_quality_result(result) for result in page],
+            next_page_token=_token_behind_result(request, page[-1]) if len(results) > size else "",
+        )
+
 
 def _caller(request: OfTenant, trigger: RunTrigger = RunTrigger.API) -> Caller:
     """Whom a request is for, and who asks. Raises InvalidRequest."""
@@ -135,6 +154,20 @@ def _position(request: pb.ListRunsRequest) -> RunPosition | None:
 
 def _token_behind(request: pb.ListRunsRequest, run: Run) -> str:
     return page_token(request, run.created_at.isoformat(), run.pipeline_logging_id)
+
+
+def _result_position(request: pb.ListDataQualityResultsRequest) -> DataQualityPosition | None:
+    key = page_key(request, parts=4)
+    return None if key is None else DataQualityPosition(page_moment(key[0]), key[1], key[2], page_number(key[3]))
+
+
+def _token_behind_result(request: pb.ListDataQualityResultsRequest, result: DataQualityResult) -> str:
+    key = (result.checked_at.isoformat(), result.pipeline_logging_id, result.step_id, str(result.place))
+    return page_token(request, *key)
+
+
+def _check_status_name(number: pb.DataQualityResult.Status.ValueType) -> str:
+    return pb.DataQualityResult.Status.Name(number).removeprefix("STATUS_")
 
 
 def _run_filter(request: pb.ListRunsRequest) -> RunFilter:

@@ -80,8 +80,8 @@ def fill(text: str, values: list[str]) -> str:
     return first + "".join(value + after for value, after in zip(values, rest, strict=True))
 
 
-def read(template: str) -> Template:
-    """Cut a template into tokens.
+def read(template: str, *, before: str = "", after: str = "") -> Template:
+    """Cut a template into tokens; `before` and `after` are no part of it and make it whole.
 
     Raises:
         Refused: SQL_POSITION_NOT_ALLOWED for a NUL character.
@@ -92,7 +92,8 @@ def read(template: str) -> Template:
     found = [match for match in PLACEHOLDER.finditer(template) if match["name"]]
     holes = tuple(Hole(match["name"], line_and_column(template, match.start())) for match in found)
     text = PLACEHOLDER.sub(lambda match: HOLE if match["name"] else f"{{{match['literal']}}}", template)
-    return Template(text, holes, tuple(_parts(text, holes)))
+    whole = before + text + after
+    return Template(whole, holes, tuple(_parts(whole, holes)))
 
 
 def _parts(text: str, holes: tuple[Hole, ...]) -> Iterator[Part]:

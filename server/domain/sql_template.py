@@ -16,12 +16,14 @@ value stands outside quotes, the syntax tree must be the one that a neutral valu
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from server.domain.faults import Fault, Refused
-from server.domain.sql_holes import Hole, Part, read
-from server.domain.sql_lexer import HOLE, RESERVED, Kind, is_number
+from server.domain.faults import Fault, Refused, refuse
+from server.domain.sql_holes import Hole, Part, Template, read
+from server.domain.sql_lexer import HOLE, RESERVED, Kind, is_number, tokens
 from server.domain.sql_proof import changing_names
 from server.domain.variables import excerpt, names_in
 
+# They make a statement of a condition. Its last line may end in a comment.
+_BEFORE_CONDITION, _AFTER_CONDITION = "SELECT (", "\n)"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 _NAME_PART = re.compile(r"[A-Za-z0-9_]{1,300}")
 _PATH = re.compile(r"[A-Za-z0-9_.$*-]{1,1500}")
@@ -54,7 +56,32 @@ def render_sql(template: str, values: Mapping[str, str]) -> str:
         Refused: Every fault with line and column. UNDEFINED_VARIABLE; SQL_POSITION_NOT_ALLOWED: no variable can stand
             there; SQL_VALUE_NOT_ALLOWED: this value cannot stand there; SQL_VALUE_CHANGES_STATEMENT.
     """
-    parsed = read(template)
+    return _filled(read(template), values)
+
+
+def render_condition(template: str, values: Mapping[str, str]) -> str:
+    """Fill in the variables of a condition, which is SQL but no statement. Raises as `render_sql`."""
+    statement = _filled(read(template, before=_BEFORE_CONDITION, after=_AFTER_CONDITION), values)
+    return statement[len(_BEFORE_CONDITION) : -len(_AFTER_CONDITION)]
+
+
+def condition_statement(condition: str) -> str:
+    """A statement that consists of a condition, for those who judge statements.
+
+    Raises:
+        Refused: SQL_SYNTAX for what could be more than one condition: a bracket is closed that it has not opened.
+    """
+    depth = 0
+    for token in tokens(condition):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth < 0:
+            break
+    if depth:
+        raise refuse("SQL_SYNTAX", "the brackets of the condition do not match; write one condition")
+    return f"{_BEFORE_CONDITION}{condition}{_AFTER_CONDITION}"
+
+
+def _filled(parsed: Template, values: Mapping[str, str]) -> str:
     faults = [fault for part in parsed.parts if part.holes for fault in _fill(part, values)]
     faults = faults or [_change(name) for name in changing_names(parsed)]
     if faults:

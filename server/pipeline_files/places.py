@@ -1,7 +1,7 @@
 """Where a pipeline's values stand: in its file, on the step or under `config:`, or in a ps_template."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.domain.faults import Fault
 from server.pipeline_files.yaml_source import Path
@@ -31,6 +31,8 @@ class Places:
     step_ids: Sequence[str] = ()
     templates: Sequence[Origin] = ()
     """For each step the `config.yml` that its settings were merged over."""
+    suites: Mapping[int, Origin] = field(default_factory=dict)
+    """By the number of its step, the file whose content stands under `suite`."""
 
     def put(self, fault: Fault, path: Path) -> Fault:
         """The fault with file, line, field and step of that path, or of the nearest place around it."""
@@ -54,7 +56,7 @@ class Places:
             for origin, start, tail in roots:
                 # What is missing is missing in the pipeline's file, also where a template has a part of it.
                 is_whole = end == len(rest)
-                if (*start, *tail[:end]) in origin.lines and (origin is self.source or is_whole):
+                if (*start, *tail[:end]) in origin.lines and (origin is roots[0][0] or is_whole):
                     return origin, start, tail[:end], tail[end:]
         origin, start, rest = roots[0]
         return origin, start, (), rest
@@ -64,6 +66,9 @@ class Places:
             yield self.source, (), path
             return
         step, rest = path[:2], path[2:]
+        if rest[:1] == ("suite",) and (suite := self.suites.get(int(step[1]))):
+            yield suite, (), rest[1:]
+            return
         yield self.source, step, rest
         yield self.source, (*step, "config"), rest
         yield self.templates[int(step[1])], (), rest

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from server.domain.audit import Actor, AuditEvent
 from server.domain.credential import Credential, CredentialKind
+from server.domain.data_quality import Check, CheckStatus, DataQualityResult
 from server.domain.load import Load, LoadRecord
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
@@ -148,6 +149,26 @@ class RunFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class DataQualityFilter:
+    """Which results to list; empty means any. Newest first, those of a step in the order of its checks."""
+
+    tenant_id: str
+    pipeline_logging_id: str = ""
+    table_name: str = ""
+    statuses: tuple[CheckStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataQualityPosition:
+    """Where a page of results ended: the key of its last one."""
+
+    checked_at: datetime
+    pipeline_logging_id: str
+    step_id: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPosition:
     """Where a page of keys ended: the key of its last one."""
 
@@ -195,6 +216,8 @@ class StepEnd:
 
     step: StepRun
     logs: tuple[LogEntry, ...] = ()
+    checks: tuple[Check, ...] = ()
+    """What it found out about the quality of data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +236,7 @@ class RunEnd:
     logs: tuple[LogEntry, ...] = ()
 
 
-OutboxKind = Literal["run", "step", "api_key", "credential", "tenant"]
+OutboxKind = Literal["run", "step", "dq", "api_key", "credential", "tenant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +247,10 @@ class OutboxEntry:
     tenant_id: str
     kind: OutboxKind
     key: str
-    """pipeline_logging_id, key_id, tenant_id or a credential's name; for a step `pipeline_logging_id/step_id`."""
+    """pipeline_logging_id, key_id, tenant_id or a credential's name; for a step `pipeline_logging_id/step_id`.
+
+    For the checks of a step (dq) that of the step.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,6 +495,12 @@ class ControlStore(Protocol):
         """Runs without their steps, newest first, behind `after`; with `plans`, waiting ones with their reason."""
         ...
 
+    async def list_data_quality_results(
+        self, wanted: DataQualityFilter, *, after: DataQualityPosition | None, limit: int
+    ) -> list[DataQualityResult]:
+        """What checks of data found, newest first, behind `after`."""
+        ...
+
     async def request_cancel(self, pipeline_logging_id: str, *, by: Actor) -> Run | None:
         """Cancel a waiting run at once, mark a running one CANCELLING; a terminal run stays. None: no such run."""
         ...
@@ -544,7 +576,7 @@ class ControlStore(Protocol):
         ...
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:
-        """Record an attempt's outcome. Raises LeaseLost."""
+        """Record an attempt's outcome, and its checks in the place of those of attempts before. Raises LeaseLost."""
         ...
 
     async def add_logs(self, lease: Lease, logs: Sequence[LogEntry]) -> None:
@@ -587,6 +619,10 @@ class ControlStore(Protocol):
 
     async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
         """The runs with those ids, with their steps and what the queue knows of them."""
+        ...
+
+    async def data_quality_results_of(self, steps: Collection[tuple[str, str]]) -> list[DataQualityResult]:
+        """What the checks of those steps found; a step is its run's pipeline_logging_id and its step_id."""
         ...
 
     # -- care ----------------------------------------------------------------------------------------------------

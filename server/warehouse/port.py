@@ -287,6 +287,10 @@ class Warehouse(Protocol):
         """Run one SELECT and fetch at most `max_rows` rows. Raises also whatever `may_read` raises."""
         ...
 
+    async def dry_run(self, sql: str, *, default_dataset: DatasetRef, may_read: MayRead = anything) -> DryRun:
+        """What `query` would give and read. Raises also whatever `may_read` raises."""
+        ...
+
     def acting_as(self, key: Mapping[str, str], *, token_uri: str) -> "Warehouse":
         """The warehouse as a service account sees and changes it, by its JSON key; to be closed before this one.
 

@@ -28,6 +28,7 @@ def test_which_strings_are_sql():
         "source": {"sql": "b", "text": "c"},
         "checks": [{"query": "d"}, "e"],
         "sql": ["f", {"label": "g", "sql": "h"}],
+        "suite": [{"unexpected_rows_query": "i", "row_condition": "j"}],
         "number": 1,
     }
     assert {template.text: template.is_sql for template in templates(settings)} == {
@@ -39,6 +40,8 @@ def test_which_strings_are_sql():
         "f": True,
         "g": False,
         "h": True,
+        "i": True,
+        "j": True,
     }
 
 
@@ -52,6 +55,9 @@ def test_which_strings_are_sql():
         pytest.param({"a": [1, None, True, 0.5]}, {"a": [1, None, True, 0.5]}, id="other values stay"),
         pytest.param({"a": "{error_message}"}, {"a": "it's {table}"}, id="late, and not expanded again"),
         pytest.param({"query": "SELECT '{quote}'"}, {"query": r"SELECT 'it\'s'"}, id="SQL is escaped"),
+        pytest.param(
+            {"row_condition": "a = '{quote}' # {{b}}"}, {"row_condition": r"a = 'it\'s' # {b}"}, id="condition"
+        ),
         pytest.param({"text": "SELECT '{quote}'"}, {"text": "SELECT 'it's'"}, id="text is not"),
         pytest.param({}, {}, id="nothing"),
     ],

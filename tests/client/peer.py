@@ -118,6 +118,7 @@ for _name in (
     "PlanPipeline",
     "GetRun",
     "ListRuns",
+    "ListDataQualityResults",
     "CancelRun",
     "ListPipelines",
     "GetPipeline",

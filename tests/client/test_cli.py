@@ -16,6 +16,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 
 from convergence.v1.pipeline_service_pb2 import (
+    DataQualityResult,
+    ListDataQualityResultsResponse,
     ListPipelinesResponse,
     ListRunsResponse,
     Pipeline,
@@ -513,6 +515,34 @@ async def test_the_audit_log_is_shown(cli, peer):
         assert part in ended.out
     (request,) = peer.requests["ListAuditEvents"]
     assert request.tenant_id == TENANT
+
+
+async def test_results_of_checks_are_shown(cli, peer):
+    result = DataQualityResult(
+        step_id="check",
+        table_name="costs",
+        check_name="expect_column_values_to_be_in_set",
+        column_name="currency",
+        status=DataQualityResult.FAILED,
+        severity=DataQualityResult.WARN,
+        row_count=1200,
+        failing_count=3,
+        failing_sample=["GBP", "\x1b[31m"],
+    )
+    wrong = DataQualityResult(status=DataQualityResult.STATUS_ERROR, error_message="table costs has no column currency")
+    peer.answers["ListDataQualityResults"] = ListDataQualityResultsResponse(results=[result, wrong, result])
+
+    options = ("--run", RUN_ID, "--table", "costs", "--status", "failed", "--status", "ERROR", "--limit", "2")
+    ended = await cli("dq", "list", "--tenant", TENANT, *options)
+
+    assert ended.code == 0
+    for part in ("FAILED", "warn", "expect_column_values_to_be_in_set", "currency", "1,200", "3", "GBP", "ERROR"):
+        assert part in ended.out
+    assert "\x1b" not in ended.out
+    (request,) = peer.requests["ListDataQualityResults"]
+    assert (request.tenant_id, request.pipeline_logging_id, request.table_name) == (TENANT, RUN_ID, "costs")
+    assert list(request.statuses) == [DataQualityResult.FAILED, DataQualityResult.STATUS_ERROR]
+    assert (await cli("dq", "list", "--tenant", TENANT, "--status", "broken")).code == 2
 
 
 async def test_onboarding_that_fails_is_told(cli, peer):

@@ -14,6 +14,8 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from pydantic import BaseModel
 
 from convergence.app import EXIT_CODES, app
+from processors.data_quality.expectation import Expectation
+from processors.data_quality.suite import MODELS, TYPES
 from server import errors, settings
 from server.api.authorization import ANY_KEY, SCOPES
 from server.api.pipelines import PipelineServicer
@@ -70,13 +72,17 @@ def test_client_variables() -> None:
 
 # -- pipelines ---------------------------------------------------------------------------------------------------------
 
-FRAGMENTS = [
-    block for page in PAGES for block in blocks(page) if block.language == "yaml" and not block.file.startswith("ps_")
-]
+YAML = [block for page in PAGES for block in blocks(page) if block.language == "yaml"]
+SUITES = [block for block in YAML if block.file.startswith("configs/data_quality/")]
+FRAGMENTS = [block for block in YAML if block not in SUITES and not block.file.startswith("ps_")]
 
 
 @pytest.mark.parametrize("block", FRAGMENTS, ids=lambda block: block.place)
 def test_yaml_is_a_pipeline_or_a_part_of_one(block: Block, tmp_path: Path) -> None:
+    for suite in SUITES:
+        path = tmp_path / suite.file.removeprefix("configs/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(suite.text, encoding="utf-8")
     (tmp_path / "shown").mkdir()
     (tmp_path / "shown" / "file.yml").write_text(_as_pipeline(block.text), encoding="utf-8")
     Catalog(tmp_path, ROOT / "ps_templates").load(PipelineName("shown", "", "file"))
@@ -134,6 +140,13 @@ def test_settings_of_processors(ps_type: str) -> None:
     for name, default in actual.items():
         # A default that depends on the tenant, or is long, is told in words.
         assert documented[name] == default or "{tenant_id}" in default or "\n" in default, name
+
+
+def test_expectations() -> None:
+    documented = {code(row[0])[0]: set(code(row[1])) for row in tables(PROCESSORS, "Expectations")}
+    assert documented == {
+        name: set(model.model_fields) - set(Expectation.model_fields) for name, model in zip(TYPES, MODELS, strict=True)
+    }
 
 
 def _leaves(model: type[BaseModel], given: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from tests.store.postgres import Postgres
 FILES = (pipeline_service_pb2, tenant_service_pb2, schedule_service_pb2, system_service_pb2)
 IMPLEMENTED = {
     *("RunPipeline", "PlanPipeline", "GetRunStatus", "GetRun", "ListRuns", "CancelRun", "ListPipelines", "GetPipeline"),
+    "ListDataQualityResults",
     *("RetryRun", "OnboardTenant", "GetTenant", "ListTenants", "GetUsage", "GetSystemInfo"),
     *("CheckStore", "RebuildMirror", "RescueRun", "ApplyRetention", "ListAuditEvents"),
     *("UpdateTenant", "OffboardTenant", "CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from server.domain.data_quality import Check, CheckStatus
 from server.domain.run import Effect, EffectState, LogEntry, Run, RunStatus, RunTrigger, StepRun, StepStatus
 from server.domain.tenant import SYSTEM_TENANT
 from server.retention import Retention
@@ -31,7 +32,8 @@ async def ended(store: SqlStore, status: RunStatus = RunStatus.SUCCESS, **option
     await store.add_logs(held.lease, [LogEntry(message="working")])
     step = await store.start_step(held.lease, held.run.steps[0])
     done = StepStatus.SUCCESS if status is RunStatus.SUCCESS else StepStatus.FAILED
-    await store.finish_step(held.lease, StepEnd(step.model_copy(update={"status": done})))
+    checks = (Check(check_id="a", status=CheckStatus.PASSED),)
+    await store.finish_step(held.lease, StepEnd(step.model_copy(update={"status": done}), checks=checks))
     return await store.finish_run(held.lease, RunEnd(status))
 
 
@@ -99,7 +101,7 @@ async def test_a_round_removes_every_trace_but_in_the_audit_log(
     clock.advance(20 * DAY)
     recent = await store.accept_run(new_run(), PLANS)
     await store.request_cancel(recent.pipeline_logging_id, by=BY)
-    everywhere = {"audit", "events", "outbox", "requests", "runs", "snapshots", "steps"}
+    everywhere = {"audit", "data_quality_results", "events", "outbox", "requests", "runs", "snapshots", "steps"}
     assert await mentions(store, old.pipeline_logging_id) == everywhere
     assert await store.accept_run(new_run(request=request), PLANS) == old
     assert await store.remove_runs(older_than_days=10, limit=7) == 7
@@ -204,11 +206,11 @@ async def test_what_does_not_fit_together_is_found_and_left_to_a_person(
     assert await store.check() == [finding]
 
 
-@pytest.mark.parametrize("kind", ["run", "step"])
+@pytest.mark.parametrize("kind", ["run", "step", "dq"])
 async def test_outbox_entries_about_what_is_gone_are_found_and_removed(store: SqlStore, kind: str) -> None:
     await store.accept_run(new_run(), PLANS)
     needed = await store.outbox(skip=(), limit=9)
-    gone = new_run().pipeline_logging_id + ("/load" if kind == "step" else "")
+    gone = new_run().pipeline_logging_id + ("" if kind == "run" else "/load")
     await store._db.write(lambda tx: note(tx, "acme_corp", kind, gone))
     (finding,) = await store.check(repair_by=BY)
     assert (finding.check, finding.subject, finding.is_repairable) == ("OUTBOX", gone, True)

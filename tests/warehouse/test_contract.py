@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from server.domain.run import EffectState
-from server.domain.schema import DatasetRef
+from server.domain.schema import DatasetRef, TableRef
 from server.warehouse.port import TableChange, Warehouse, WarehouseError
 from tests.warehouse.tables import PROJECT, column, effect, spec, values
 
@@ -219,6 +219,19 @@ async def test_a_query_may_name_columns_as_no_table_does(warehouse: Warehouse, d
             await warehouse.write(effect(dataset, wrong))
         assert refused.value.reason == "INVALID_QUERY"
         assert "cannot be a column's name" in refused.value.message
+
+
+async def test_a_dry_run_tells_what_a_query_would_give_and_read(warehouse: Warehouse, dataset: DatasetRef) -> None:
+    await warehouse.write(effect(dataset, "SELECT 1 AS n"))
+    told: list[frozenset[TableRef]] = []
+    sql = "SELECT n, CAST(n AS STRING) AS text FROM costs"
+    found = await warehouse.dry_run(sql, default_dataset=dataset, may_read=told.append)
+    assert [(field.name, field.type) for field in found.fields] == [("n", "INT64"), ("text", "STRING")]
+    assert found.reads == frozenset({dataset.table("costs")})
+    assert told == [found.reads]
+    with pytest.raises(WarehouseError) as refused:
+        await warehouse.dry_run("SELECT lost FROM costs", default_dataset=dataset)
+    assert refused.value.reason == "INVALID_QUERY"
 
 
 async def test_all_differences_between_query_and_table_are_listed(warehouse: Warehouse, dataset: DatasetRef) -> None:

@@ -58,7 +58,7 @@ WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until < ? AND (status = 'CAN
 """
 _PROJECTIONS = """
 SELECT key AS subject, number FROM outbox
-WHERE kind IN ('run', 'step')
+WHERE kind IN ('run', 'step', 'dq')
   AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.pipeline_logging_id = SUBSTR(outbox.key, 1, 36))
 """
 

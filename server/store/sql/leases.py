@@ -9,6 +9,7 @@ from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, RunHeld, StepEnd
 from server.store.sql import audit, loads
 from server.store.sql.credentials import latest_versions
+from server.store.sql.data_quality import keep_checks
 from server.store.sql.database import Row, Transaction, found
 from server.store.sql.outbox import note_tenant, release
 from server.store.sql.queues import bill, lock, move
@@ -270,7 +271,7 @@ def _is_held(tx: Transaction, pipeline_logging_id: str) -> bool:
 def record_effects(tx: Transaction, lease: Lease, step: StepRun, load: Load | None) -> None:
     """Record the writes of a running step, and what they were billed; its watchers hear of both when it has ended."""
     _fence(tx, lease)
-    before = _bill(tx, lease, step)
+    before = _recorded(_bill(tx, lease, step), step)
     if before.status is not StepStatus.RUNNING or before.attempt != step.attempt:
         raise LeaseLost(lease.pipeline_logging_id)
     if load is not None:
@@ -286,12 +287,15 @@ def _keep_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> None
     )
 
 
-def _bill(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
-    """Count what the step was billed since it was recorded last. Gives what was recorded."""
+def _bill(tx: Transaction, lease: Lease, step: StepRun) -> Run:
+    """Count what the step was billed since it was recorded last. Gives the run with what was recorded."""
     run = stored_run(tx, lease.pipeline_logging_id)
-    before = next(other for other in run.steps if other.step_id == step.step_id)
-    bill(tx, run.tenant_id, step.bytes_billed - before.bytes_billed)
-    return before
+    bill(tx, run.tenant_id, step.bytes_billed - _recorded(run, step).bytes_billed)
+    return run
+
+
+def _recorded(run: Run, step: StepRun) -> StepRun:
+    return next(other for other in run.steps if other.step_id == step.step_id)
 
 
 def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
@@ -301,7 +305,8 @@ def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
         add_event(tx, lease.pipeline_logging_id, log)
     # A run that gets on is no poison, however often others took its workers with them.
     tx.execute("UPDATE runs SET leases_lost = 0 WHERE pipeline_logging_id = ?", (lease.pipeline_logging_id,))
-    _bill(tx, lease, end.step)
+    run = _bill(tx, lease, end.step)
+    keep_checks(tx, run, end.step.step_id, end.checks)
     return store_step(tx, lease.pipeline_logging_id, ended(tx, end.step, end.step.status, end.step.error_message))
 
 

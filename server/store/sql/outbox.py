@@ -16,6 +16,11 @@ _PROJECTED = (
         "steps.pipeline_logging_id || '/' || step_id",
         "steps JOIN runs ON runs.pipeline_logging_id = steps.pipeline_logging_id WHERE kind = 'EXECUTE' AND tenant_id",
     ),
+    (
+        "dq",
+        "pipeline_logging_id || '/' || step_id",
+        "(SELECT DISTINCT tenant_id, pipeline_logging_id, step_id FROM data_quality_results) AS done WHERE tenant_id",
+    ),
     ("api_key", "key_id", "api_keys WHERE tenant_id"),
     ("credential", "name", "(SELECT DISTINCT tenant_id, name FROM credentials) AS named WHERE tenant_id"),
 )

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from server.domain.audit import Actor, AuditAction, AuditEvent
+from server.domain.data_quality import DataQualityResult
 from server.domain.load import Load
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans, QuotaUse
@@ -11,6 +12,8 @@ from server.domain.run import LogEntry, Run, RunEvent, StepRun
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import (
     Claim,
+    DataQualityFilter,
+    DataQualityPosition,
     EndPosition,
     Finding,
     Flush,
@@ -30,6 +33,7 @@ from server.store.port import (
 from server.store.sql import (
     audit,
     checking,
+    data_quality,
     keys,
     leases,
     offboarding,
@@ -205,6 +209,12 @@ class SqlStore(SqlLoadStore):
 
         return await self._db.scan(page)
 
+    async def list_data_quality_results(
+        self, wanted: DataQualityFilter, *, after: DataQualityPosition | None, limit: int
+    ) -> list[DataQualityResult]:
+        """See the port."""
+        return await self._db.scan(lambda tx: data_quality.list_results(tx, wanted, after, limit))
+
     async def request_cancel(self, pipeline_logging_id: str, *, by: Actor) -> Run | None:
         """See the port."""
         return await self._db.write(lambda tx: runs.request_cancel(tx, pipeline_logging_id, by))
@@ -295,6 +305,10 @@ class SqlStore(SqlLoadStore):
     async def queue_states(self, pipeline_logging_ids: Collection[str]) -> list[QueueState]:
         """See the port."""
         return await self._db.read(lambda tx: runs.queue_states(tx, list(pipeline_logging_ids)))
+
+    async def data_quality_results_of(self, steps: Collection[tuple[str, str]]) -> list[DataQualityResult]:
+        """See the port."""
+        return await self._db.read(lambda tx: data_quality.results_of(tx, steps))
 
     async def remove_runs(self, *, older_than_days: float, limit: int) -> int:
         """See the port."""

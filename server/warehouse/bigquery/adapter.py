@@ -279,6 +279,14 @@ class BigQueryWarehouse:
         columns, rows = await self._calls.run(fetch)
         return Rows(columns, rows, *_usage(job))
 
+    @_looks_anew
+    async def dry_run(self, sql: str, *, default_dataset: DatasetRef, may_read: MayRead = anything) -> DryRun:
+        """What `query` would give and read."""
+        location = await self._tables.location(default_dataset)
+        found = _dry_run(await self._jobs.dry_run(Statement(sql, location, default_dataset, {}, None)))
+        may_read(found.reads)
+        return found
+
 
 def _is_being_cancelled() -> bool:
     task = asyncio.current_task()

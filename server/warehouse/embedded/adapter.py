@@ -16,6 +16,7 @@ from server.warehouse.embedded.session import Session
 from server.warehouse.embedded.writing import explain_refusal, plan, write
 from server.warehouse.limits import require_within
 from server.warehouse.port import (
+    DryRun,
     JobOutcome,
     MayRead,
     Rows,
@@ -182,6 +183,17 @@ class EmbeddedWarehouse:
             rows = session.run(f"SELECT * FROM ({query.sql}) LIMIT {max_rows:d}")  # noqa: S608
             values = tuple(tuple(read(v) for read, v in zip(readers, row, strict=True)) for row in rows)
             return Rows(tuple(field.name for field in query.fields), values, estimate, estimate)
+
+        return await self._connection.read(work)
+
+    async def dry_run(self, sql: str, *, default_dataset: DatasetRef, may_read: MayRead = anything) -> DryRun:
+        """What `query` would give and read."""
+
+        def work(session: Session) -> DryRun:
+            catalog = Catalog(session)
+            query = translate(sql, catalog, default_dataset)
+            may_read(query.reads)
+            return DryRun(query.fields, query.reads, estimated_bytes(session, catalog, sql, query.reads))
 
         return await self._connection.read(work)
 

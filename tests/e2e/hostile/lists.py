@@ -8,7 +8,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from convergence.v1.pipeline_service_pb2 import (
+    DataQualityResult,
     GetRunStatusRequest,
+    ListDataQualityResultsRequest,
     ListPipelinesRequest,
     ListRunsRequest,
     RunPipelineRequest,
@@ -35,11 +37,13 @@ WRONG, NO_PAGE, NO_SIZE, NO_MASK = "INVALID_FIELD", "INVALID_PAGE_TOKEN", "INVAL
 _SERVICES = {
     ListRunsRequest: PIPELINES,
     ListPipelinesRequest: PIPELINES,
+    ListDataQualityResultsRequest: PIPELINES,
     ListTenantsRequest: TENANTS,
     ListApiKeysRequest: TENANTS,
     ListCredentialsRequest: TENANTS,
     ListAuditEventsRequest: SYSTEM,
 }
+RESULTS = ListDataQualityResultsRequest()
 RUNS, CATALOG, CUSTOMERS, KEYS = ListRunsRequest(), ListPipelinesRequest(), ListTenantsRequest(), ListApiKeysRequest()
 
 
@@ -100,6 +104,8 @@ LISTS = [
     page("a page behind no number", ListAuditEventsRequest(), "1e3"),
     page("a page behind a number of a hundred digits", ListAuditEventsRequest(), "9" * 100),
     page("a page behind a negative number", ListAuditEventsRequest(), "-1"),
+    page("a page behind no check", RESULTS, "2025-11-18T10:00:00+00:00", RUN_ID, "check", "first"),
+    page("a page of results without a step", RESULTS, "2025-11-18T10:00:00+00:00", RUN_ID),
     token("a page of deep lists", CUSTOMERS, base64.urlsafe_b64encode(b"[" * 100_000).decode()),
     token("a page of numbers", CUSTOMERS, encoded([1, 2])),
     token("a page of another list", RUNS, page_token(CUSTOMERS, "2025-11-18T10:00:00+00:00", RUN_ID)),
@@ -115,6 +121,12 @@ LISTS = [
     listing("a page of less than nothing", NO_SIZE, ListRunsRequest(page_size=-1)),
     listing("a page of the smallest size of all", NO_SIZE, ListPipelinesRequest(page_size=-(2**31))),
     listing("a status that there is not", WRONG, ListRunsRequest(statuses=[Run.SUCCESS, 99]), "statuses"),
+    listing(
+        "the status of no check",
+        WRONG,
+        ListDataQualityResultsRequest(tenant_id="acme_corp", statuses=[DataQualityResult.STATUS_UNSPECIFIED]),
+        "PASSED, FAILED, ERROR",
+    ),
     listing("the status of none", WRONG, ListRunsRequest(statuses=[Run.STATUS_UNSPECIFIED]), "statuses"),
     listing("a state that there is not", WRONG, ListTenantsRequest(states=[-1]), "states"),
     listing("a kind of run that there is not", WRONG, ListRunsRequest(kind=99), "kind"),
