@@ -25,6 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "server.providers": {"server.credential_forms", "server.errors", "server.warehouse", "boto3", "botocore"},
     "server.settings": {"server.domain", "pydantic", "pydantic_core", "pydantic_settings"},
     "processors": {"processors", "pydantic", "pydantic_core"},
+    "processors.aws": {"processors", "pydantic", "boto3", "botocore"},
+    "processors.files": {"processors.files", "pydantic", "duckdb"},
     "convergence": {"convergence", "grpc", "google", "rich", "typer"},
 }
 PROTOBUF = {"convergence.v1", "google.protobuf", "google.rpc"}

@@ -10,7 +10,8 @@ from processors.data_quality.expectations import ExpectationsEngine
 from server.domain.schema import DatasetRef
 from server.security.master_keys import LocalMasterKeys
 from server.step_credentials import CredentialReader, StepCredentials
-from server.step_warehouse import StepAccess, TenantWarehouse
+from server.step_effects import StepAccess, StepEffects
+from server.step_warehouse import TenantWarehouse
 from server.store.sqlite import open_sqlite
 from server.warehouse.port import Rows, Warehouse
 from tests.unit.contexts import context
@@ -81,7 +82,7 @@ async def step_in(warehouse: Warehouse, folder: Path) -> AsyncIterator[TenantWar
         job_prefix="convergence-checks",
         labels={},
     )
-    yield TenantWarehouse(warehouse, StepCredentials(reader, "acme_corp", {}), store, access)
+    yield TenantWarehouse(warehouse, StepCredentials(reader, "acme_corp", {}), store, StepEffects(access, None))
     await store.close()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 
 from server.catalog import Catalog
-from server.domain.pipeline import RunSnapshot, StepSnapshot
+from server.domain.pipeline import Retry, RunSnapshot, StepSnapshot
 from server.domain.run import Run, RunKind
 from server.domain.schema import DatasetRef
 from server.executor import RunExecution
@@ -71,6 +71,7 @@ class Place:
         step = StepSnapshot(
             step_id="load",
             ps_type=PS_TYPE,
+            retry=Retry(max_attempts=3, backoff_seconds=0.01),
             settings=dict(settings),
             variables={"date": date, "run_date": f"{date}T10:00:00Z"},
         )

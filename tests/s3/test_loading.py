@@ -152,7 +152,7 @@ async def test_bad_records_are_told_by_file_line_and_column(place: Place) -> Non
     assert "2 bad records, and max_bad_records is 0: " in run.error_message
     assert f"{uri}, line 3, column BilledCost: " in run.error_message
     assert f"{uri}, line 6, column BillingCurrency: " in run.error_message
-    assert run.steps[0].failures == 3, "another attempt finds the same"
+    assert run.steps[0].attempt == 1, "another attempt would find the same"
     loaded = await place.run(source=source, destination=destination, max_bad_records=2)
     details = succeeded(loaded)
     assert (loaded.rows_processed, details["bad_record_count"], len(details["bad_records"])) == (2, 2, 2)
