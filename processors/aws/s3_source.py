@@ -26,7 +26,7 @@ class S3Source(Strict):
     """Where the objects are. In `prefix`, `glob` and `manifest`, %Y, %m and %d stand for the run's date."""
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    prefix: Annotated[str, Field(max_length=1_024, pattern=r"^[^*?]*$")] = ""
+    prefix: Annotated[str, Field(min_length=1, max_length=1_024, pattern=r"^[^*?]*$")] | None = None
     """What the keys begin with, as it is."""
     glob: Annotated[str, Field(min_length=1, max_length=1_024)] | None = None
     """What follows the prefix: `*` and `?` for what has no `/`, `**` for anything; without it, every key."""
@@ -51,7 +51,7 @@ class S3Source(Strict):
 
     @model_validator(mode="after")
     def _is_whole(self) -> "S3Source":
-        if self.manifest is not None and (self.prefix or self.glob is not None):
+        if self.manifest is not None and (self.prefix is not None or self.glob is not None):
             raise ValueError("a manifest lists the objects itself; leave out prefix and glob")
         if self.credential is not None and self.role_arn is not None:
             raise ValueError("credential and role_arn both say who reads the objects; leave one out")
@@ -81,7 +81,7 @@ class S3Source(Strict):
 
     def _is_of(self, of_file: dict[str, str]) -> bool:
         names = ("bucket", "prefix", "glob", "manifest")
-        return all((getattr(self, name) or "") == (of_file.get(name) or "") for name in names)
+        return all(getattr(self, name) == of_file.get(name) for name in names)
 
     def _is_among(self, sources: tuple[str, ...]) -> bool:
         begin, whole = (f"s3://{self.bucket}/{part}" for part in (fixed_part(self.pattern), self.pattern))
@@ -90,4 +90,4 @@ class S3Source(Strict):
     @property
     def pattern(self) -> str:
         """What the keys match, before the day is filled in."""
-        return self.manifest if self.manifest is not None else self.prefix + (self.glob or "**")
+        return self.manifest if self.manifest is not None else (self.prefix or "") + (self.glob or "**")

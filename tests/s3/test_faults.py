@@ -1,0 +1,146 @@
+"""What goes wrong between a load, S3, the store and other loads: nothing is lost, and nothing is loaded twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from server.domain.run import RunKind, RunStatus
+from server.store.port import RunFilter, StoreBusy
+from server.store.sql.store import SqlStore
+from tests.bigquery.faults import Hold, cut_reply
+from tests.bigquery.messages import Reply
+from tests.bigquery.proxy import Exchange, Proxy
+from tests.s3.place import OWN, Place
+from tests.store.records import BY
+
+ROWS = "account,cost\n" + "".join(f"a{number},{number}.25\n" for number in range(5_000))
+TOTAL = "SELECT COUNT(*), SUM(cost) FROM costs"
+LOADED = [(5_000, sum(Decimal(number) + Decimal("0.25") for number in range(5_000)))]
+
+
+@pytest.fixture
+async def proxy(place: Place) -> AsyncIterator[Proxy]:
+    opened = await Proxy.open(place.aws.endpoint)
+    yield opened
+    await opened.close()
+
+
+async def test_a_connection_that_breaks_is_gone_on_with(place: Place, proxy: Proxy) -> None:
+    place.put("a.csv", ROWS)
+    proxy.fail(r"GET .*/a\.csv", cut_reply)
+    run = await place.run(source={"endpoint": proxy.endpoint})
+    assert run.status is RunStatus.SUCCESS, run.error_message
+    assert run.steps[0].attempt == 1
+    assert await place.rows(TOTAL) == LOADED
+    first, second = proxy.sent(r"GET .*/a\.csv")
+    assert "range" not in first.headers
+    assert second.headers["range"] == f"bytes={len(ROWS) // 2}-"
+    assert first.headers["if-match"] == second.headers["if-match"]
+
+
+async def test_an_object_that_changes_while_it_is_read_is_read_anew(place: Place, proxy: Proxy) -> None:
+    place.put("a.csv", ROWS.replace("a", "old"))
+    hold = Hold()
+    proxy.fail(r"GET .*/a\.csv", hold)
+    running = asyncio.create_task(place.run(source={"endpoint": proxy.endpoint}))
+    await hold.reached.wait()
+    await asyncio.to_thread(place.put, "a.csv", ROWS)
+    hold.go_on.set()
+    run = await running
+    assert run.status is RunStatus.SUCCESS, run.error_message
+    assert run.steps[0].attempt == 2
+    assert await place.rows(TOTAL) == LOADED
+    lines = await place.lines(run)
+    assert any("has changed since it was listed" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [
+        (403, "AccessDenied", "access is denied"),
+        (404, "NoSuchBucket", "there is no such bucket"),
+        (400, "Odd<Code>&", "S3 refuses it ('Odd<Code>&')"),
+    ],
+)
+async def test_what_s3_refuses_is_told_in_our_own_words(
+    place: Place, proxy: Proxy, status: int, code: str, says: str
+) -> None:
+    escaped = code.replace("&", "&amp;").replace("<", "&lt;")
+    body = f"<Error><Code>{escaped}</Code><Message>arn:aws:iam::1:user/hidden</Message></Error>".encode()
+
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.answer(Reply(status, {"content-type": "application/xml"}, body))
+
+    proxy.fail(f"GET /{place.bucket}", refuse, times=100)
+    run = await place.run(source={"endpoint": proxy.endpoint})
+    assert run.error_message == f"step load: s3://{place.bucket}/: {says}"
+
+
+async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy: Proxy) -> None:
+    place.put("a.csv", ROWS)
+    hold = Hold()
+    proxy.fail(r"GET .*/a\.csv", hold)
+    settings = place.settings(source={"endpoint": proxy.endpoint})
+    await place.accept(settings, date="2025-11-18", kind=RunKind.EXECUTE)
+    execution = await place.execution()
+    running = asyncio.create_task(execution.run())
+    await hold.reached.wait()
+    execution.cancel()
+    hold.go_on.set()
+    assert (await running).status is RunStatus.CANCELLED
+    assert await place.warehouse.list_tables(OWN) == []
+    assert await place.store.loads("acme_corp", "costs", "") == []
+    assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
+
+
+class Forgetful(SqlStore):
+    """A store that is out of reach once the load is committed, as when its worker is lost there."""
+
+    async def end_load(self, effect_id: str, *, is_committed: bool) -> None:
+        raise StoreBusy
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+async def test_a_load_whose_worker_is_lost_after_its_commit_is_not_repeated(place: Place, mode: str) -> None:
+    place.put("a.csv", ROWS)
+    with pytest.raises(StoreBusy):
+        await place.run(store=Forgetful(place.store._db), destination={"write_mode": mode})
+    assert await place.rows(TOTAL) == LOADED
+    # The next worker may find more objects than the lost one has loaded.
+    place.put("b.csv", "account,cost\nb,0.75\n")
+    await place.store.expire_worker("worker")
+    run = await place.work()
+    assert run.status is RunStatus.SUCCESS, run.error_message
+    assert run.rows_processed == 5_001
+    ((count, total),) = await place.rows(TOTAL)
+    assert (count, total) == (5_001, LOADED[0][1] + Decimal("0.75"))
+    assert run.steps[0].details["objects_loaded"] == (1 if mode == "append" else 2)
+
+
+async def test_what_a_lost_run_has_loaded_the_next_one_finds(place: Place) -> None:
+    place.put("a.csv", ROWS)
+    with pytest.raises(StoreBusy):
+        await place.run(store=Forgetful(place.store._db))
+    lost = await place.store.list_runs(RunFilter(), after=None, limit=10)
+    await place.store.request_cancel(lost[0].pipeline_logging_id, by=BY)
+    await place.store.expire_worker("worker")
+    assert (await place.work()).status is RunStatus.CANCELLED
+    run = await place.run()
+    assert (run.status, run.rows_processed) == (RunStatus.SUCCESS, 0)
+    assert await place.rows(TOTAL) == LOADED
+
+
+async def test_of_two_loads_at_once_one_finds_what_the_other_has_done(place: Place, proxy: Proxy) -> None:
+    place.put("a.csv", ROWS)
+    hold = Hold()
+    proxy.fail(r"GET .*/a\.csv", hold)
+    slow = asyncio.create_task(place.run(source={"endpoint": proxy.endpoint}))
+    await hold.reached.wait()
+    quick = await place.run()
+    hold.go_on.set()
+    late = await slow
+    assert (quick.status, quick.rows_processed) == (RunStatus.SUCCESS, 5_000)
+    assert (late.status, late.rows_processed, late.steps[0].attempt) == (RunStatus.SUCCESS, 0, 2)
+    assert await place.rows(TOTAL) == LOADED
