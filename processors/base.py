@@ -37,6 +37,11 @@ from pydantic import AfterValidator, ValidationInfo
 class ProcessorError(Exception):
     """A step failed, in a sentence that the tenant may read. The text of any other exception stays in the logs."""
 
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        """`permanent`: another attempt would fail the same way."""
+        self.permanent = permanent
+        super().__init__(message)
+
 
 class QueryError(Exception):
     """`query` cannot be answered, because of its text or of what it reads; asking again would not help.

@@ -265,7 +265,7 @@ class Attempt:
         except (asyncio.CancelledError, LeaseLost, StoreBusy):
             raise
         except ProcessorError as error:
-            return StepResult(StepStatus.FAILED, error=plain_text(error))
+            return StepResult(StepStatus.FAILED, error=plain_text(error), permanent=error.permanent)
         except WarehouseError as error:
             return StepResult(StepStatus.FAILED, error=error.message, permanent=error.reason not in _TRANSIENT)
         except Refused as refused:

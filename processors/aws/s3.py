@@ -34,6 +34,8 @@ _WORDS = {
     "AuthorizationHeaderMalformed": "the bucket is in another region",
     "InvalidObjectState": "the object is archived and has to be restored first",
 }
+# Another attempt would be refused the same way.
+_LASTING = _WORDS.keys() - {"NoSuchKey", "404", "ExpiredToken"}
 
 
 class Stopped(Exception):
@@ -163,7 +165,8 @@ class Bucket:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in _CHANGED:
                 raise ProcessorError(f"{subject} has changed since it was listed; another try takes it anew") from None
-            raise ProcessorError(f"{subject}: {_WORDS.get(code) or f'S3 refuses it ({code[:64]!r})'}") from None
+            told = _WORDS.get(code) or f"S3 refuses it ({code[:64]!r})"
+            raise ProcessorError(f"{subject}: {told}", permanent=code in _LASTING) from None
         except NoCredentialsError:
             raise ProcessorError(
                 f"{subject}: this installation has no identity at AWS; give the step a credential, or the worker one"

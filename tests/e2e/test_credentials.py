@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import boto3
@@ -86,13 +87,15 @@ async def proxy(running_bigquery: BigQueryServer) -> AsyncIterator[Proxy]:
 @pytest.fixture(scope="module")
 async def service(proxy: Proxy, running_aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     folder = tmp_path_factory.mktemp("checkout")
-    async with service_on(
-        proxy, folder, google_token_uri=f"{proxy.endpoint}/token", aws_sts_endpoint=running_aws.endpoint
-    ) as started:
-        (folder / "processors/trial/secretive.py").write_text(PROCESSOR)
-        for name, text in (("own_account", PIPELINE), ("later", LATER), ("secretive", SECRETIVE)):
-            (folder / f"configs/trial/{name}.yml").write_text(text)
-        yield started
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL_S3", running_aws.endpoint)
+        async with service_on(
+            proxy, folder, google_token_uri=f"{proxy.endpoint}/token", aws_sts_endpoint=running_aws.endpoint
+        ) as started:
+            (folder / "processors/trial/secretive.py").write_text(PROCESSOR)
+            for name, text in (("own_account", PIPELINE), ("later", LATER), ("secretive", SECRETIVE)):
+                (folder / f"configs/trial/{name}.yml").write_text(text)
+            yield started
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +291,47 @@ async def test_aws_is_asked(client: ConvergenceClient, aws: Aws) -> None:
     await client.put_credential("bucket", ACCESS_KEY, access_key())
     refused = await client.check_credential("bucket")
     assert (refused.accepted, refused.message) == (False, "AWS refuses it: InvalidClientTokenId")
+
+
+REPORT = """bill/BillingPeriodStartDate,lineItem/UsageAccountId,lineItem/UnblendedCost,resourceTags/user:Team
+2025-11-01T00:00:00.000Z,001234567890,0.0000000001,blue
+2025-11-01T00:00:00.000Z,001234567890,2.5,
+"""
+
+
+def user_of(aws: Aws, bucket: str) -> dict[str, str]:
+    """An access key that may read the bucket, and from now on nobody else may."""
+    testing = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
+    iam, s3 = (boto3.client(name, endpoint_url=aws.endpoint, **testing) for name in ("iam", "s3"))
+    folder = "cur/daily/20251101-20251201/"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key=f"{folder}v1/daily-1.csv", Body=REPORT)
+    manifest = {"bucket": bucket, "reportKeys": [f"{folder}v1/daily-1.csv"]}
+    s3.put_object(Bucket=bucket, Key=f"{folder}daily-Manifest.json", Body=json.dumps(manifest))
+    iam.create_user(UserName="reader")
+    allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=policy)
+    made = iam.create_access_key(UserName="reader")["AccessKey"]
+    aws.check_keys()
+    return {"access_key_id": made["AccessKeyId"], "secret_access_key": made["SecretAccessKey"]}
+
+
+async def test_a_report_is_loaded_with_the_tenants_key(client: ConvergenceClient, proxy: Proxy, aws: Aws) -> None:
+    right = user_of(aws, "acme-billing")
+    await client.put_credential("aws_billing", ACCESS_KEY, access_key())
+    variables = {"cur_bucket": "acme-billing"}
+    path, day = "aws/cost/cur_daily", "2025-11-18"
+    refused = await finished(client, await start(client, "acme_corp", path, date=day, variables=variables))
+    assert "s3://acme-billing/cur/daily/20251101-: the access key is not known there" in refused.error_message
+    await client.put_credential("aws_billing", ACCESS_KEY, json.dumps(right))
+    for rows in (2, 0):
+        run = await finished(client, await start(client, "acme_corp", path, date=day, variables=variables))
+        assert (run.status, run.rows_processed) == (Run.SUCCESS, rows), run.error_message
+    async with another_look(proxy.endpoint) as warehouse:
+        sql = "SELECT line_item_usage_account_id, SUM(line_item_unblended_cost) FROM aws_cost_cur GROUP BY 1"
+        found = await warehouse.query(sql, default_dataset=own("acme_corp"))
+    assert found.rows == (("001234567890", Decimal("2.5000000001")),)
 
 
 async def test_what_a_step_tells_of_a_secret_is_left_out(service: Service, client: ConvergenceClient) -> None:

@@ -11,7 +11,7 @@ from tests.s3.place import OWN, PROJECT, Place
 
 
 @pytest.fixture
-async def place(running_aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     """A place on the embedded warehouse, whose installation has an identity at AWS."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
@@ -19,7 +19,7 @@ async def place(running_aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     scratch = Scratch(tmp_path / "scratch")
     warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT, loads_from=scratch.folder)
     await warehouse.ensure_dataset(OWN, location="US")
-    yield Place(store, warehouse, running_aws, tmp_path, scratch)
+    yield Place(store, warehouse, aws, tmp_path, scratch)
     await warehouse.close()
     await store.close()
     scratch.close()
