@@ -81,19 +81,22 @@ class Workshop:
         return claim
 
     @property
+    def reader(self) -> CredentialReader:
+        keys = LocalMasterKeys(file=self.folder / "master_key")
+        return CredentialReader(self.store, keys, self.warehouse, google_token_uri="http://127.0.0.1:1/token")
+
+    @property
     def runner(self) -> StepRunner:
         return self.runner_with()
 
     def runner_with(self, *, maximum_bytes_billed: int | None = None) -> StepRunner:
         mail = MailFolder(self.folder / "mail", sender="convergence@localhost")
-        keys = LocalMasterKeys(file=self.folder / "master_key")
-        credentials = CredentialReader(self.store, keys, self.warehouse, google_token_uri="http://127.0.0.1:1/token")
         return StepRunner(
             self.registry,
             self.warehouse,
             self.store,
             mail,
-            credentials,
+            self.reader,
             scratch=Scratch(self.folder / "scratch"),
             project=PROJECT,
             maximum_bytes_billed=maximum_bytes_billed,
