@@ -27,7 +27,7 @@ from convergence.keys import keys
 from convergence.output import as_dict, steps_table
 from convergence.plans import plan_parts
 from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, Session, TlsFiles, current_session
-from convergence.tables import run_facts, runs_table
+from convergence.tables import deliveries_parts, run_facts, runs_table
 from convergence.v1.run_pb2 import Run
 
 HELP = """Runs pipelines for tenants, and watches them.
@@ -196,7 +196,7 @@ def show_run(ctx: typer.Context, run_id: RunId, tenant: TenantOption) -> None:
 
     async def work(client: ConvergenceClient) -> int:
         found = await client.get_run(tenant, run_id)
-        session.show(as_dict(found), run_facts(found), "", steps_table(found.steps))
+        session.show(as_dict(found), run_facts(found), "", steps_table(found.steps), *deliveries_parts(found.steps))
         return 0
 
     session.execute(work)

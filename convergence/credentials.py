@@ -1,4 +1,4 @@
-"""The commands about credentials of cloud providers."""
+"""The commands about credentials of cloud providers and Slack."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from convergence.session import current_session
 from convergence.tables import checked_facts, credentials_table
 from convergence.v1.tenant_service_pb2 import Credential
 
-credentials = group("Stores, lists, checks and deletes credentials of cloud providers.")
+credentials = group("Stores, lists, checks and deletes credentials of cloud providers and Slack webhooks.")
 
 Owner = Annotated[str, typer.Option("--tenant", help="The tenant's id; an operator has to name it.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What steps call it: lower-case letters, digits and _.")]

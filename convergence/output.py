@@ -34,6 +34,8 @@ _STYLES = {
     "ACTIVE": "green",
     "SUSPENDED": "yellow",
     "OFFBOARDED": "dim",
+    "QUEUED": "cyan",
+    "DELIVERED": "green",
 }
 
 

@@ -1,13 +1,13 @@
 """How runs, pipelines, tenants and the server look to people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from convergence.output import clean, clean_line, duration, facts, fault_lines, moment, status_text, table
 from convergence.v1.pipeline_service_pb2 import DataQualityResult, Pipeline, PipelineSummary, VariableDeclaration
-from convergence.v1.run_pb2 import Fault, Run
+from convergence.v1.run_pb2 import Delivery, Fault, Run, StepRun
 from convergence.v1.system_service_pb2 import AuditEvent, SystemInfo
 from convergence.v1.tenant_service_pb2 import (
     ApiKey,
@@ -95,6 +95,25 @@ def run_facts(run: Run) -> RenderableType:
             "config": run.config_hash,
         }
     )
+
+
+def deliveries_parts(steps: Iterable[StepRun]) -> list[RenderableType]:
+    """What became of the messages of the steps, one line a recipient; nothing when there are none."""
+    rows = [
+        (
+            step.step_id,
+            Delivery.Channel.Name(item.channel),
+            item.recipient,
+            status_text(Delivery.State.Name(item.state)),
+            str(item.tries) if item.tries else "",
+            moment(item.next_try_at),
+            item.note,
+        )
+        for step in steps
+        for item in step.deliveries
+    ]
+    columns = ("STEP", "CHANNEL", "RECIPIENT", "STATE", "TRIES", "NEXT TRY", "NOTE")
+    return ["", table(*columns, rows=rows, numbers=("TRIES",))] if rows else []
 
 
 def pipelines_parts(pipelines: Sequence[PipelineSummary]) -> list[RenderableType]:

@@ -20,14 +20,14 @@ An answer may have `"checks"`, a list of what was found out about the quality of
 together with the end of the step, whatever its status; those of a later attempt take the place of those before it.
 
 Settings called `query`, `sql` or `unexpected_rows_query` are BigQuery SQL, and `row_condition` is a condition in it:
-variables in them are escaped for the position they stand in.
+variables in them are escaped for the position they stand in. In settings called `html` they are escaped for HTML, and
+in those called `mrkdwn` for Slack's markup.
 
 Nothing else is needed; the types below are for authors who like their editor to help.
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypedDict
 
@@ -69,6 +69,8 @@ GcpCredential = Annotated[str, _credential_of("GCP_SERVICE_ACCOUNT")]
 """A setting of a Config: the name of a service account's key that the tenant has stored."""
 AwsCredential = Annotated[str, _credential_of("AWS_ACCESS_KEY", "AWS_ROLE")]
 """A setting of a Config: the name of an access key or a role that the tenant has stored."""
+SlackCredential = Annotated[str, _credential_of("SLACK_WEBHOOK")]
+"""A setting of a Config: the name of a Slack webhook that the tenant has stored."""
 
 
 class Credentials(Protocol):
@@ -243,12 +245,38 @@ class Progress(Protocol):
         ...
 
 
-class Mail(Protocol):
-    """Takes mail for delivery."""
+Severity = Literal["INFO", "WARNING", "ERROR"]
 
-    async def send(self, message: EmailMessage, *, to: Sequence[str]) -> str:
-        """Hand over one message; answers with how it left, for the step's details."""
+
+class Notifications(Protocol):
+    """Takes the one message that a step has to tell people.
+
+    It is stored together with the step's success and sent after it: at least once, for a day at most. The step does not
+    wait for that and does not hear of it; the run's deliveries tell what became of it. Secrets that the product knows
+    are left out.
+    """
+
+    def mail(self, *, to: Sequence[str], subject: str, text: str, html: str = "", severity: Severity = "INFO") -> str:
+        """Hand over a mail to 1 to 50 addresses; answers its Message-ID, which is the step's in every attempt.
+
+        `html` is for readers who show it, beside `text` for all others.
+        """
         ...
+
+    def slack(self, payload: Mapping[str, Any], *, credential: str | None = None, severity: Severity = "INFO") -> str:
+        """Hand over what is posted to an incoming webhook of Slack's: `text`, `blocks`, `attachments`.
+
+        `credential` names the tenant's SLACK_WEBHOOK; without it the installation's own webhook is used.
+        """
+        ...
+
+
+def severity_of(trigger: str | None) -> Severity:
+    """How much a message matters: that follows from what its step waits for."""
+    return _SEVERITY.get(trigger or "", "INFO")
+
+
+_SEVERITY: dict[str, Severity] = {"on_failure": "ERROR", "on_warning": "WARNING"}
 
 
 class PsTemplate(TypedDict):
@@ -281,7 +309,7 @@ class Check(TypedDict, total=False):
 
 
 class Context(TypedDict):
-    """What `execute` finds in `context`."""
+    """What `execute` finds in `context`. `run_url` is the run's page in the console, '' when there is none."""
 
     tenant_id: str
     pipeline_id: str
@@ -298,5 +326,6 @@ class Context(TypedDict):
     scratch: Callable[[], Path]
     """Makes a folder for files of the attempt, which is removed with it."""
     progress: Progress
-    mail: Mail
+    notifications: Notifications
+    run_url: str
     logger: logging.LoggerAdapter[logging.Logger]

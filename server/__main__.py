@@ -86,6 +86,7 @@ async def serve(settings: Settings) -> None:
             google_token_uri=settings.google_token_uri,
             aws_region=settings.aws_region,
             aws_sts_endpoint=settings.aws_sts_endpoint,
+            webhook_hosts=settings.webhook_hosts,
         )
         stack.callback(providers.close)
         credentials = await _credentials(settings, store, keys, providers)
@@ -117,7 +118,7 @@ async def _credentials(settings: Settings, store: SqlStore, ring: KeyRing, provi
     """Raises CannotStart."""
     master = MasterKey(open_master_keys(settings), store)
     await master.require(await store.master_key_uses())
-    return Credentials(store, store, master, ring, providers)
+    return Credentials(store, store, master, ring, providers, webhook_hosts=settings.webhook_hosts)
 
 
 def _servicers(

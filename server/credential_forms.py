@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar, Literal
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from server.domain.credential import CredentialKind
 from server.domain.faults import Fault
+from server.domain.webhook import WebhookHosts, host_of, secret_of
 from server.errors import InvalidRequest
 from server.security.envelope import DoesNotOpen
 from server.security.redaction import know_opened_secret
@@ -89,17 +90,38 @@ class Role(_Form):
     external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")]
 
 
-_FORMS: dict[CredentialKind, type[ServiceAccountKey | AccessKey | Role]] = {
+class Webhook(_Form):
+    """The address of an incoming webhook of Slack's, which is all that is needed to post to its channel."""
+
+    words = {
+        "url": "should be the address of an incoming webhook, https://hooks.slack.com/services/..., on a host that this"
+        " installation posts to"
+    }
+
+    url: Annotated[str, Field(max_length=700)]
+
+    @field_validator("url")
+    @classmethod
+    def _is_allowed(cls, value: str, info: ValidationInfo) -> str:
+        """On a host of `info.context`; without one, as when it is read again, on any: who posts asks again."""
+        hosts: WebhookHosts | None = info.context
+        if not (hosts.allow(value) if hosts else host_of(value)):
+            raise ValueError("not such an address")
+        return value
+
+
+_FORMS: dict[CredentialKind, type[ServiceAccountKey | AccessKey | Role | Webhook]] = {
     CredentialKind.GCP_SERVICE_ACCOUNT: ServiceAccountKey,
     CredentialKind.AWS_ACCESS_KEY: AccessKey,
     CredentialKind.AWS_ROLE: Role,
+    CredentialKind.SLACK_WEBHOOK: Webhook,
 }
 
-Secret = ServiceAccountKey | AccessKey | Role
+Secret = ServiceAccountKey | AccessKey | Role | Webhook
 
 
-def read_secret(kind: CredentialKind, text: str) -> Secret:
-    """The secret that somebody gives.
+def read_secret(kind: CredentialKind, text: str, *, hosts: WebhookHosts) -> Secret:
+    """The secret that somebody gives; a webhook's address has to lead to one of `hosts`.
 
     Raises:
         InvalidRequest: INVALID_CREDENTIAL for each field that is wrong, without its value.
@@ -115,7 +137,7 @@ def read_secret(kind: CredentialKind, text: str) -> Secret:
     if not isinstance(data, dict):
         raise _invalid(f"the secret of {kind} is a JSON object with {', '.join(form.words)}, each once")
     try:
-        return form.model_validate(data)
+        return form.model_validate(data, context=hosts)
     except ValidationError as error:
         raise InvalidRequest(_faults(error, form.words)) from None
 
@@ -140,6 +162,8 @@ def hide(secret: Secret) -> None:
             know_opened_secret(secret.private_key)
         case AccessKey():
             know_opened_secret(secret.secret_access_key)
+        case Webhook():
+            know_opened_secret(secret_of(secret.url))
 
 
 def _faults(error: ValidationError, words: Mapping[str, str]) -> list[Fault]:

@@ -11,6 +11,7 @@ from server.domain.audit import Actor
 from server.domain.credential import Credential, CredentialKind, is_credential_name
 from server.domain.faults import Fault
 from server.domain.tenant import TenantState
+from server.domain.webhook import WebhookHosts
 from server.errors import (
     CredentialNotFound,
     CredentialUnreadable,
@@ -50,7 +51,14 @@ class Credentials:
     """The use cases around credentials."""
 
     def __init__(
-        self, tenants: ControlStore, store: CredentialStore, master: MasterKey, ring: KeyRing, providers: Providers
+        self,
+        tenants: ControlStore,
+        store: CredentialStore,
+        master: MasterKey,
+        ring: KeyRing,
+        providers: Providers,
+        *,
+        webhook_hosts: WebhookHosts,
     ) -> None:
         self._tenants = tenants
         self._store = store
@@ -58,6 +66,7 @@ class Credentials:
         self._vault = Vault(master.keys)
         self._ring = ring
         self._providers = providers
+        self._webhook_hosts = webhook_hosts
 
     async def put(self, new: NewCredential, by: Actor, *, request_id: str) -> Credential:
         """Store a secret as the next version under its name.
@@ -70,7 +79,7 @@ class Credentials:
             message = "a credential's name is 1 to 63 lower-case letters, digits and _, and starts with a letter"
             raise InvalidRequest([Fault("INVALID_NAME", message, field="name")])
         await self._require_tenant(new.tenant_id)
-        secret = read_secret(new.kind, new.secret)
+        secret = read_secret(new.kind, new.secret, hosts=self._webhook_hosts)
         hide(secret)
         plain = secret.model_dump_json().encode()
         fingerprint = self._ring.fingerprint_of(json.dumps([new.tenant_id, new.kind]).encode() + plain)
@@ -132,8 +141,7 @@ class Credentials:
             logger.critical("Credential %s of %s, version %s, does not open", name, tenant_id, credential.version)
             raise CredentialUnreadable from None
         verdict = await self._providers.check(tenant_id, secret)
-        status = "REFUSED" if verdict.refusal else "ACCEPTED"
-        return await self._store.note_credential_check(credential, status, by=by), verdict
+        return await self._store.note_credential_check(credential, verdict.status, by=by), verdict
 
     async def delete(self, tenant_id: str, name: str, by: Actor) -> None:
         """Destroy every version. Raises CredentialNotFound."""

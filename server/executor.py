@@ -208,7 +208,8 @@ class RunExecution:
                 **({} if result.usage is None else asdict(result.usage)),
             }
         )
-        stored = await self._store.finish_step(self._claim.lease, StepEnd(ended, self._logs.take(), result.checks))
+        end = StepEnd(ended, self._logs.take(), result.checks, result.message)
+        stored = await self._store.finish_step(self._claim.lease, end)
         self.is_suspect = False
         return stored
 

@@ -265,7 +265,12 @@ class _Examination:
         if of_file is None:
             return None
         known = with_late_samples(of_file)
-        texts = {template.path: template.render(known) for template in sound if not template.is_sql}
+        texts: dict[Path, str] = {}
+        for template in sound:
+            if not template.is_sql:
+                # HTML that is refused here is refused with the request's values too.
+                with suppress(Refused):
+                    texts[template.path] = template.render(known)
         settings: dict[str, Any] = with_strings(step.settings, texts)
         return settings
 

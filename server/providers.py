@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from server.credential_forms import AccessKey, Role, Secret, ServiceAccountKey
+from server.credential_forms import AccessKey, Role, Secret, ServiceAccountKey, Webhook
+from server.domain.webhook import WebhookHosts, host_of
 from server.errors import ProviderUnavailable
 from server.warehouse.port import WarehouseError
 
@@ -29,6 +30,15 @@ class Verdict:
     """Whom the provider takes it for; '' when it was refused."""
     refusal: str = ""
     """Why it was refused; '' when it was accepted."""
+    reservation: str = ""
+    """What was not tried, so that nobody takes the answer for more than it is; '' when the provider was asked."""
+
+    @property
+    def status(self) -> str:
+        """What is remembered of it."""
+        if self.refusal:
+            return "REFUSED"
+        return "FORM_ONLY" if self.reservation else "ACCEPTED"
 
 
 class _OwnAccount(Exception):
@@ -36,12 +46,15 @@ class _OwnAccount(Exception):
 
 
 class Providers:
-    """Google's token service and AWS's STS."""
+    """Google's token service and AWS's STS; Slack has nothing to ask a webhook but to post."""
 
-    def __init__(self, *, google_token_uri: str, aws_region: str, aws_sts_endpoint: str | None) -> None:
+    def __init__(
+        self, *, google_token_uri: str, aws_region: str, aws_sts_endpoint: str | None, webhook_hosts: WebhookHosts
+    ) -> None:
         self._google_token_uri = google_token_uri
         self._aws_region = aws_region
         self._aws_sts_endpoint = aws_sts_endpoint
+        self._webhook_hosts = webhook_hosts
         # Of their own: a provider that does not answer keeps nobody waiting but those who ask providers.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="providers")
 
@@ -66,6 +79,8 @@ class Providers:
                 return self._check_access_key(secret)
             case Role():
                 return self._check_role(secret, tenant_id)
+            case Webhook():
+                return self._check_webhook(secret)
 
     def _check_google(self, key: ServiceAccountKey) -> Verdict:
         from server.warehouse.bigquery.credentials import ask_for_token  # noqa: PLC0415
@@ -96,6 +111,13 @@ class Providers:
             return str(answer["AssumedRoleUser"]["Arn"])
 
         return self._ask_aws(assumed)
+
+    def _check_webhook(self, webhook: Webhook) -> Verdict:
+        """Slack tells whether a webhook works only by posting a message."""
+        host = host_of(webhook.url)
+        if not self._webhook_hosts.allow(webhook.url):
+            return Verdict(refusal=f"this installation does not post to {host}")
+        return Verdict(principal=host, reservation="only its form was checked: whether it works, a message will show")
 
     def _ask_aws(self, question: Callable[[Any], str], **identity: str) -> Verdict:
         """As that identity, or without one as the installation."""

@@ -1,7 +1,8 @@
 """Fills variables into a step's settings, and makes of them what its processor receives.
 
 Strings under some keys (`_KINDS`), also in a list there, are BigQuery SQL, a query or a condition: their variables are
-escaped for the position they stand in. Every other string is text.
+escaped for the position they stand in. Those under `html` are HTML and those under `mrkdwn` are Slack's markup, in
+which a value is only text. Every other string is text.
 """
 
 import logging
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from server.domain.faults import Fault, Refused
+from server.domain.markup import render_html, render_mrkdwn
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
 from server.domain.sql_template import condition_statement, render_condition, render_sql, sql_names
 from server.domain.variables import LATE_NAMES, names_in, render_text
@@ -22,12 +24,15 @@ from server.pipeline_files.yaml_source import Path
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["text", "query", "condition"]
+Kind = Literal["text", "query", "condition", "html", "mrkdwn"]
+"""What a string is written in, which decides how the values of its variables are escaped."""
 _KINDS: dict[str, Kind] = {
     "query": "query",
     "sql": "query",
     "unexpected_rows_query": "query",
     "row_condition": "condition",
+    "html": "html",
+    "mrkdwn": "mrkdwn",
 }
 
 
@@ -42,7 +47,7 @@ class Template:
     @property
     def is_sql(self) -> bool:
         """Whether it is a query or a condition."""
-        return self.kind != "text"
+        return self.kind in {"query", "condition"}
 
     @property
     def is_query(self) -> bool:
@@ -55,10 +60,17 @@ class Template:
         return list(sql_names(self.text) if self.is_sql else names_in(self.text))
 
     def render(self, values: Mapping[str, str]) -> str:
-        """The string with its variables filled in; `values` must have them all. Raises Refused for SQL."""
-        if not self.is_sql:
-            return render_text(self.text, values)
-        return _render_sql(self.text, tuple((name, values[name]) for name in self.names), is_query=self.is_query)
+        """The string with its variables filled in; `values` must have them all. Raises Refused for SQL and HTML."""
+        match self.kind:
+            case "query" | "condition":
+                known = tuple((name, values[name]) for name in self.names)
+                return _render_sql(self.text, known, is_query=self.is_query)
+            case "html":
+                return render_html(self.text, values)
+            case "mrkdwn":
+                return render_mrkdwn(self.text, values)
+            case "text":
+                return render_text(self.text, values)
 
     def statement(self, rendered: str) -> str:
         """The query that the SQL guard has to judge: of a condition, one that consists of it. Raises Refused."""

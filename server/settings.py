@@ -11,13 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from server.domain.faults import CannotStart
 from server.domain.quotas import Quotas
+from server.message_settings import PREFIX as _PREFIX
+from server.message_settings import MessageSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
-_PREFIX = "CONVERGENCE_"
 # Read by the client and its command line, which share the prefix.
 _CLIENT_VARIABLES = {
     "CONVERGENCE_TARGET",
@@ -28,17 +29,18 @@ _CLIENT_VARIABLES = {
     "CONVERGENCE_TLS_KEY",
 }
 # What is a secret, or a client's own.
-_HIDDEN_VARIABLES = {"CONVERGENCE_DATABASE_URL", "CONVERGENCE_MASTER_KEY", *_CLIENT_VARIABLES}
+_SECRETS = ("database_url", "master_key", "smtp_password", "slack_webhook_url")
+_HIDDEN_VARIABLES = {*(_PREFIX + name.upper() for name in _SECRETS), *_CLIENT_VARIABLES}
 
 
-class Settings(BaseSettings):
+class Settings(MessageSettings):
     """What an operator may set. Nothing needs to be: the defaults run everything on one machine."""
 
     # An empty variable is one that was not set: as a path it would be the current folder.
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     state_dir: Path = Path("var")
-    """Folder of the embedded stores, the pepper, the first admin key, undelivered mail and the files that steps work
+    """Folder of the embedded stores, the pepper, the first admin key, messages as files and the files that steps work
     with; made with mode 0700."""
     configs_dir: Path = _ROOT / "configs"
     """Folder of the pipeline files."""
@@ -110,8 +112,6 @@ class Settings(BaseSettings):
     """US dollars for a TiB that a query reads, for the estimates of plans."""
     maximum_bytes_billed: Annotated[int, Field(ge=1)] | None = None
     """Most bytes that one statement of a step may bill; a tenant's and a step's own limit can only be smaller."""
-    mail_from: str = "convergence@localhost"
-    """Sender of notification mails."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     """`json`: one object a line; `text`: for a terminal."""
@@ -199,12 +199,13 @@ class Settings(BaseSettings):
         """What no log may show."""
         password = urlsplit(self.postgres_url or "").password
         keys = self.master_key.get_secret_value().split() if self.master_key else []
-        return (*([unquote(password)] if password else []), *keys)
+        return (*([unquote(password)] if password else []), *keys, *self.message_secrets)
 
     def for_worker(self) -> bytes:
         """A line with what processors must not find in the environment that a worker inherits; see `hide`."""
-        master_key = self.master_key.get_secret_value() if self.master_key else None
-        return json.dumps({"database_url": self.postgres_url, "master_key": master_key}).encode() + b"\n"
+        given = {name: getattr(self, name) for name in _SECRETS}
+        line = {name: secret.get_secret_value() if secret else None for name, secret in given.items()}
+        return json.dumps(line).encode() + b"\n"
 
     @staticmethod
     def hide() -> None:
@@ -260,5 +261,5 @@ def _explain(detail: ErrorDetails) -> str:
         return message
     name = str(detail["loc"][0])
     # A URL may hold a password.
-    given = "" if name in {"database_url", "master_key"} else f", not {str(detail['input'])[:80]!r}"
+    given = "" if name in _SECRETS else f", not {str(detail['input'])[:80]!r}"
     return f"{_PREFIX}{name.upper()}: {message}{given}"

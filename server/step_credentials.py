@@ -5,7 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from server.credential_forms import Secret, ServiceAccountKey, opened
+from server.credential_forms import Secret, ServiceAccountKey, Webhook, opened
 from server.domain.credential import Credential
 from server.domain.faults import Refused, refuse
 from server.security.envelope import DoesNotOpen, MasterKeyMissing, MasterKeys, Vault
@@ -40,6 +40,16 @@ class CredentialReader:
         secret = await self._opened(credential)
         await self._note_use(credential)
         return {"kind": credential.kind.value, **secret.model_dump()}
+
+    async def webhook(self, tenant_id: str, name: str) -> str:
+        """The address in the latest version of a Slack webhook: messages outlive their runs. Raises Refused."""
+        last = await self._store.last_credential(tenant_id, name)
+        credential = await self._credential(tenant_id, name, last.version if last else 0)
+        secret = await self._opened(credential)
+        if not isinstance(secret, Webhook):
+            raise _refused("CREDENTIAL_NOT_FITTING", name, f"is {credential.kind}, and not a SLACK_WEBHOOK")
+        await self._note_use(credential)
+        return secret.url
 
     async def warehouse(self, tenant_id: str, name: str, version: int) -> Warehouse:
         """The warehouse as the service account sees it. Raises Refused."""

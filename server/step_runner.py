@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Protocol
 
-from processors.base import Mail, ProcessorError
+from processors.base import ProcessorError
 from server.checks import InvalidChecks, read_checks
 from server.domain.data_quality import Check
+from server.domain.delivery import Mail, SlackMessage
 from server.domain.faults import Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepSnapshot
 from server.domain.run import Effect, EffectState, Run, StepRun, StepStatus
 from server.domain.schema import DatasetRef, TableRef
 from server.effects import EffectJournal, Usage, settle, told
+from server.handover import Handover
 from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
 from server.registry import Engine, Registry
@@ -61,6 +63,8 @@ class StepResult:
     """The step's writes; None: those that are recorded."""
     usage: Usage | None = None
     """What they and its queries read, of all attempts; None: what is recorded."""
+    message: Mail | SlackMessage | None = None
+    """What the step tells people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +93,22 @@ class StepRunner:
         registry: Registry,
         warehouse: Warehouse,
         store: ControlStore,
-        mail: Mail,
         credentials: CredentialReader,
         *,
         scratch: Scratch,
         project: str,
         maximum_bytes_billed: int | None = None,
+        console_url: str = "",
     ) -> None:
+        """`console_url`: where people look at runs, without a slash at its end; '' when there is no such place."""
         self._registry = registry
         self._warehouse = warehouse
         self._store = store
-        self._mail = mail
         self._credentials = credentials
         self._scratch = scratch
         self._project = project
         self._maximum_bytes_billed = maximum_bytes_billed
+        self._console_url = console_url
 
     def attempt(self, call: StepCall, logs: Logs) -> "Attempt":
         """An attempt that is ready to run."""
@@ -195,7 +200,8 @@ class StepRunner:
             "credentials": means.credentials,
             "scratch": means.scratch,
             "progress": progress,
-            "mail": self._mail,
+            "notifications": Handover(run.pipeline_logging_id, step.step_id),
+            "run_url": f"{self._console_url}/runs/{run.pipeline_logging_id}" if self._console_url else "",
             "logger": _StepLogger(logging.getLogger(f"processors.{snapshot.ps_type}"), run_fields(run, step.step_id)),
         }
 
@@ -261,7 +267,9 @@ class Attempt:
         ps_type = self._call.snapshot.ps_type
         try:
             engine, config = await in_own_thread(self._load, self._call)
-            return _read_answer(ps_type, await engine.execute(config, self._context))
+            result = _read_answer(ps_type, await engine.execute(config, self._context))
+            handed_over: Handover = self._context["notifications"]
+            return replace(result, message=handed_over.message) if result.status is StepStatus.SUCCESS else result
         except (asyncio.CancelledError, LeaseLost, StoreBusy):
             raise
         except ProcessorError as error:

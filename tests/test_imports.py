@@ -22,8 +22,18 @@ ALLOWED: dict[str, set[str]] = {
     },
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
     "server.security": {"server.security", "server.domain", "cryptography"},
-    "server.providers": {"server.credential_forms", "server.errors", "server.warehouse", "boto3", "botocore"},
-    "server.settings": {"server.domain", "pydantic", "pydantic_core", "pydantic_settings"},
+    "server.providers": {
+        *("server.credential_forms", "server.domain", "server.errors", "server.warehouse", "boto3", "botocore")
+    },
+    "server.settings": {"server.domain", "server.message_settings", "pydantic", "pydantic_core", "pydantic_settings"},
+    "server.message_settings": {"server.domain", "pydantic", "pydantic_settings"},
+    "server.delivery": {
+        *("server.delivery", "server.domain", "server.security", "server.store", "server.tasks", "server.threads")
+    },
+    "server.delivery.opening": {"server.delivery", "server.domain", "server.settings"},
+    "server.delivery.smtp": {"server.delivery", "server.domain", "aiosmtplib"},
+    "server.delivery.webhook": {"server.delivery", "server.domain", "aiohttp", "slack_sdk"},
+    "server.delivery.public_addresses": {"aiohttp"},
     "processors": {"processors", "pydantic", "pydantic_core"},
     "processors.aws": {"processors", "pydantic", "boto3", "botocore"},
     "processors.files": {"processors.files", "pydantic", "duckdb"},

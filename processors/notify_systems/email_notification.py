@@ -1,15 +1,13 @@
 """notify_systems.email_notification: one mail about what became of the run."""
 
 import re
-from email.message import EmailMessage
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from processors.base import Context
+from processors.base import Context, severity_of
 
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-_SEVERITY = {"on_failure": "ERROR", "on_warning": "WARNING"}
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,20}")
 
 
 def _address(value: str) -> str:
@@ -29,29 +27,19 @@ class EmailNotificationEngine:
         to_emails: Annotated[list[Annotated[str, AfterValidator(_address)]], Field(min_length=1, max_length=50)]
         subject: Annotated[str, Field(min_length=1)]
         message: str
+        html: str | None = None
 
     async def execute(self, step_config: dict[str, Any], context: Context) -> dict[str, Any]:
-        """Hand one mail over. Details: recipients, severity, delivered_to (where the mail went)."""
+        """Hand one mail over. Details: message_id, channel, recipients, severity."""
         config = self.Config.model_validate(step_config)
-        severity = _SEVERITY.get(context["trigger"] or "", "INFO")
-        mail = EmailMessage()
-        # The same for every attempt, so that a repeated mail can be told from a new one.
-        mail["Message-ID"] = f"<{context['pipeline_logging_id']}.{context['step_id']}@convergence>"
-        mail["Subject"] = header_text(config.subject)
-        mail["X-Convergence-Severity"] = severity
-        mail.set_content(config.message)
-        where = await context["mail"].send(mail, to=config.to_emails)
-        context["progress"](f"Mail to {len(config.to_emails)} recipients: {where}", severity=severity)
-        details = {"recipients": config.to_emails, "severity": severity, "delivered_to": where}
+        severity = severity_of(context["trigger"])
+        recipients = list(dict.fromkeys(config.to_emails))
+        message_id = context["notifications"].mail(
+            to=recipients, subject=config.subject, text=config.message, html=config.html or "", severity=severity
+        )
+        context["progress"](f"Mail to {len(recipients)} recipients is queued", severity=severity)
+        details = {"message_id": message_id, "channel": "EMAIL", "recipients": recipients, "severity": severity}
         return {"status": "SUCCESS", "rows_processed": 0, "details": details}
-
-
-def header_text(text: str) -> str:
-    """Text that is safe in a header: error messages come from anywhere.
-
-    Line breaks would begin a new header, and `=?...?=` is decoded into whatever it encodes, line breaks included.
-    """
-    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).replace("=?", "= ?").strip()[:250]
 
 
 def get_engine() -> EmailNotificationEngine:

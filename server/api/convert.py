@@ -10,6 +10,7 @@ from server.catalog import Entry, Source
 from server.domain.audit import AuditEvent
 from server.domain.credential import Credential
 from server.domain.data_quality import CheckStatus, DataQualityResult
+from server.domain.delivery import Delivery
 from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
 from server.domain.plan import Plan, PlanStep
@@ -59,7 +60,7 @@ def run(record: Run) -> run_pb2.Run:
         cancel_requested_at=timestamp(record.cancel_requested_at),
         error_message=record.error_message,
         failed_step=record.failed_step,
-        steps=[step_run(step) for step in record.steps],
+        steps=[_step_of(record, step) for step in record.steps],
         trigger=run_pb2.Run.Trigger.Value(record.trigger.value),
         kind=run_pb2.Run.Kind.Value(record.kind.value),
         plan=_plan(record.plan) if record.plan else None,
@@ -118,6 +119,28 @@ def step_run(record: StepRun) -> run_pb2.StepRun:
         bytes_processed=record.bytes_processed,
         bytes_billed=record.bytes_billed,
         slot_milliseconds=record.slot_milliseconds,
+    )
+
+
+def _step_of(record: Run, step: StepRun) -> run_pb2.StepRun:
+    """A step with what became of its message, where the run was asked for with that."""
+    message = step_run(step)
+    message.deliveries.extend(_delivery(item) for item in record.deliveries if item.step_id == step.step_id)
+    return message
+
+
+def _delivery(record: Delivery) -> run_pb2.Delivery:
+    return run_pb2.Delivery(
+        message_id=record.message_id,
+        channel=run_pb2.Delivery.Channel.Value(record.channel.value),
+        recipient=record.recipient,
+        severity=record.severity,
+        state=run_pb2.Delivery.State.Value(record.state.value),
+        tries=record.tries,
+        note=record.note,
+        queued_at=timestamp(record.queued_at),
+        tried_at=timestamp(record.tried_at),
+        next_try_at=timestamp(record.next_try_at),
     )
 
 

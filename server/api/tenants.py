@@ -136,7 +136,7 @@ class TenantServicer(TenantServiceServicer):
         return pb.CheckCredentialResponse(
             accepted=not verdict.refusal,
             principal=verdict.principal,
-            message=verdict.refusal,
+            message=verdict.refusal or verdict.reservation,
             checked_at=convert.timestamp(tried.checked_at),
         )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from server.domain.run import Record
+from server.domain.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""Cloud credentials: with what a step acts for a tenant at a provider."""
+"""Credentials: with what a step acts for a tenant at a provider."""
 
 import re
 from datetime import datetime
 from enum import StrEnum
 
-from server.domain.run import Record
+from server.domain.record import Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -15,10 +15,11 @@ class CredentialKind(StrEnum):
     GCP_SERVICE_ACCOUNT = "GCP_SERVICE_ACCOUNT"
     AWS_ACCESS_KEY = "AWS_ACCESS_KEY"
     AWS_ROLE = "AWS_ROLE"
+    SLACK_WEBHOOK = "SLACK_WEBHOOK"
 
     @property
     def provider(self) -> str:
-        """Whose it is: `gcp`, `aws`."""
+        """Whose it is: `gcp`, `aws`, `slack`."""
         return self.value.partition("_")[0].lower()
 
 

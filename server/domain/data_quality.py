@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from server.domain.run import Record
+from server.domain.record import Record
 
 MAX_CHECKS = 500
 """In one answer of a processor."""

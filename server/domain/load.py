@@ -1,6 +1,6 @@
 """What a table's rows were loaded from: the objects of a bucket, each in the version that was loaded."""
 
-from server.domain.run import Record
+from server.domain.record import Record
 
 
 class LoadedObject(Record):

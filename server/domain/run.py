@@ -4,10 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from server.domain.delivery import Delivery
 from server.domain.pipeline import PipelineName
 from server.domain.plan import Plan
+from server.domain.record import Record
 
 
 class RunStatus(StrEnum):
@@ -73,12 +75,6 @@ class WaitReason(StrEnum):
     """The next day, since its tenant has used up this day's bytes."""
     TENANT_SUSPENDED = "TENANT_SUSPENDED"
     """Its tenant's return."""
-
-
-class Record(BaseModel):
-    """Base of what the control store keeps."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class EffectState(StrEnum):
@@ -175,6 +171,8 @@ class Run(Record):
     """Why a PENDING run has not started; only where a run was asked for, not in events."""
     queue_position: int = 0
     """Its place among its tenant's PENDING runs, 1 for the next; 0 where that was not asked for."""
+    deliveries: tuple[Delivery, ...] = Field(default=(), exclude=True)
+    """What its steps have told people, by recipient; only where a run was asked for, and not stored with it."""
 
 
 class LogEntry(Record):

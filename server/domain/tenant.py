@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from server.domain.faults import Fault
 from server.domain.quotas import Quotas
-from server.domain.run import Record
+from server.domain.record import Record
 
 SYSTEM_TENANT = "tenants"
 """Owner of runs that belong to no tenant; its dataset is the central management dataset."""

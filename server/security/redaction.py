@@ -7,16 +7,18 @@ tokens, passwords in addresses, and whatever stands behind a name that says that
 import json
 import re
 from collections import OrderedDict
+from html import escape
 from urllib.parse import quote
 
 REDACTED = "[redacted]"
 # A shorter one would be found in the middle of harmless words.
 _SHORTEST_KNOWN = 6
+# What a secret's name ends with. A search for what may stand before it would begin anew at each of its parts.
 _NAMES = (
-    r"[\w.-]*(?:password|passwd|pwd|secret|secret[_-]?key|secret[_-]?access[_-]?key|client[_-]?secret|private[_-]?key"
+    r"(?:password|passwd|pwd|secret|secret[_-]?key|secret[_-]?access[_-]?key|client[_-]?secret|private[_-]?key"
     r"|access[_-]?token|refresh[_-]?token|api[_-]?key)"
 )
-_SECRET_NAME = re.compile(rf"(?i){_NAMES}")
+_SECRET_NAME = re.compile(rf"(?i)[\w.-]*{_NAMES}")
 _FORMS = (
     # The key's id stays, so that it can be found and revoked.
     (r"cvg_([0-9a-z]{1,32})_[A-Za-z0-9_-]{8,}", rf"cvg_\1_{REDACTED}"),
@@ -31,12 +33,12 @@ _FORMS = (
     (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", REDACTED),
     # `"secret_access_key": "..."`, also where the quotes are escaped.
     (
-        rf"(?i)\b({_NAMES}\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).){{3,}}?\2",
+        rf"(?i)({_NAMES}\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).){{3,}}?\2",
         rf"\1\2{REDACTED}\2",
     ),
     # `password=hunter2`; a word alone, or a column of a table, is more likely about a secret than one.
     (
-        rf"(?i)\b({_NAMES}\s*[:=]\s*)(?!\w+\.[a-z_])(?=[^\s\"'\\,;)}}\]]*[0-9/+=!@#$%^&*])[^\s\"'\\,;)}}\]]{{3,}}",
+        rf"(?i)({_NAMES}\s*[:=]\s*)(?!\w+\.[a-z_])(?=[^\s\"'\\,;)}}\]]*[0-9/+=!@#$%^&*])[^\s\"'\\,;)}}\]]{{3,}}",
         rf"\1{REDACTED}",
     ),
 )
@@ -49,7 +51,7 @@ _searched: tuple[str, ...] = ()
 
 
 def know_secret(value: str) -> None:
-    """From now on this text is left out of everything, also as JSON and as a part of an address have it."""
+    """From now on this text is left out of everything, also as JSON, HTML and a part of an address have it."""
     _lasting.add(value)
     _search()
 
@@ -68,8 +70,14 @@ def know_opened_secret(value: str) -> None:
 def _search() -> None:
     global _searched  # noqa: PLW0603 - what the process knows is the process's
     known = [value for value in (*_lasting, *_recent) if len(value) >= _SHORTEST_KNOWN]
-    forms = {form for value in known for form in (value, json.dumps(value)[1:-1], quote(value, safe=""))}
+    forms = {form for value in known for form in _forms_of(value)}
     _searched = tuple(sorted(forms, key=len, reverse=True))
+
+
+def _forms_of(value: str) -> tuple[str, ...]:
+    """The value as it is, and as JSON, addresses, HTML and Slack's markup have it."""
+    in_html = (escape(value), escape(value, quote=False))
+    return (value, json.dumps(value)[1:-1], quote(value, safe=""), *in_html)
 
 
 def is_secret_name(name: str) -> bool:

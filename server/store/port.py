@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from server.domain.audit import Actor, AuditEvent
 from server.domain.credential import Credential, CredentialKind
 from server.domain.data_quality import Check, CheckStatus, DataQualityResult
+from server.domain.delivery import Mail, SlackMessage
 from server.domain.load import Load, LoadRecord
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
@@ -218,6 +219,8 @@ class StepEnd:
     logs: tuple[LogEntry, ...] = ()
     checks: tuple[Check, ...] = ()
     """What it found out about the quality of data."""
+    message: Mail | SlackMessage | None = None
+    """What the step tells people: queued with its end, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,7 +485,7 @@ class ControlStore(Protocol):
         ...
 
     async def explain_run(self, pipeline_logging_id: str, plans: Plans) -> Run | None:
-        """As `get_run`, a waiting run with its reason and its place."""
+        """As `get_run`, a waiting run with its reason and its place, and what became of the messages of its steps."""
         ...
 
     async def run_snapshot(self, pipeline_logging_id: str) -> RunSnapshot | None:

@@ -12,8 +12,9 @@ from contextlib import AsyncExitStack, suppress
 
 from server import logs
 from server.catalog import Catalog
+from server.delivery.loop import DeliveryLoop
+from server.delivery.opening import open_senders
 from server.domain.faults import CannotStart
-from server.mail import MailFolder
 from server.master_key import MasterKey, open_master_keys
 from server.mirror import Mirror, mirrored_tables
 from server.plans import PlansFile
@@ -55,22 +56,23 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         await MasterKey(keys, store).require(await store.master_key_uses())
         credentials = CredentialReader(store, keys, warehouse, google_token_uri=settings.google_token_uri)
         stack.push_async_callback(credentials.close)
-        mail = MailFolder(settings.state_dir / "mail", sender=settings.mail_from)
+        deliveries = DeliveryLoop(worker_id, store, open_senders(settings, credentials, stack))
         runner = StepRunner(
             Registry(folder=settings.processors_dir),
             warehouse,
             store,
-            mail,
             credentials,
             scratch=scratch,
             project=settings.project,
             maximum_bytes_billed=settings.maximum_bytes_billed,
+            console_url=(settings.console_url or "").rstrip("/"),
         )
         plans = PlansFile(settings.plans_file, base=settings.base_quotas)
         worker = Worker(worker_id, store, runner, settings, plans)
         retention = Retention(store, run_days=settings.run_retention_days, event_days=settings.event_retention_days)
         helpers = [*pulse, asyncio.create_task(retention.run())]
-        await _serve(worker, _mirror(settings, worker_id, store, warehouse), helpers, supervised=supervised)
+        mirror = _mirror(settings, worker_id, store, warehouse)
+        await _serve(worker, mirror, deliveries, helpers, supervised=supervised)
 
 
 async def _open_warehouse(settings: Settings, scratch: Scratch) -> Warehouse:
@@ -100,21 +102,29 @@ def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: 
     )
 
 
-async def _serve(worker: Worker, mirror: Mirror, helpers: "list[asyncio.Task[None]]", *, supervised: bool) -> None:
+async def _serve(
+    worker: Worker,
+    mirror: Mirror,
+    deliveries: DeliveryLoop,
+    helpers: "list[asyncio.Task[None]]",
+    *,
+    supervised: bool,
+) -> None:
     """Work until drained. A helper that fails ends the process: its supervisor starts a whole one."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.drain)
     working, mirroring = asyncio.create_task(worker.run()), asyncio.create_task(mirror.run())
+    delivering = asyncio.create_task(deliveries.run())
     parting = [asyncio.create_task(_drain_with_parent(worker))] if supervised else []
     logger.info("Worker %s is ready", worker.worker_id)
     try:
-        await first_ended([working, mirroring, *helpers])
+        await first_ended([working, mirroring, delivering, *helpers])
         # What the last runs left in the outbox belongs in the tables before the warehouse closes.
-        await end_tasks([mirroring])
-        await mirror.finish()
+        await end_tasks([mirroring, delivering])
+        await asyncio.gather(mirror.finish(), deliveries.finish())
     finally:
-        await end_tasks([working, mirroring, *helpers, *parting])
+        await end_tasks([working, mirroring, delivering, *helpers, *parting])
 
 
 async def _pulse() -> None:

@@ -302,6 +302,11 @@ FILES = {
         pipeline(*LOAD, "schema_template: costs"),
         [("INVALID_FIELD", 13, "load", "steps[0].schema_template")],
     ),
+    "a variable where HTML has no place for one": (
+        pipeline(*LOAD)
+        + "  - step_id: mail\n    ps_type: gcp.plain\n    html: '<p class={table}>{error_message}</p>'\n",
+        [("HTML_POSITION_NOT_ALLOWED", 15, "mail", "steps[1].html")],
+    ),
     "all at once": (
         pipeline(*LOAD, "tabel: x", "mode: '{mood}'", "table: '{tble}'").replace("{tenant_id}", "{tenant}")
         + "  - step_id: mail\n    ps_type: gcp.male\n    x: '{y}'\n",

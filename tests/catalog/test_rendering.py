@@ -59,6 +59,9 @@ def test_which_strings_are_sql():
             {"row_condition": "a = '{quote}' # {{b}}"}, {"row_condition": r"a = 'it\'s' # {b}"}, id="condition"
         ),
         pytest.param({"text": "SELECT '{quote}'"}, {"text": "SELECT 'it's'"}, id="text is not"),
+        pytest.param({"html": "<p>{quote}</p>"}, {"html": "<p>it&#x27;s</p>"}, id="HTML is escaped"),
+        pytest.param({"mrkdwn": ["*{quote}*"]}, {"mrkdwn": ["*it's*"]}, id="Slack's markup is another one"),
+        pytest.param({"html": "{error_message}"}, {"html": "it&#x27;s {table}"}, id="late, in HTML"),
         pytest.param({}, {}, id="nothing"),
     ],
 )

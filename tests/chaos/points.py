@@ -47,6 +47,7 @@ POINTS = [
     Point("mirror, before it writes a run's end", _UPSERT, "call", about=run_row("SUCCESS")),
     Point("mirror, before its acknowledgement", _UPSERT, "end", about=run_row("SUCCESS")),
     Point("mirror, after its acknowledgement", f"{_STORE}.acknowledge", "end", hit=2),
-    Point("mail, before it is handed over", "server.mail:MailFolder.send", "call"),
-    Point("mail, after it was handed over", "server.mail:MailFolder.send", "return"),
+    Point("mail, before it is sent", "server.delivery.folders:Folder.send", "call"),
+    Point("mail, after it was sent", "server.delivery.folders:Folder.send", "return"),
+    Point("mail, after the record of its delivery", f"{_STORE}.record_delivery", "return"),
 ]

@@ -31,7 +31,6 @@ HELD = [
         "effect, before it begins",
         "step, before its end is recorded",
         "run, before its end is recorded",
-        "mail, before it is handed over",
     }),
 ]  # fmt: skip
 LONG_LEASE = {"lease_seconds": "120"}

@@ -52,7 +52,11 @@ async def test_a_secret_comes_from_a_file_and_is_not_shown(cli, peer, tmp_path: 
 @pytest.mark.parametrize(
     ("content", "kind", "words"),
     [
-        (b"{}", "aws", "--kind: 'aws' is no kind; write one of gcp-service-account, aws-access-key, aws-role"),
+        (
+            b"{}",
+            "aws",
+            "--kind: 'aws' is no kind; write one of gcp-service-account, aws-access-key, aws-role, slack-webhook",
+        ),
         (b"\xff", "aws-role", "FILE: the secret is JSON in UTF-8"),
         (None, "aws-role", "No such file"),
     ],

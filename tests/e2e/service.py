@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convergence.client import ConvergenceClient
-from convergence.v1.run_pb2 import LogEntry, Run, RunEvent
+from convergence.v1.run_pb2 import Delivery, LogEntry, Run, RunEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -138,6 +138,25 @@ async def finished(client: ConvergenceClient, run: Run) -> Run:
     """Follow a run to its end."""
     await events(client, run)
     return await client.get_run(run.tenant_id, run.pipeline_logging_id)
+
+
+async def delivered(client: ConvergenceClient, run: Run) -> Run:
+    """The run, once none of its messages is under way any more."""
+    async with asyncio.timeout(60):
+        while True:
+            found = await client.get_run(run.tenant_id, run.pipeline_logging_id)
+            if not any(item.state == Delivery.QUEUED for step in found.steps for item in step.deliveries):
+                return found
+            await asyncio.sleep(0.05)
+
+
+def without_deliveries(run: Run) -> Run:
+    """What does not change any more when a run has ended."""
+    copied = Run()
+    copied.CopyFrom(run)
+    for step in copied.steps:
+        step.ClearField("deliveries")
+    return copied
 
 
 async def events(client: ConvergenceClient, run: Run, after: int = 0) -> list[RunEvent]:

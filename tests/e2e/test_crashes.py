@@ -10,7 +10,7 @@ from convergence.v1.run_pb2 import Run, StepRun
 from server.domain.schema import DatasetRef
 from server.settings import Settings
 from server.warehouse.embedded import EmbeddedWarehouse
-from tests.e2e.service import Service, events, file_appears, finished, onboard, start
+from tests.e2e.service import Service, delivered, events, file_appears, finished, onboard, start
 
 
 async def rows(checkout: Path, sql: str) -> list[tuple[object, ...]]:
@@ -106,6 +106,7 @@ async def test_a_step_that_blocks_the_loop_beyond_its_time_has_timed_out(own_ser
         ended = await finished(
             client, await start(client, "acme_corp", "trial/misbehave", variables={"how": "block the loop"})
         )
+        await delivered(client, ended)
     assert ended.status == Run.TIMED_OUT
     assert (ended.steps[0].status, ended.steps[0].attempt) == (StepRun.TIMED_OUT, 1)
     assert "timeout_minutes: 0.02" in ended.error_message

@@ -10,7 +10,7 @@ from convergence.client import ConvergenceClient
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Run, StepRun
 from server.store.sqlite import open_sqlite
-from tests.e2e.service import Service, file_appears, finished, onboard, start
+from tests.e2e.service import Service, delivered, file_appears, finished, onboard, start
 from tests.e2e.test_crashes import rows
 
 
@@ -43,6 +43,7 @@ async def test_what_succeeded_is_done_and_what_was_written_is_not_written_again(
     own_service: Service, client: ConvergenceClient, tmp_path: Path
 ) -> None:
     origin = await failed(client, tmp_path)
+    await delivered(client, origin)
     assert len(own_service.mails) == 1
     (tmp_path / "mended").touch()
     file = own_service.checkout / "configs/trial/retry.yml"
@@ -109,6 +110,8 @@ async def test_a_retry_that_fails_says_so_and_can_be_retried(
     origin = await failed(client, tmp_path)
     second = await finished(client, await client.retry_run("acme_corp", origin.pipeline_logging_id))
     assert second.status == Run.FAILED
+    for run in (origin, second):
+        await delivered(client, run)
     assert len(own_service.mails) == 2
     assert second.pipeline_logging_id in own_service.mails[1].read_text() + own_service.mails[0].read_text()
     (tmp_path / "mended").touch()

@@ -8,8 +8,8 @@ import pytest
 
 from convergence.errors import ConvergenceError
 from convergence.v1.pipeline_service_pb2 import GetRunStatusRequest, ListRunsRequest
-from convergence.v1.run_pb2 import Run, StepRun
-from tests.e2e.service import Service, events, file_appears, finished, pauses, start
+from convergence.v1.run_pb2 import Delivery, Run, StepRun
+from tests.e2e.service import Service, delivered, events, file_appears, finished, pauses, start
 
 STEP = StepRun.Status
 GONE = "hunter2"
@@ -36,7 +36,10 @@ class TestSteps:
         assert run.failed_step == "act"
         assert run.error_message == "step act: the file bills.csv has no rows"
         assert statuses(run) == ["FAILED", "SKIPPED", "SUCCESS", "SKIPPED"]
-        path = service.checkout / "var" / str(run.steps[2].details["delivered_to"])
+        async with service.client(acme_key) as client:
+            [item] = (await delivered(client, run)).steps[2].deliveries
+        assert item.state == Delivery.DELIVERED
+        path = service.checkout / "var" / item.note.removeprefix("written to ")
         mail = message_from_bytes((path).read_bytes(), policy=policy.default)
         assert mail["To"] == "ops@example.com"
         assert mail["Subject"] == "failed act"

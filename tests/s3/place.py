@@ -14,7 +14,6 @@ from server.domain.pipeline import Retry, RunSnapshot, StepSnapshot
 from server.domain.run import Run, RunKind
 from server.domain.schema import DatasetRef
 from server.executor import RunExecution
-from server.mail import MailFolder
 from server.planning import PlanExecution
 from server.registry import Registry
 from server.scratch import Scratch
@@ -106,8 +105,7 @@ class Place:
     def runner(self, store: SqlStore) -> StepRunner:
         keys = LocalMasterKeys(file=self.folder / "master_key")
         credentials = CredentialReader(store, keys, self.warehouse, google_token_uri="http://127.0.0.1:1/token")
-        mail = MailFolder(self.folder / "mail", sender="convergence@localhost")
-        return StepRunner(Registry(), self.warehouse, store, mail, credentials, scratch=self.scratch, project=PROJECT)
+        return StepRunner(Registry(), self.warehouse, store, credentials, scratch=self.scratch, project=PROJECT)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return list((await self.warehouse.query(sql, default_dataset=OWN)).rows)

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from server.credential_forms import AccessKey, Role, ServiceAccountKey, hide, opened, read_secret
+from server.credential_forms import AccessKey, Role, ServiceAccountKey, Webhook, hide, opened, read_secret
 from server.domain.credential import CredentialKind
+from server.domain.webhook import WebhookHosts
 from server.errors import InvalidRequest
 from server.security.envelope import DoesNotOpen
 from server.security.redaction import redact
@@ -19,6 +20,9 @@ from tests.bigquery.accounts import account_key
 GCP, AWS, ROLE = CredentialKind.GCP_SERVICE_ACCOUNT, CredentialKind.AWS_ACCESS_KEY, CredentialKind.AWS_ROLE
 ACCOUNT = account_key("http://127.0.0.1:1")
 ACCESS_KEY = {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
+HOSTS = WebhookHosts.parse("hooks.slack.com")
+SLACK = CredentialKind.SLACK_WEBHOOK
+HOOK = {"url": "https://hooks.slack.com/services/T0/B0/verysecret"}
 A_ROLE = {"role_arn": "arn:aws:iam::123456789012:role/billing/reader", "external_id": "acme-7f31"}
 
 
@@ -38,7 +42,7 @@ def pem(key: PrivateKeyTypes) -> str:
 
 def test_an_account_keeps_what_is_needed_and_no_address() -> None:
     whole = {**ACCOUNT, "auth_uri": "https://evil.example", "client_id": "1", "universe_domain": "evil.example"}
-    secret = read_secret(GCP, json.dumps(whole))
+    secret = read_secret(GCP, json.dumps(whole), hosts=HOSTS)
     assert isinstance(secret, ServiceAccountKey)
     assert secret.client_email == ACCOUNT["client_email"]
     assert "http" not in secret.model_dump_json()
@@ -53,10 +57,17 @@ def test_an_account_keeps_what_is_needed_and_no_address() -> None:
 )
 def test_those_of_aws(kind: CredentialKind, given: dict[str, str], form: type, seen: str) -> None:
     """An external id is no secret, and may be any word: nothing is left out for its sake."""
-    secret = read_secret(kind, json.dumps(given))
+    secret = read_secret(kind, json.dumps(given), hosts=HOSTS)
     assert isinstance(secret, form)
     assert opened(kind, secret.model_dump_json().encode()) == secret
     assert redact(list(given.values())[1]) == seen
+
+
+def test_a_webhook_is_secret_behind_its_host() -> None:
+    secret = read_secret(SLACK, json.dumps(HOOK), hosts=HOSTS)
+    assert isinstance(secret, Webhook)
+    assert opened(SLACK, secret.model_dump_json().encode()) == secret
+    assert redact(f"posted to {HOOK['url']}") == "posted to https://hooks.slack.com[redacted]"
 
 
 def test_what_a_version_with_other_forms_has_sealed_is_not_told() -> None:
@@ -87,11 +98,21 @@ def test_what_a_version_with_other_forms_has_sealed_is_not_told() -> None:
         (ROLE, {**A_ROLE, "role_arn": "arn:aws:iam::123456789012:user/me"}, ["secret.role_arn"]),
         (ROLE, {**A_ROLE, "external_id": ""}, ["secret.external_id"]),
         (ROLE, {"role_arn": A_ROLE["role_arn"]}, ["secret.external_id"]),
+        (SLACK, {"url": "http://hooks.slack.com/services/x"}, ["secret.url"]),
+        (SLACK, {"url": "https://hooks.slack.com.evil.example/services/x"}, ["secret.url"]),
+        (SLACK, {"url": "https://evil.example/services/x"}, ["secret.url"]),
+        (SLACK, {"url": "https://a@hooks.slack.com/services/x"}, ["secret.url"]),
+        (SLACK, {"url": "https://hooks.slack.com:444/services/x"}, ["secret.url"]),
+        (SLACK, {"url": "https://hooks.slack.com/services/x\n"}, ["secret.url"]),
+        (SLACK, {"url": "hooks.slack.com/services/x"}, ["secret.url"]),
+        (SLACK, {"url": "https://169.254.169.254/latest"}, ["secret.url"]),
+        (SLACK, {**HOOK, "channel": "#costs"}, ["secret"]),
+        (SLACK, {}, ["secret.url"]),
     ],
 )
 def test_what_is_wrong_is_told_field_by_field(kind: CredentialKind, given: dict[str, Any], fields: list[str]) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read_secret(kind, json.dumps(given))
+        read_secret(kind, json.dumps(given), hosts=HOSTS)
     assert [fault.field for fault in refused.value.faults] == fields
     assert {fault.reason for fault in refused.value.faults} == {"INVALID_CREDENTIAL"}
     for value in given.values():
@@ -104,6 +125,6 @@ def test_what_is_wrong_is_told_field_by_field(kind: CredentialKind, given: dict[
 @pytest.mark.parametrize("kind", CredentialKind)
 def test_what_is_no_object_of_its_kind(kind: CredentialKind, text: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read_secret(kind, text)
+        read_secret(kind, text, hosts=HOSTS)
     assert [fault.field for fault in refused.value.faults] == ["secret"]
     assert len(refused.value.message) < 300

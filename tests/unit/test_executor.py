@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from processors.base import ProcessorError
+from server.domain.delivery import Channel, Mail, message_of
 from server.domain.run import Effect, EffectState, RunStatus, StepStatus
 from server.store.sql.store import SqlStore
 from server.store.sqlite import open_sqlite
@@ -355,3 +356,51 @@ async def test_every_attempt_is_told_the_same_of_the_steps_before(workshop: Work
     await workshop.execution(replace(claim, snapshot=snapshot)).run()
     await workshop.store.close()
     assert told == ["SELECT 90.0 AS seconds"] * 3
+
+
+async def test_what_a_step_tells_is_queued_once_and_only_with_its_success(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+        told = f"attempt {context['attempt']}"
+        context["notifications"].mail(to=["ops@example.com"], subject="s", text=told)
+        if context["attempt"] == 1:
+            raise ProcessorError("not yet")
+        return {"status": "FAILED" if context["attempt"] == 2 else "SUCCESS"}
+
+    run = await workshop.run(execute, attempts=3)
+    assert run.status is RunStatus.SUCCESS
+    claim = await workshop.store.claim_delivery("w1", Channel.EMAIL, skip=[], lease_seconds=60)
+    assert claim is not None
+    assert (claim.pipeline_logging_id, claim.step_id) == (run.pipeline_logging_id, "act")
+    message = message_of(claim.content)
+    assert isinstance(message, Mail)
+    assert message.text == "attempt 3"
+    assert await workshop.store.claim_delivery("w1", Channel.EMAIL, skip=[], lease_seconds=60) is None
+
+
+async def test_a_step_that_fails_tells_nothing(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+        context["notifications"].slack({"text": "done"})
+        return {"status": "FAILED"}
+
+    assert (await workshop.run(execute)).status is RunStatus.FAILED
+    assert await workshop.store.claim_delivery("w1", Channel.SLACK, skip=[], lease_seconds=60) is None
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda told: told.mail(to=["ops@example.com, cfo@example.com"], subject="s", text="t"),
+        lambda told: [told.slack({"text": "one"}), told.slack({"text": "two"})],
+        lambda told: told.slack({"text": "x" * 300_000}),
+    ],
+)
+async def test_a_message_that_cannot_be_sent_fails_its_step_in_a_sentence(workshop: Workshop, tell: Any) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+        tell(context["notifications"])
+        return {"status": "SUCCESS"}
+
+    run = await workshop.run(execute, attempts=3)
+    assert run.status is RunStatus.FAILED
+    assert run.steps[0].attempt == 1, "another attempt would tell the same"
+    assert "INVALID_MESSAGE" not in run.error_message
+    assert any(words in run.error_message for words in ("no mail address", "one message", "at most"))

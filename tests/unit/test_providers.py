@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.credential_forms import AccessKey, Role
+from server.credential_forms import AccessKey, Role, Webhook
+from server.domain.webhook import WebhookHosts
 from server.providers import Providers
 from tests.aws import Aws
 
@@ -14,7 +15,12 @@ OWN_ACCOUNT = "123456789012"
 
 
 def providers(endpoint: str) -> Providers:
-    return Providers(google_token_uri="http://127.0.0.1:1/token", aws_region="us-east-1", aws_sts_endpoint=endpoint)
+    return Providers(
+        google_token_uri="http://127.0.0.1:1/token",
+        aws_region="us-east-1",
+        aws_sts_endpoint=endpoint,
+        webhook_hosts=WebhookHosts.parse("hooks.slack.com"),
+    )
 
 
 def role(account: str) -> Role:
@@ -63,3 +69,16 @@ async def test_a_provider_that_does_not_answer_takes_no_thread_from_others(silen
     # What prepares runs uses these.
     async with asyncio.timeout(8):
         await asyncio.gather(*(asyncio.to_thread(int) for _ in range(64)))
+
+
+@pytest.mark.parametrize(
+    ("host", "status", "says"),
+    [
+        ("hooks.slack.com", "FORM_ONLY", "only its form"),
+        ("hooks.example.com", "REFUSED", "does not post to hooks.example"),
+    ],
+)
+async def test_a_webhook_is_not_posted_to_for_a_check(host: str, status: str, says: str) -> None:
+    verdict = await providers("http://127.0.0.1:1").check("acme_corp", Webhook(url=f"https://{host}/services/x"))
+    assert verdict.status == status
+    assert says in verdict.refusal + verdict.reservation

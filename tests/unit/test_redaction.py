@@ -3,7 +3,9 @@
 import json
 import random
 import string
+import time
 from collections import OrderedDict
+from html import escape
 
 import pytest
 
@@ -158,3 +160,16 @@ def test_of_opened_secrets_the_last_are_known_and_those_of_the_process_for_ever(
     know_opened_secret("of-a-tenant-9999")
     told = redact("of-the-process of-a-tenant-0000 of-a-tenant-0001 of-a-tenant-9999")
     assert told == "[redacted] [redacted] of-a-tenant-0001 [redacted]"
+
+
+def test_a_known_secret_is_found_in_html_too() -> None:
+    know_secret('sehr<geheim>&"wichtig"')
+    in_html = escape('sehr<geheim>&"wichtig"')
+    assert redact(f"<p>{in_html}</p>") == "<p>[redacted]</p>"
+
+
+@pytest.mark.parametrize("text", ["a.b-c_", "secret_", "password ", "password=", "ab://c:", 'api_key: "'])
+def test_whoever_repeats_himself_holds_nobody_up(text: str) -> None:
+    began = time.process_time()
+    redact(text * (250_000 // len(text)))
+    assert time.process_time() - began < 5

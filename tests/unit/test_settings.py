@@ -41,6 +41,77 @@ def test_what_cannot_be_meant_is_refused_by_name(monkeypatch: pytest.MonkeyPatch
         Settings.from_environment()
 
 
+SECRET = "/services/T000/B000/verysecret"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"SMTP_PASSWORD": "verysecret", "SMTP_USERNAME": "u"}, "SMTP_USERNAME, CONVERGENCE_SMTP_PASSWORD needs"),
+        ({"SMTP_PORT": "25"}, "CONVERGENCE_SMTP_PORT needs CONVERGENCE_SMTP_HOST"),
+        ({"SMTP_HOST": "mail.example.com", "SMTP_USERNAME": "u"}, "need each other"),
+        ({"SMTP_HOST": "mail.example.com", "SMTP_PASSWORD": "verysecret"}, "need each other"),
+        (
+            {"SMTP_HOST": "m.example", "SMTP_SECURITY": "none", "SMTP_USERNAME": "u", "SMTP_PASSWORD": "verysecret"},
+            "readable on the way to m.example",
+        ),
+        ({"SMTP_HOST": "m.example", "SMTP_SECURITY": "none", "SMTP_CA_FILE": "ca.pem"}, "of no use"),
+        ({"SMTP_HOST": "mail.example.com", "SMTP_SECURITY": "ssl"}, "CONVERGENCE_SMTP_SECURITY"),
+        ({"SMTP_HOST": "mail example"}, "CONVERGENCE_SMTP_HOST"),
+        ({"SLACK_WEBHOOK_URL": f"http://hooks.slack.com{SECRET}"}, "CONVERGENCE_SLACK_WEBHOOK_URL should be https"),
+        ({"SLACK_WEBHOOK_URL": f"https://hooks.example.com{SECRET}"}, "on one of CONVERGENCE_SLACK_HOSTS"),
+        ({"SLACK_HOSTS": "http://chat.example.com"}, "plain HTTP to another machine"),
+        ({"MAIL_FROM": "nobody"}, "CONVERGENCE_MAIL_FROM: should be one address"),
+        ({"MAIL_FROM": "a@b.example\nBcc: c@d.example"}, "CONVERGENCE_MAIL_FROM: should be one address"),
+        ({"CONSOLE_URL": "javascript:alert(1)"}, "CONVERGENCE_CONSOLE_URL"),
+    ],
+)
+def test_messages_that_could_not_or_should_not_be_sent_so(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"CONVERGENCE_{name}", value)
+    with pytest.raises(CannotStart, match=says) as refused:
+        Settings.from_environment()
+    assert "verysecret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SMTP_HOST": "127.0.0.1", "SMTP_SECURITY": "none", "SMTP_USERNAME": "u", "SMTP_PASSWORD": "p"},
+        {"SMTP_HOST": "relay.internal", "SMTP_SECURITY": "none"},
+        {"SLACK_HOSTS": "http://127.0.0.1:8080", "SLACK_WEBHOOK_URL": "http://127.0.0.1:8080/x"},
+        {"MAIL_FROM": "Cost alerts <alerts@example.com>"},
+    ],
+)
+def test_messages_that_may_be_sent_so(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"CONVERGENCE_{name}", value)
+    Settings.from_environment()
+
+
+def test_secrets_reach_the_worker_through_its_pipe_and_no_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "DATABASE_URL": "postgresql://u:one-secret@db/c",
+        "MASTER_KEY": "two-secret",
+        "SMTP_HOST": "mail.example.com",
+        "SMTP_USERNAME": "u",
+        "SMTP_PASSWORD": "three-secret",
+        "SLACK_WEBHOOK_URL": f"https://hooks.slack.com{SECRET}",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"CONVERGENCE_{name}", value)
+    settings = Settings.from_environment()
+    assert set(settings.secrets) == {"one-secret", "two-secret", "three-secret", SECRET}
+    assert "secret" not in repr(settings).replace("_secret", "")
+    settings.hide()
+    assert not [value for value in os.environ.values() if "-secret" in value or "verysecret" in value]
+    in_worker = Settings.from_environment(settings.for_worker())
+    assert in_worker == settings
+    assert set(in_worker.secrets) == set(settings.secrets)
+
+
 @pytest.mark.parametrize("name", ["CONVERGENCE_BIGQUERY_ENDPOINT", "CONVERGENCE_BIGQUERY_CREDENTIALS_FILE"])
 def test_a_setting_of_bigquery_needs_its_project(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Without the project the embedded warehouse would be used, and nobody would notice for a while."""

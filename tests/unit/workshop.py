@@ -12,7 +12,6 @@ from server.domain.pipeline import Retry, RunSnapshot, StepSnapshot
 from server.domain.run import Run, RunKind
 from server.domain.schema import DatasetRef
 from server.executor import RunExecution
-from server.mail import MailFolder
 from server.planning import PlanExecution
 from server.registry import Registry
 from server.scratch import Scratch
@@ -90,12 +89,10 @@ class Workshop:
         return self.runner_with()
 
     def runner_with(self, *, maximum_bytes_billed: int | None = None) -> StepRunner:
-        mail = MailFolder(self.folder / "mail", sender="convergence@localhost")
         return StepRunner(
             self.registry,
             self.warehouse,
             self.store,
-            mail,
             self.reader,
             scratch=Scratch(self.folder / "scratch"),
             project=PROJECT,

@@ -7,7 +7,7 @@ from server.domain.load import Load
 from server.domain.quotas import Plans
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, RunHeld, StepEnd
-from server.store.sql import audit, loads
+from server.store.sql import audit, deliveries, loads
 from server.store.sql.credentials import latest_versions
 from server.store.sql.data_quality import keep_checks
 from server.store.sql.database import Row, Transaction, found
@@ -200,6 +200,7 @@ def hand_back(tx: Transaction, lease: Lease) -> None:
 def expire_worker(tx: Transaction, worker_id: str) -> int:
     """The worker is dead: its leases end now."""
     release(tx, worker_id)
+    deliveries.release(tx, worker_id)
     return tx.execute(
         # Whoever is alive after all finds its leases gone.
         "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"
@@ -307,6 +308,8 @@ def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
     tx.execute("UPDATE runs SET leases_lost = 0 WHERE pipeline_logging_id = ?", (lease.pipeline_logging_id,))
     run = _bill(tx, lease, end.step)
     keep_checks(tx, run, end.step.step_id, end.checks)
+    if end.message is not None:
+        deliveries.queue(tx, lease.pipeline_logging_id, end.step.step_id, end.message)
     return store_step(tx, lease.pipeline_logging_id, ended(tx, end.step, end.step.status, end.step.error_message))
 
 

@@ -19,7 +19,7 @@ def remove_runs(tx: Transaction, ended_before: int, limit: int) -> int:
     tx.execute(
         f"DELETE FROM outbox WHERE key IN (SELECT pipeline_logging_id || '/' || step_id FROM steps WHERE {chosen})", ids
     )
-    for table in ("events", "data_quality_results", "steps", "snapshots", "requests", "runs"):
+    for table in ("events", "data_quality_results", "deliveries", "steps", "snapshots", "requests", "runs"):
         tx.execute(f"DELETE FROM {table} WHERE {chosen}", ids)
     return len(ids)
 

@@ -34,6 +34,7 @@ from server.store.sql import (
     audit,
     checking,
     data_quality,
+    deliveries,
     keys,
     leases,
     offboarding,
@@ -45,6 +46,7 @@ from server.store.sql import (
     waiting,
 )
 from server.store.sql.database import Transaction
+from server.store.sql.delivery_store import SqlDeliveryStore
 from server.store.sql.load_store import SqlLoadStore
 
 
@@ -56,7 +58,7 @@ def _ago(tx: Transaction, days: float) -> int:
     return tx.now - _micros(days * 86_400)
 
 
-class SqlStore(SqlLoadStore):
+class SqlStore(SqlLoadStore, SqlDeliveryStore):
     """A ControlStore in an SQL database, which several processes may use at once."""
 
     @property
@@ -190,7 +192,9 @@ class SqlStore(SqlLoadStore):
 
         def explain(tx: Transaction) -> Run | None:
             run = runs.find_run(tx, pipeline_logging_id)
-            return None if run is None else waiting.placed(tx, waiting.explained(tx, plans, [run])[0])
+            if run is None:
+                return None
+            return deliveries.with_deliveries(tx, waiting.placed(tx, waiting.explained(tx, plans, [run])[0]))
 
         return await self._db.read(explain)
 

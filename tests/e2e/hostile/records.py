@@ -34,6 +34,7 @@ from tests.e2e.hostile.rows import (
 from tests.e2e.hostile.world import ACCESS_KEY
 
 GCP, ACCESS, ROLE = Credential.GCP_SERVICE_ACCOUNT, Credential.AWS_ACCESS_KEY, Credential.AWS_ROLE
+SLACK = Credential.SLACK_WEBHOOK
 MARK = "hunter2-of-this-row"
 
 
@@ -60,6 +61,10 @@ def account(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, **fields: Any) 
 
 def role(arn: str = "arn:aws:iam::123456789012:role/reader", external_id: str = "acme-7f31") -> str:
     return json.dumps({"role_arn": arn, "external_id": external_id})
+
+
+def webhook(url: str) -> str:
+    return json.dumps({"url": url})
 
 
 CREDENTIALS = [
@@ -93,6 +98,10 @@ CREDENTIALS = [
     credential("a role that is a user", role(arn="arn:aws:iam::123456789012:user/x"), ROLE),
     credential("a role with a line break", role(external_id="acme\n"), ROLE),
     credential("a secret of another kind", role(external_id=MARK), ACCESS),
+    credential("a webhook elsewhere", webhook(f"https://evil.example/services/{MARK}"), SLACK),
+    credential("a webhook inside", webhook("http://169.254.169.254/latest/meta-data"), SLACK),
+    credential("a webhook of somebody", webhook(f"https://{MARK}@hooks.slack.com/services/x"), SLACK),
+    credential("a webhook that goes on", webhook(f"https://hooks.slack.com/services/x\r\nHost: {MARK}"), SLACK),
     credential("a credential of no kind", ACCESS_KEY, Credential.KIND_UNSPECIFIED, "INVALID_FIELD"),
     credential("a credential of an unknown kind", ACCESS_KEY, 99, "INVALID_FIELD"),
     credential("a credential that is a path", ACCESS_KEY, ACCESS, "INVALID_NAME", called="../rival_corp/bucket"),

@@ -1,0 +1,99 @@
+"""The settings of messages to people: the mail server, Slack, and where the console is."""
+
+import re
+from email.utils import getaddresses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings
+
+from server.domain.webhook import WebhookHosts, secret_of
+
+PREFIX = "CONVERGENCE_"
+"""What the name of each variable begins with."""
+_SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class MessageSettings(BaseSettings):
+    """A part of `server.settings.Settings`, which reads it."""
+
+    mail_from: str = "convergence@localhost"
+    """Sender of notification mails: an address, or a name with an address in angle brackets."""
+    smtp_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")] | None = None
+    """Mail server that notification mails are handed to; without it they are written into the state folder."""
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Its port; without it, 587 for `starttls`, 465 for `tls` and 25 for `none`."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """`starttls` and `tls` encrypt, and verify the server's certificate; `none` does neither."""
+    smtp_ca_file: Path | None = None
+    """Authorities, PEM, one of which has to have signed the mail server's certificate; without it, the system's."""
+    smtp_username: str | None = None
+    """Who signs in at the mail server; without it, nobody does."""
+    smtp_password: SecretStr | None = None
+    """The user's password."""
+    smtp_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 60
+    """How long handing over one mail may take in all, however slowly the server answers."""
+    slack_webhook_url: SecretStr | None = None
+    """Incoming webhook of Slack's for steps that name no credential; without it, such messages are written to files."""
+    slack_hosts: str = "hooks.slack.com hooks.slack-gov.com"
+    """Hosts whose webhooks may be used, with blanks between; a whole origin may also be at a private address."""
+    console_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9/_.-]*)?$")] | None = None
+    """Where people find the console; messages lead to a run's page there. Without it, they lead nowhere."""
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_one_sender(cls, value: str) -> str:
+        [(_, address), *others] = getaddresses([value])
+        is_one = re.fullmatch(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9.-]{1,190}", address) and not others
+        if not is_one or not value.isprintable():
+            raise ValueError("should be one address, `alerts@example.com` or `Alerts <alerts@example.com>`")
+        return value
+
+    @field_validator("slack_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        WebhookHosts.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _smtp_is_whole(self) -> "MessageSettings":
+        """A mail server without which its settings would be for nothing, and no password that others can read."""
+        given = ("smtp_port", "smtp_ca_file", "smtp_username", "smtp_password")
+        unused = [PREFIX + name.upper() for name in given if getattr(self, name) is not None]
+        if unused and self.smtp_host is None:
+            raise ValueError(f"{', '.join(unused)} needs {PREFIX}SMTP_HOST")
+        if (self.smtp_username is None) != (self.smtp_password is None):
+            raise ValueError(f"{PREFIX}SMTP_USERNAME and {PREFIX}SMTP_PASSWORD need each other")
+        if self.smtp_security == "none" and self.smtp_ca_file is not None:
+            raise ValueError(f"{PREFIX}SMTP_CA_FILE is of no use with {PREFIX}SMTP_SECURITY=none")
+        if self.smtp_security == "none" and self.smtp_password is not None and self.smtp_host not in _LOOPBACK:
+            raise ValueError(
+                f"with {PREFIX}SMTP_SECURITY=none the password would be readable on the way to {self.smtp_host}; "
+                "take starttls or tls, or a mail server on this machine"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_is_allowed(self) -> "MessageSettings":
+        if self.slack_webhook_url and not self.webhook_hosts.allow(self.slack_webhook_url.get_secret_value()):
+            raise ValueError(f"{PREFIX}SLACK_WEBHOOK_URL should be https://host/path on one of {PREFIX}SLACK_HOSTS")
+        return self
+
+    @property
+    def smtp_server_port(self) -> int:
+        """The mail server's port."""
+        return self.smtp_port or _SMTP_PORTS[self.smtp_security]
+
+    @property
+    def webhook_hosts(self) -> WebhookHosts:
+        """Where Slack messages may be posted to."""
+        return WebhookHosts.parse(self.slack_hosts)
+
+    @property
+    def message_secrets(self) -> tuple[str, ...]:
+        """What no log may show."""
+        mail = [self.smtp_password.get_secret_value()] if self.smtp_password else []
+        slack = [secret_of(self.slack_webhook_url.get_secret_value())] if self.slack_webhook_url else []
+        return (*mail, *slack)
