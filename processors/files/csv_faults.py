@@ -62,16 +62,23 @@ def _require_lines(duck: Duck, file: CsvFile) -> None:
 
 
 def bad_records(
-    file: CsvFile, rejects: Mapping[int, Rejected], refused: Sequence[Refused], check: Callable[[], None]
+    file: CsvFile,
+    rejects: Mapping[int, Rejected],
+    refused: Sequence[Refused],
+    reason: Callable[[Rejected, CsvFile], str],
+    check: Callable[[], None],
 ) -> list[BadRecord]:
-    """The first bad records, in the order of their lines; `check` raises when nobody wants them any more."""
+    """The first bad records, in the order of their lines.
+
+    `reason` puts a rejected one into words; `check` raises when nobody wants them any more.
+    """
     by_ordinal = {row.ordinal: row for row in refused}
     found: list[BadRecord] = []
     for line, ordinal, reject in _records(file, rejects):
         if line % 1_000 == 0:
             check()
         if reject is not None:
-            found.append(BadRecord(file.name, line, None, _reason(reject, len(file.headers))))
+            found.append(BadRecord(file.name, line, None, reason(reject, file)))
         elif ordinal in by_ordinal:
             row = by_ordinal[ordinal]
             found.append(BadRecord(file.name, line, row.column.header if row.column else None, row.reason))
@@ -80,7 +87,9 @@ def bad_records(
     return found
 
 
-def _reason(reject: Rejected, cells: int) -> str:
+def reason(reject: Rejected, file: CsvFile) -> str:
+    """Why a record of CSV was rejected."""
+    cells = len(file.headers)
     return {
         "MISSING COLUMNS": f"the record has {reject.place} of {cells} cells",
         "TOO MANY COLUMNS": f"the record has more than {cells} cells",
@@ -135,14 +144,14 @@ class _Feed:
         reject = self._reject_in(len(line.rstrip("\r\n").encode("utf-8", "surrogateescape")))
         self._offset += len(line.encode("utf-8", "surrogateescape"))
         self._begun = self._begun or (self._line, reject)
-        if reject is not None and reject.fault == _UNQUOTED:
-            # Its quotes would lead csv.reader astray.
+        if reject is not None and reject.fault in {_UNQUOTED, _TOO_LONG}:
+            # It would lead csv.reader astray.
             return "rejected\n"
         return self._with_doubled_quotes(line)
 
     def _reject_in(self, length: int) -> Rejected | None:
-        """The rejected record that begins in this line; one may be said to begin in the line break before it."""
-        if self._following is None or self._following[0] >= self._offset + length:
+        """The rejected record that begins in this line; DuckDB may say that it does in the line breaks before."""
+        if self._following is None or not length or self._following[0] >= self._offset + length:
             return None
         reject = self._following[1]
         self._following = next(self._rejects, None)

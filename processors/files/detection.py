@@ -65,18 +65,23 @@ def candidates(duck: Duck, path: Path, staged: Mapping[str, str]) -> dict[str, K
     found: dict[str, Kinds] = {}
     for start in range(0, len(columns), _AT_ONCE):
         tests = {name: _tests(quoted(name), how) for name, how in columns[start : start + _AT_ONCE]}
-        for source in (f"{rows} LIMIT {_FIRST}", rows):
-            fitting = _fitting(duck, source, tests)
-            tests = {name: {kind: tests[name][kind] for kind in fitting[name] & tests[name].keys()} for name in tests}
-        found |= fitting
+        first = _fitting(duck, f"{rows} LIMIT {_FIRST}", tests)
+        left = {name: {kind: tests[name][kind] for kind in first[name] & tests[name].keys()} for name in tests}
+        found |= first | _fitting(duck, rows, {name: of for name, of in left.items() if of.keys() != {"STRING"}})
     return {name: kinds | {"BIGNUMERIC"} if "NUMERIC" in kinds else kinds for name, kinds in found.items()}
 
 
 def _fitting(duck: Duck, rows: str, tests: Mapping[str, Mapping[str, str]]) -> dict[str, Kinds]:
     """The types whose tests all of the rows pass; ANY where there is no value."""
+    if not tests:
+        return {}
     asked = [(name, kind) for name in tests for kind in tests[name]]
     values = [f"coalesce(bool_or({is_value(quoted(name))}), false)" for name in tests]
-    passed = [f"bool_and({tests[name][kind]} OR NOT {is_value(quoted(name))})" for name, kind in asked]
+    # A blank passes each test, and is looked for only where there is no value.
+    passed = [
+        f"bool_and(CASE WHEN {tests[name][kind]} THEN true ELSE NOT {is_value(quoted(name))} END)"
+        for name, kind in asked
+    ]
     answers = duck.row(f"SELECT {', '.join(values + passed)} FROM (SELECT * {rows})")  # noqa: S608
     has_values = dict(zip(tests, answers[: len(values)], strict=True))
     fits = dict(zip(asked, answers[len(values) :], strict=True))

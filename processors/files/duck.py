@@ -11,6 +11,8 @@ from processors.files.values import literal
 
 _MEMORY = "256MB"
 _THREADS = 2
+_DICTIONARY = 4_096
+"""Values of a column: larger dictionaries take more time than they save room."""
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -60,7 +62,8 @@ class Duck:
     def copy(self, sql: str, into: Path, *, columns: int) -> int:
         """Write a query's rows to a Parquet file; returns how many there are."""
         (rows,) = self.row(
-            f"COPY ({sql}) TO {literal(str(into))} (FORMAT parquet, ROW_GROUP_SIZE {_rows_per_group(columns)})"
+            f"COPY ({sql}) TO {literal(str(into))} "
+            f"(FORMAT parquet, ROW_GROUP_SIZE {_rows_per_group(columns)}, DICTIONARY_SIZE_LIMIT {_DICTIONARY})"
         )
         return int(rows)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from processors.files.options import Field_
 from processors.files.values import (
+    absent,
     from_text,
     is_repeated,
     is_required,
@@ -81,7 +82,7 @@ def _one(of: JsonField, json: str, depth: int) -> str:
 
 
 def _member(part: JsonField, json: str, depth: int) -> str:
-    return json_value(part, extracted(part, json), depth) if part.keys else f"CAST(NULL AS {wire_type(part.field)})"
+    return json_value(part, extracted(part, json), depth) if part.keys else absent(part.field)
 
 
 def extracted(part: JsonField, json: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from processors.files.columns import Column
+from processors.files.csv_faults import Rejected
 from processors.files.csv_file import CsvFile
 from processors.files.duck import Duck
 from processors.files.faults import FileFault
@@ -38,6 +39,11 @@ _MOST_KEYS = 10_000
 def lines_of(path: Path, name: str) -> CsvFile:
     """The file as a table of lines. No JSON has the delimiter; a line that has it is rejected."""
     return CsvFile(name, path, ["line"], _LINES, 0)
+
+
+def reason(reject: Rejected, lines: CsvFile) -> str:
+    """Why a line was rejected."""
+    return "the line is not UTF-8" if reject.fault == "INVALID ENCODING" else "the line is not JSON"
 
 
 def objects(lines: CsvFile, keys: Sequence[str] = (), *, ordered: bool = False) -> str:

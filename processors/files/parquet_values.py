@@ -10,6 +10,7 @@ from typing import Any
 from processors.files.detection import ANY, Kinds
 from processors.files.options import Field_
 from processors.files.values import (
+    absent,
     from_text,
     is_repeated,
     is_required,
@@ -119,7 +120,7 @@ def _one(field: Field_, native: Any, value: str, depth: int) -> str:
     if kind == "RECORD":
         members = (
             f"{quoted(str(member['name']))} := "
-            + (f"CAST(NULL AS {wire_type(member)})" if name is None else native_value(member, type_, part, depth))
+            + (absent(member) if name is None else native_value(member, type_, part, depth))
             for member, name, type_, part in _members(field, native, value)
         )
         return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({', '.join(members)}) END"

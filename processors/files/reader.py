@@ -1,7 +1,7 @@
 """From the files of one load to Parquet files with one schema."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +9,9 @@ from threading import Event
 
 import duckdb
 
-from processors.files import csv_file, ndjson_file, parquet_file
+from processors.files import csv_faults, csv_file, ndjson_file, parquet_file
 from processors.files.columns import Column, columns_of
-from processors.files.csv_faults import bad_records, rejected
+from processors.files.csv_faults import Rejected, bad_records, rejected
 from processors.files.csv_file import CsvFile
 from processors.files.detection import ANY, JSON_TEXT, TEXT, candidates
 from processors.files.duck import Duck
@@ -100,7 +100,7 @@ class FileReader:
         names = [str(field["name"]) for field in work.wanted]
         file = csv_file.opened(work.plain, work.name, self._options.csv, names, work.folder)
         cells = file.cells(self._columns(file.headers, work))
-        return self._lines(work, _Lines(file, file.rows(), file.rows(ordered=True), cells, TEXT))
+        return self._lines(work, _Lines(file, file.rows(), file.rows(ordered=True), cells, TEXT, csv_faults.reason))
 
     def _ndjson(self, work: "_Work") -> FileRows:
         lines = ndjson_file.lines_of(work.plain, work.name)
@@ -110,7 +110,9 @@ class FileReader:
             cells = ndjson_file.cells(duck, lines, columns, ignore_unknown=self._options.ignore_unknown_values)
         taken = [column.header for column in columns]
         rows, in_order = (ndjson_file.objects(lines, taken, ordered=ordered) for ordered in (False, True))
-        return self._lines(work, _Lines(lines, rows, in_order, cells, JSON_TEXT, ndjson_file.NOT_AN_OBJECT))
+        return self._lines(
+            work, _Lines(lines, rows, in_order, cells, JSON_TEXT, ndjson_file.reason, ndjson_file.NOT_AN_OBJECT)
+        )
 
     def _lines(self, work: "_Work", lines: "_Lines") -> FileRows:
         """Read CSV or NDJSON: some lines are rejected for their structure, and some are refused for their values."""
@@ -123,7 +125,7 @@ class FileReader:
         if refused_count:
             with self._duck(work.folder, lines.file.path, ordered=True) as duck:
                 refused = refused_rows(duck, lines.in_order, lines.cells, lines.refused_row)
-        bad = bad_records(lines.file, rejects, refused, self._check) if rejects or refused else []
+        bad = bad_records(lines.file, rejects, refused, lines.reason, self._check) if rejects or refused else []
         columns = tuple(
             FileColumn(column.header, column.name, column.field, kinds.get(column.name, ANY), lines.how)
             for column in (cell.column for cell in lines.cells)
@@ -188,6 +190,8 @@ class _Lines:
     cells: Sequence[Cell]
     how: str
     """How columns without a type are staged."""
+    reason: Callable[[Rejected, CsvFile], str]
+    """Why a line was rejected."""
     refused_row: str | None = None
     """The SQL of why a whole row is refused."""
 
@@ -216,5 +220,7 @@ def _told(name: str) -> Iterator[None]:
                 f"{name}: the file mixes line breaks: LF, CRLF or CR have to end all lines, and be quoted elsewhere"
             ) from error
         raise FileFault(f"{name}: the file is broken") from error
-    except duckdb.IOException as error:
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+        raise
+    except duckdb.Error as error:
         raise FileFault(f"{name}: the file is broken") from error

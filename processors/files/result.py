@@ -7,7 +7,7 @@ from pathlib import Path
 from processors.files.detection import JSON_TEXT, TEXT, Kinds, narrowest
 from processors.files.faults import BadRecord, FileFault
 from processors.files.options import Field_
-from processors.files.values import from_text, is_repeated, is_required, quoted, wire_type
+from processors.files.values import absent, from_text, is_required, quoted
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def finishing(file: FileRows, fields: Sequence[Field_]) -> str | None:
 
 def _chosen(column: FileColumn | None, field: Field_) -> str:
     if column is None:
-        return f"CAST({'[]' if is_repeated(field) else 'NULL'} AS {wire_type(field)})"
+        return absent(field)
     name, kind = quoted(column.name), str(field["type"])
     if column.field is not None or column.staged == kind or (column.staged, kind) == (JSON_TEXT, "JSON"):
         return name

@@ -27,7 +27,7 @@ _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"
 _DAY = rf"{_YEAR}-\d{{2}}-\d{{2}}"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
 _OFFSET = r"[+-](?:0\d|1[0-4])(?::?[0-5]\d)?"
-_MIDNIGHT = r"[T ]00:00(?::00(?:\.0{1,9})?)?(?:Z| ?UTC|\+00(?::?00)?)?"
+_MIDNIGHT = r"[T ]00:00(?::00(?:\.0{1,9})?)?(?:Z| UTC|\+00(?::?00)?)?"
 _LENIENT_JSON = r"(?i)nan|inf|,\s*[\]}]"
 
 _TRIMMED = r"trim($, e' \t\r\n')"
@@ -60,9 +60,10 @@ _RULES = {
     "DATE": rf"CASE WHEN regexp_full_match($, '\s*{_DAY}(?:{_MIDNIGHT})?\s*') THEN TRY_CAST($ AS DATE) END",
     # An offset may lead out of the years that BigQuery has.
     "TIMESTAMP": (
-        rf"CASE WHEN regexp_full_match($, '\s*{_DAY}(?:[T ]{_CLOCK}(?:Z| ?UTC)?)?\s*') THEN TRY_CAST($ AS TIMESTAMPTZ) "
+        rf"CASE WHEN regexp_full_match($, '\s*{_DAY}(?:[T ]{_CLOCK}(?:Z| UTC)?)?\s*') THEN TRY_CAST($ AS TIMESTAMPTZ) "
         rf"WHEN regexp_full_match($, '\s*{_DAY}[T ]{_CLOCK}{_OFFSET}\s*') "
-        "AND year(TRY_CAST($ AS TIMESTAMPTZ)) BETWEEN 1 AND 9999 THEN TRY_CAST($ AS TIMESTAMPTZ) END"
+        "AND TRY_CAST($ AS TIMESTAMPTZ) >= TIMESTAMPTZ '0001-01-01 00:00:00+00' "
+        "AND TRY_CAST($ AS TIMESTAMPTZ) < TIMESTAMPTZ '10000-01-01 00:00:00+00' THEN TRY_CAST($ AS TIMESTAMPTZ) END"
     ),
     "DATETIME": (
         rf"CASE WHEN regexp_full_match($, '\s*{_DAY}(?:[T ]{_CLOCK})?\s*') "
@@ -114,6 +115,11 @@ def wire_type(field: Field_) -> str:
     kind = type_of(field)
     one = WIRE[kind] if kind != "RECORD" else f"STRUCT({', '.join(map(_member, field['fields']))})"
     return f"{one}[]" if is_repeated(field) else one
+
+
+def absent(field: Field_) -> str:
+    """The SQL of what a row has for a field of which there is nothing: NULL, or an empty array."""
+    return f"CAST({'[]' if is_repeated(field) else 'NULL'} AS {wire_type(field)})"
 
 
 def _member(field: Field_) -> str:
