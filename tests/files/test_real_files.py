@@ -85,7 +85,7 @@ def test_a_focus_export_with_null_in_quotes(tmp_path: Path) -> None:
             sum(row["Tags"] != "NULL" for row in expected),
         )
     ]
-    assert asked(file, "count_if(COLUMNS(*)::VARCHAR = 'NULL')")[0] == (0,) * len(expected[0])
+    assert asked(file, "count(nullif(COLUMNS(*)::VARCHAR = 'NULL', false))")[0] == (0,) * len(expected[0])
 
 
 def test_a_billing_export_of_google(tmp_path: Path) -> None:
