@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from processors.files.csv_file import LONGEST_LINE, CsvFile
+from processors.files.csv_file import LONGEST_LINE, CsvFile, quotes_at_once
 from processors.files.duck import Duck
 from processors.files.faults import MOST_REPORTED, BadRecord, FileFault
 from processors.files.staging import Refused
@@ -52,7 +52,8 @@ def _require_lines(duck: Duck, file: CsvFile) -> None:
         rf"OR length(csv_line) >= {_KEPT_OF_A_RECORD} OR csv_line LIKE e'%\n')) ORDER BY 1 LIMIT 1"
     )
     for position, fault in lost:
-        line = next(line for line, _, reject in _records(file, {position - 1: Rejected(fault, 0)}) if reject)
+        (told,) = bad_records(file, {position - 1: Rejected(fault, 0)}, [], reason, lambda: None)
+        line = told.line
         if fault == _TOO_LONG:
             raise FileFault(f"{file.name}, line {line}: the line is longer than {LONGEST_LINE >> 20} MiB")
         raise FileFault(
@@ -73,18 +74,24 @@ def bad_records(
     `reason` puts a rejected one into words; `check` raises when nobody wants them any more.
     """
     by_ordinal = {row.ordinal: row for row in refused}
+    wanted = min(MOST_REPORTED, len(rejects) + len(refused))
     found: list[BadRecord] = []
-    for line, ordinal, reject in _records(file, rejects):
-        if line % 1_000 == 0:
-            check()
-        if reject is not None:
-            found.append(BadRecord(file.name, line, None, reason(reject, file)))
-        elif ordinal in by_ordinal:
-            row = by_ordinal[ordinal]
-            found.append(BadRecord(file.name, line, row.column.header if row.column else None, row.reason))
-        if len(found) == MOST_REPORTED or len(found) == len(rejects) + len(refused):
-            break
-    return found
+    try:
+        for line, ordinal, reject in _records(file, rejects):
+            if line % 1_000 == 0:
+                check()
+            if reject is not None:
+                found.append(BadRecord(file.name, line, None, reason(reject, file)))
+            elif ordinal in by_ordinal:
+                row = by_ordinal[ordinal]
+                found.append(BadRecord(file.name, line, row.column.header if row.column else None, row.reason))
+            if len(found) == wanted:
+                return found
+    except csv.Error:
+        pass
+    raise FileFault(
+        f"{file.name}: quotes and line breaks contradict each other; the lines of the bad records cannot be told"
+    )
 
 
 def reason(reject: Rejected, file: CsvFile) -> str:
@@ -109,7 +116,6 @@ def _records(file: CsvFile, rejects: Mapping[int, Rejected]) -> Iterator[tuple[i
             delimiter=options.delimiter,
             quotechar=options.quote or None,
             quoting=csv.QUOTE_MINIMAL if options.quote else csv.QUOTE_NONE,
-            skipinitialspace=True,
         ):
             line, reject = feed.begun()
             # A blank line is a row where a row has one cell.
@@ -147,7 +153,7 @@ class _Feed:
         if reject is not None and reject.fault in {_UNQUOTED, _TOO_LONG}:
             # It would lead csv.reader astray.
             return "rejected\n"
-        return self._with_doubled_quotes(line)
+        return self._with_doubled_quotes(quotes_at_once(line, self._options))
 
     def _reject_in(self, length: int) -> Rejected | None:
         """The rejected record that begins in this line; DuckDB may say that it does in the line breaks before."""

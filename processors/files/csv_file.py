@@ -106,19 +106,26 @@ def _first_record(path: Path, name: str, options: CsvOptions) -> tuple[list[str]
     raise FileFault(f"{name}: the file is empty: it has {what}")
 
 
+def quotes_at_once(line: str, options: CsvOptions) -> str:
+    """The line as csv.reader has to see it: DuckDB takes a quote for one behind a single blank too."""
+    if not options.quote or options.delimiter == " " or f" {options.quote}" not in line:
+        return line
+    start = line[1:] if line.startswith(f" {options.quote}") else line
+    return start.replace(f"{options.delimiter} {options.quote}", options.delimiter + options.quote)
+
+
 def _split(line: str, text: io.TextIOWrapper, name: str, options: CsvOptions) -> list[str]:
     lines = chain([line.removeprefix(_BOM)], iter(lambda: text.readline(LONGEST_LINE), ""))
     doubled = options.escape == options.quote
     try:
         record = next(
             csv.reader(
-                lines,
+                (quotes_at_once(line, options) for line in lines),
                 delimiter=options.delimiter,
                 quotechar=options.quote or None,
                 quoting=csv.QUOTE_MINIMAL if options.quote else csv.QUOTE_NONE,
                 doublequote=doubled,
                 escapechar=None if doubled or not options.quote else options.escape,
-                skipinitialspace=True,
                 strict=True,
             )
         )

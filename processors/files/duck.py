@@ -9,16 +9,14 @@ import duckdb
 
 from processors.files.values import literal
 
-_MEMORY = "256MB"
-_THREADS = 2
-_DICTIONARY = 4_096
-"""Values of a column: larger dictionaries take more time than they save room."""
+# Each thread that writes Parquet keeps some blocks for every column: with two, 256 MB are enough for 500 columns.
+_WIDE = 500
+_MEMORY, _MEMORY_WHEN_WIDE = "256MB", "512MB"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
-    "memory_limit": _MEMORY,
 }
 
 
@@ -26,16 +24,19 @@ class Duck:
     """An in-memory DuckDB that can read `source` and do as it likes in `folder`.
 
     An `ordered` one keeps the order of rows; the other one is faster, and needs less memory for writing Parquet.
-    `check` is called before each statement.
+    It is opened for files of so many columns. `check` is called before each statement.
     """
 
-    def __init__(self, folder: Path, *sources: Path, check: Callable[[], None], ordered: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *sources: Path, check: Callable[[], None], columns: int = 0, ordered: bool = False
+    ) -> None:
         self._check = check
         self._connection = duckdb.connect(config=_CONFIG)
         files = ", ".join(literal(str(source)) for source in sources)
         for setting in (
             "TimeZone = 'UTC'",
-            f"threads = {1 if ordered else _THREADS}",
+            f"memory_limit = '{_MEMORY_WHEN_WIDE if columns > _WIDE else _MEMORY}'",
+            f"threads = {1 if ordered or columns > _WIDE else 2}",
             f"preserve_insertion_order = {str(ordered).lower()}",
             f"temp_directory = {literal(str(folder / 'spilled'))}",
             f"allowed_directories = [{literal(str(folder))}]",
@@ -59,12 +60,9 @@ class Duck:
         description = self._connection.execute(f"{sql} LIMIT 0").description or ()
         return {name: kind for name, kind, *_ in description}
 
-    def copy(self, sql: str, into: Path, *, columns: int) -> int:
+    def copy(self, sql: str, into: Path) -> int:
         """Write a query's rows to a Parquet file; returns how many there are."""
-        (rows,) = self.row(
-            f"COPY ({sql}) TO {literal(str(into))} "
-            f"(FORMAT parquet, ROW_GROUP_SIZE {_rows_per_group(columns)}, DICTIONARY_SIZE_LIMIT {_DICTIONARY})"
-        )
+        (rows,) = self.row(f"COPY ({sql}) TO {literal(str(into))} (FORMAT parquet, ROW_GROUP_SIZE_BYTES '8MB')")
         return int(rows)
 
     def interrupt(self) -> None:
@@ -78,8 +76,3 @@ class Duck:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._connection.close()
-
-
-def _rows_per_group(columns: int) -> int:
-    """Each thread holds the rows of a group in memory."""
-    return max(2_048, min(40_960, 2_000_000 // max(columns, 1) // 2_048 * 2_048))

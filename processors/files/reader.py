@@ -30,8 +30,8 @@ _MOST_BYTES = 64 << 30
 class FileReader:
     """Reads the files of a load, one after the other; runs in a thread, and is stopped from others.
 
-    It takes up to 256 MiB for DuckDB and some 100 MiB besides. On the disk it needs room for the file as it is
-    unpacked, beside the result, until `read` returns.
+    It takes some 100 MiB besides the 256 MB that DuckDB may have, or 512 MB for more than 500 columns. On the disk it
+    needs room for the file as it is unpacked, beside the result, until `read` returns.
     """
 
     def __init__(self, options: ReadOptions, *, detect: bool, most_bytes: int = _MOST_BYTES) -> None:
@@ -63,8 +63,9 @@ class FileReader:
             FileFault: the file cannot be read, or has columns that do not fit the table.
             ReadingStopped: see `interrupt`.
         """
+        path, into = path.absolute(), into.absolute()
         for local in (path, into):
-            if set(str(local.absolute())) & set("*?[]"):
+            if set(str(local)) & set("*?[]"):
                 raise ValueError(f"DuckDB would take {local} for a pattern")
         kind = self._options.format_of(name)
         with tempfile.TemporaryDirectory(prefix="reading-", dir=into.parent) as made, _told(name):
@@ -88,11 +89,11 @@ class FileReader:
             with (
                 tempfile.TemporaryDirectory(prefix="reading-", dir=file.path.parent) as folder,
                 _told(file.name),
-                self._duck(Path(folder), file.path) as duck,
+                self._duck(Path(folder), file.path, columns=len(fields)) as duck,
             ):
                 finished = Path(folder) / "finished.parquet"
                 rows = f"SELECT {chosen} FROM read_parquet({literal(str(file.path))})"  # noqa: S608
-                duck.copy(rows, finished, columns=len(fields))
+                duck.copy(rows, finished)
                 finished.replace(file.path)
         return with_fields(file, fields)
 
@@ -116,14 +117,15 @@ class FileReader:
 
     def _lines(self, work: "_Work", lines: "_Lines") -> FileRows:
         """Read CSV or NDJSON: some lines are rejected for their structure, and some are refused for their values."""
-        with self._duck(work.folder, lines.file.path) as duck:
+        wide = len(lines.cells)
+        with self._duck(work.folder, lines.file.path, columns=wide) as duck:
             good, refused_count = stage(duck, lines.rows, lines.cells, work.staged, lines.refused_row)
             rejects = rejected(duck, lines.file)
             untyped = {cell.column.name: lines.how for cell in lines.cells if cell.column.field is None}
             kinds = candidates(duck, work.staged, untyped)
         refused = []
         if refused_count:
-            with self._duck(work.folder, lines.file.path, ordered=True) as duck:
+            with self._duck(work.folder, lines.file.path, columns=wide, ordered=True) as duck:
                 refused = refused_rows(duck, lines.in_order, lines.cells, lines.refused_row)
         bad = bad_records(lines.file, rejects, refused, lines.reason, self._check) if rejects or refused else []
         columns = tuple(
@@ -137,6 +139,7 @@ class FileReader:
             file = parquet_file.opened(duck, work.plain, work.name)
             columns = self._columns(list(file.types), work)
             cells = file.cells(columns, ignore_unknown=self._options.ignore_unknown_values)
+        with self._duck(work.folder, work.plain, columns=len(cells)) as duck:
             good, refused_count = stage(duck, file.rows, cells, work.staged)
             refused = refused_rows(duck, file.rows, cells) if refused_count else []
         bad = [
@@ -156,8 +159,8 @@ class FileReader:
             raise ReadingStopped
 
     @contextmanager
-    def _duck(self, folder: Path, *sources: Path, ordered: bool = False) -> Iterator[Duck]:
-        with Duck(folder, *sources, check=self._check, ordered=ordered) as duck:
+    def _duck(self, folder: Path, *sources: Path, columns: int = 0, ordered: bool = False) -> Iterator[Duck]:
+        with Duck(folder, *sources, check=self._check, columns=columns, ordered=ordered) as duck:
             self._running = duck
             try:
                 yield duck

@@ -58,7 +58,7 @@ def stage(duck: Duck, rows: str, cells: Sequence[Cell], into: Path, refused_row:
     # A branch of CASE runs for the rows that it is for, so that the sequence counts exactly these.
     good = f"CASE WHEN {_first(refusals)} IS NULL THEN true ELSE nextval('refused') IS NULL END"
     chosen = ", ".join(f"v{place} AS {quoted(cell.column.name)}" for place, cell in enumerate(cells))
-    written = duck.copy(f"SELECT {chosen} FROM ({_values(rows, cells)}) WHERE {good}", into, columns=len(cells))  # noqa: S608
+    written = duck.copy(f"SELECT {chosen} FROM ({_values(rows, cells)}) WHERE {good}", into)  # noqa: S608
     (following,) = duck.row("SELECT nextval('refused')")
     return written, int(following) - 1
 

@@ -123,8 +123,8 @@ def test_types_are_detected_from_the_files_own(tmp_path: Path) -> None:
     data = parquet(
         tmp_path,
         "SELECT 1::SMALLINT AS i, 1::UBIGINT AS u, 1.5::DECIMAL(12,4) AS d, 1::DECIMAL(38,20) AS big, "
-        "1.5::DOUBLE AS f, TIMESTAMP '2025-11-18' AS t, DATE '2025-11-18' AS day, '7' AS s, MAP {'k': 1} AS m, [1] AS l, true AS b, "
-        "'a'::BLOB AS y, NULL::INTEGER AS n, TIME '08:00:00' AS c",
+        "1.5::DOUBLE AS f, TIMESTAMP '2025-11-18' AS t, DATE '2025-11-18' AS day, '7' AS s, MAP {'k': 1} AS m, "
+        "[1] AS l, true AS b, 'a'::BLOB AS y, NULL::INTEGER AS n, TIME '08:00:00' AS c",
     )
     file = read(tmp_path, data, name="a.parquet", detect=True)
     assert {of["name"]: of["type"] for of in file.fields} == {
