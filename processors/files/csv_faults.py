@@ -150,7 +150,7 @@ class _Feed:
         reject = self._reject_in(len(line.rstrip("\r\n").encode("utf-8", "surrogateescape")))
         self._offset += len(line.encode("utf-8", "surrogateescape"))
         self._begun = self._begun or (self._line, reject)
-        if reject is not None and reject.fault in {_UNQUOTED, _TOO_LONG}:
+        if reject is not None and reject.fault == _TOO_LONG:
             # It would lead csv.reader astray.
             return "rejected\n"
         return self._with_doubled_quotes(quotes_at_once(line, self._options))

@@ -35,6 +35,7 @@ class Duck:
         files = ", ".join(literal(str(source)) for source in sources)
         for setting in (
             "TimeZone = 'UTC'",
+            "enable_progress_bar = false",
             f"memory_limit = '{_MEMORY_WHEN_WIDE if columns > _WIDE else _MEMORY}'",
             f"threads = {1 if ordered or columns > _WIDE else 2}",
             f"preserve_insertion_order = {str(ordered).lower()}",

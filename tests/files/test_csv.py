@@ -116,6 +116,12 @@ def test_a_blank_line_is_a_row_where_a_row_has_one_cell(tmp_path: Path) -> None:
     assert bad(file) == [(4, "b")]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_records_of_one_character_are_told_by_their_lines(end: str, tmp_path: Path) -> None:
+    file = read(tmp_path, end.join(["a,b", "x", "y", "good,1", "z", "bad,q", "x", ""]), *ABC)
+    assert bad(file) == [(2, None), (3, None), (5, None), (6, "b"), (7, None)]
+
+
 def test_only_the_first_bad_records_are_told_and_all_are_counted(tmp_path: Path) -> None:
     content = "a,b\n" + "".join(f"x,y\n{n},{n}\nz\n" for n in range(1_000))
     file = read(tmp_path, content, *ABC)

@@ -63,14 +63,14 @@ def test_native_values_are_taken_for_the_fields_they_fit(name: str, tmp_path: Pa
 def test_values_that_do_not_fit_are_bad_records_with_the_number_of_their_row(tmp_path: Path) -> None:
     data = parquet(
         tmp_path,
-        "SELECT n::DOUBLE AS i, CASE WHEN n <> 1 THEN 'x' END AS r, (5000000000000000000::HUGEINT * n)::UBIGINT AS u "
+        "SELECT n::DOUBLE AS i, CASE WHEN n <> 0 THEN 'x' END AS r, (5000000000000000000::HUGEINT * n)::UBIGINT AS u "
         "FROM range(4) AS numbers(n)",
     )
     file = read(
         tmp_path, data, field("i", "FLOAT64"), field("r", mode="REQUIRED"), field("u", "INT64"), name="a.parquet"
     )
-    assert rows(file) == [(0.0, "x", 0)]
-    assert bad(file) == [(2, "r"), (3, "u"), (4, "u")]
+    assert rows(file) == [(1.0, "x", 5 * 10**18)]
+    assert bad(file) == [(1, "r"), (3, "u"), (4, "u")]
 
 
 def test_records_and_arrays_are_converted_at_any_depth(tmp_path: Path) -> None:
