@@ -61,6 +61,11 @@ def elements(json: str) -> str:
     return f"json_extract({json}, {_ELEMENTS})"
 
 
+def _bound(sql: str, name: str, body: str) -> str:
+    """The SQL `body` in which `name` stands for `sql`, computed once: each parsing of JSON keeps memory of its own."""
+    return f"(list_transform([{sql}], lambda {name}: {body}))[1]"
+
+
 def json_value(of: JsonField, json: str, depth: int = 0) -> str:
     """The SQL of the field's value; NULL when the JSON is none, and an empty array for null in a REPEATED field."""
     if not is_repeated(of.field):
@@ -71,14 +76,16 @@ def json_value(of: JsonField, json: str, depth: int = 0) -> str:
 
 
 def _one(of: JsonField, json: str, depth: int) -> str:
+    whole, text = f"j{depth}", f"t{depth}"
     if of.kind == "RECORD":
-        members = (f"{quoted(str(part.field['name']))} := {_member(part, json, depth)}" for part in of.members)
-        return f"CASE WHEN json_type({json}) = 'OBJECT' THEN struct_pack({', '.join(members)}) END"
+        members = (f"{quoted(str(part.field['name']))} := {_member(part, whole, depth + 1)}" for part in of.members)
+        body = f"CASE WHEN json_type({whole}) = 'OBJECT' THEN struct_pack({', '.join(members)}) END"
+        return _bound(json, whole, body)
     if of.kind == "JSON":
         return json_text(json)
     if of.kind == "STRING":
         return f"CASE WHEN json_type({json}) NOT IN ('OBJECT', 'ARRAY') THEN {text_of(json)} END"
-    return from_text(of.kind, text_of(json))
+    return _bound(text_of(json), text, from_text(of.kind, text))
 
 
 def _member(part: JsonField, json: str, depth: int) -> str:
@@ -118,21 +125,24 @@ def _one_refusal(of: JsonField, json: str, inside: str, depth: int) -> str | Non
         return (
             f"CASE WHEN json_type({json}) IN ('OBJECT', 'ARRAY') THEN {refusal('STRING', json_text(json), inside)} END"
         )
-    text = text_of(json)
-    return f"CASE WHEN {is_value(text)} AND {_one(of, json, depth)} IS NULL THEN {refusal(of.kind, text, inside)} END"
+    text = f"t{depth}"
+    is_none = f"{is_value(text)} AND {from_text(of.kind, text)} IS NULL"
+    return _bound(text_of(json), text, f"CASE WHEN {is_none} THEN {refusal(of.kind, text, inside)} END")
 
 
 def _record_refusal(of: JsonField, json: str, inside: str, depth: int) -> str:
-    faults = [why for part in of.members for why in _member_refusals(part, json, inside, depth)]
+    whole = f"j{depth}"
+    faults = [why for part in of.members for why in _member_refusals(part, whole, inside, depth + 1)]
     if of.unknown:
-        unknown = f"list_intersect(json_keys({json}), [{', '.join(map(literal, of.unknown))}])"
+        unknown = f"list_intersect(json_keys({whole}), [{', '.join(map(literal, of.unknown))}])"
         told = shape_refusal("an object with fields that the table lacks: ", inside)
         faults.insert(
             0, f"CASE WHEN len({unknown}) > 0 THEN {told} || list_aggregate({unknown}, 'string_agg', ', ') END"
         )
     why = f"coalesce({', '.join(faults)})" if faults else "NULL"
     shape = shape_refusal("no object, and the field is a RECORD", inside)
-    return f"CASE WHEN json_type({json}) = 'OBJECT' THEN {why} WHEN json_type({json}) <> 'NULL' THEN {shape} END"
+    body = f"CASE WHEN json_type({whole}) = 'OBJECT' THEN {why} WHEN json_type({whole}) <> 'NULL' THEN {shape} END"
+    return _bound(json, whole, body)
 
 
 def _member_refusals(part: JsonField, json: str, inside: str, depth: int) -> list[str]:

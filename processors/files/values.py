@@ -28,7 +28,7 @@ _DAY = rf"{_YEAR}-\d{{2}}-\d{{2}}"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
 _OFFSET = r"[+-](?:0\d|1[0-4])(?::?[0-5]\d)?"
 _MIDNIGHT = r"[T ]00:00(?::00(?:\.0{1,9})?)?(?:Z| UTC|\+00(?::?00)?)?"
-_LENIENT_JSON = r"(?i)nan|inf|,\s*[\]}]"
+_LENIENT_JSON = r"(?i)(?:^|[:,\[])\s*-?(?:nan|inf)|,\s*[\]}]"
 
 _TRIMMED = r"trim($, e' \t\r\n')"
 # `$` is the text. Blanks around a value are no part of it; DuckDB's casts ignore them, and so do the patterns.
