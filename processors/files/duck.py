@@ -10,7 +10,7 @@ import duckdb
 from processors.files.values import literal
 
 # Each thread that writes Parquet keeps some blocks for every column: with two, 256 MB are enough for 500 columns.
-_WIDE = 500
+WIDE = 500
 _MEMORY, _MEMORY_WHEN_WIDE = "256MB", "512MB"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -36,8 +36,8 @@ class Duck:
         for setting in (
             "TimeZone = 'UTC'",
             "enable_progress_bar = false",
-            f"memory_limit = '{_MEMORY_WHEN_WIDE if columns > _WIDE else _MEMORY}'",
-            f"threads = {1 if ordered or columns > _WIDE else 2}",
+            f"memory_limit = '{_MEMORY_WHEN_WIDE if columns > WIDE else _MEMORY}'",
+            f"threads = {1 if ordered or columns > WIDE else 2}",
             f"preserve_insertion_order = {str(ordered).lower()}",
             f"temp_directory = {literal(str(folder / 'spilled'))}",
             f"allowed_directories = [{literal(str(folder))}]",

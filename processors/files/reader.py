@@ -14,7 +14,7 @@ from processors.files.columns import Column, columns_of
 from processors.files.csv_faults import Rejected, bad_records, rejected
 from processors.files.csv_file import CsvFile
 from processors.files.detection import ANY, JSON_TEXT, TEXT, candidates
-from processors.files.duck import Duck
+from processors.files.duck import WIDE, Duck
 from processors.files.faults import BadRecord, FileFault, ReadingStopped
 from processors.files.options import Field_, ReadOptions
 from processors.files.parquet_file import ParquetFile
@@ -30,8 +30,8 @@ _MOST_BYTES = 64 << 30
 class FileReader:
     """Reads the files of a load, one after the other; runs in a thread, and is stopped from others.
 
-    It takes some 100 MiB besides the 256 MB that DuckDB may have, or 512 MB for more than 500 columns. On the disk it
-    needs room for the file as it is unpacked, beside the result, until `read` returns.
+    It takes some 100 MiB besides the memory that DuckDB may have: 256 MB, or 512 MB for NDJSON and for more than 500
+    columns. On the disk it needs room for the file as it is unpacked, beside the result, until `read` returns.
     """
 
     def __init__(self, options: ReadOptions, *, detect: bool, most_bytes: int = _MOST_BYTES) -> None:
@@ -117,7 +117,8 @@ class FileReader:
 
     def _lines(self, work: "_Work", lines: "_Lines") -> FileRows:
         """Read CSV or NDJSON: some lines are rejected for their structure, and some are refused for their values."""
-        wide = len(lines.cells)
+        # Each expression that parses JSON keeps memory of its own, on each thread.
+        wide = len(lines.cells) if lines.how == TEXT else WIDE + 1
         with self._duck(work.folder, lines.file.path, columns=wide) as duck:
             good, refused_count = stage(duck, lines.rows, lines.cells, work.staged, lines.refused_row)
             rejects = rejected(duck, lines.file)

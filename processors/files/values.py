@@ -73,8 +73,8 @@ _RULES = {
     "BYTES": f"TRY(from_base64({_TRIMMED}))",
     # DuckDB's JSON has NaN, Infinity and commas behind the last element; none of them stands within a string.
     "JSON": (
-        f"CASE WHEN json_valid($) AND NOT (regexp_matches($, '{_LENIENT_JSON}') AND "
-        rf"""regexp_matches(regexp_replace($, '"(?:[^"\\]|\\.)*"', '""', 'g'), '{_LENIENT_JSON}')) THEN $ END"""
+        f"CASE WHEN NOT json_valid($) THEN NULL WHEN NOT regexp_matches($, '{_LENIENT_JSON}') THEN $ "
+        rf"""WHEN NOT regexp_matches(regexp_replace($, '"(?:[^"\\]|\\.)*"', '""', 'g'), '{_LENIENT_JSON}') THEN $ END"""
     ),
 }
 _MEANING = {
