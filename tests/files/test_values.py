@@ -229,7 +229,7 @@ def day(text: str) -> date | None:
 
 
 @PATIENCE
-@fuzzing(1_500)
+@fuzzing(300)
 @given(
     st.sampled_from([("INT64", integer), ("NUMERIC", numeric), ("FLOAT64", double)]),
     st.from_regex(r"\A[ \t]?[+-]?[0-9]{0,28}(\.[0-9]{0,12})?([eE][+-]?[0-9]{1,2})?[ ]?\Z")
@@ -244,14 +244,14 @@ def test_fuzzed_numbers(rule: tuple[str, Callable[[str], Any]], text: str) -> No
 
 
 @PATIENCE
-@fuzzing(500)
+@fuzzing(300)
 @given(st.dates().map(str) | st.from_regex(r"\A[0-9]{3,5}[-/ ][0-9]{1,2}[-/ ][0-9]{1,2}\Z"))
 def test_fuzzed_days(text: str) -> None:
     assert value("DATE", text) == day(text)
 
 
 @PATIENCE
-@fuzzing(500)
+@fuzzing(300)
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)), st.integers(-14 * 60, 14 * 60), st.sampled_from("T "))
 def test_fuzzed_times_with_offsets(moment: datetime, minutes: int, between: str) -> None:
     hours, rest = divmod(abs(minutes), 60)
@@ -260,7 +260,7 @@ def test_fuzzed_times_with_offsets(moment: datetime, minutes: int, between: str)
 
 
 @PATIENCE
-@fuzzing(500)
+@fuzzing(300)
 @given(st.text('{}[]",:nNaiIftruelsE0123.- \\', max_size=20))
 def test_fuzzed_json_is_pythons_strict_json(text: str) -> None:
     def refused(constant: str) -> Any:
