@@ -97,6 +97,25 @@ class FileReader:
                 finished.replace(file.path)
         return with_fields(file, fields)
 
+    def joined(self, files: Sequence[FileRows], into: Path) -> Path:
+        """One Parquet with the rows of all files, which `finish` has given the same columns; of one file its own.
+
+        Raises:
+            ReadingStopped: see `interrupt`.
+        """
+        if len(files) == 1:
+            return files[0].path
+        paths = ", ".join(literal(str(file.path)) for file in files)
+        with (
+            tempfile.TemporaryDirectory(prefix="reading-", dir=into.parent) as folder,
+            _told("the files of the load"),
+            self._duck(Path(folder), *(file.path for file in files), columns=len(files[0].columns)) as duck,
+        ):
+            whole = Path(folder) / "joined.parquet"
+            duck.copy(f"SELECT * FROM read_parquet([{paths}])", whole)  # noqa: S608
+            whole.replace(into)
+        return into
+
     def _csv(self, work: "_Work") -> FileRows:
         names = [str(field["name"]) for field in work.wanted]
         file = csv_file.opened(work.plain, work.name, self._options.csv, names, work.folder)

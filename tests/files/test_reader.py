@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,18 @@ def test_the_result_replaces_nothing_until_it_is_whole(tmp_path: Path) -> None:
         read(tmp_path, 'a,b\n"x,1\ny,2\n', *WANTED)
     assert rows(whole) == [("x", 1)]
     assert merged([whole]) == WANTED
+
+
+def test_the_files_of_a_load_become_one(tmp_path: Path) -> None:
+    reader = FileReader(ReadOptions(), detect=True)
+    first = read(tmp_path, "id,cost\n1,1.5\n2,2.5\n", name="a.csv", detect=True)
+    second = read(tmp_path, "id,region\n3,eu\n", name="b.csv", detect=True)
+    fields = merged([first, second])
+    files = [reader.finish(file, fields) for file in (first, second)]
+    path = reader.joined(files, tmp_path / "all.parquet")
+    assert rows(replace(first, path=path)) == [
+        (1, Decimal("1.5"), None),
+        (2, Decimal("2.5"), None),
+        (3, None, "eu"),
+    ]
+    assert reader.joined(files[:1], tmp_path / "one.parquet") == first.path
