@@ -72,7 +72,7 @@ def attempt(content: str | bytes, *wanted: Any, **how: Any) -> tuple[FileRows, l
 
 
 @PATIENCE
-@fuzzing(50)
+@fuzzing(12)
 @given(
     ROWS,
     st.sampled_from(["\n", "\r\n", "\r"]),
@@ -88,7 +88,7 @@ def test_fuzzed_rows_come_back_equal(records: list[Any], end: str, quote_all: bo
 
 
 @PATIENCE
-@fuzzing(50)
+@fuzzing(12)
 @given(
     st.lists(
         st.tuples(
@@ -130,7 +130,7 @@ def test_fuzzed_bad_cells_are_found_in_their_lines(
 
 
 @PATIENCE
-@fuzzing(150)
+@fuzzing(40)
 @given(st.text('"\n\r,; ab1\\\t\x01é', max_size=40), st.booleans())
 @example('"a"b,"1\n2",3\n4,5\n', True)
 @example("a,1,\n", False)
@@ -161,7 +161,7 @@ def well_formed(body: str) -> list[list[str]] | None:
 
 
 @PATIENCE
-@fuzzing(50)
+@fuzzing(12)
 @given(st.binary(max_size=60), st.sampled_from(["costs.csv", "costs.ndjson", "costs.parquet"]))
 def test_fuzzed_bytes_never_break_the_reader(content: bytes, name: str) -> None:
     attempt(content, field("a"), field("b", "INT64"), name=name, detect=True)
@@ -186,7 +186,7 @@ NESTED = (
 
 
 @PATIENCE
-@fuzzing(50)
+@fuzzing(12)
 @given(
     st.lists(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), JSON, max_size=4) | JSON, max_size=6), st.booleans()
 )
@@ -207,7 +207,7 @@ def test_fuzzed_json_is_rows_or_bad_records(lines: list[Any], ignore: bool) -> N
 
 
 @PATIENCE
-@fuzzing(60)
+@fuzzing(15)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(["a", "b"]), TEXTS | st.integers(-(2**63), 2**63 - 1) | st.none(), min_size=1),
