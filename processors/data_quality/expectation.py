@@ -130,6 +130,9 @@ class Range(BaseModel):
     def _has_an_end(self) -> "Range":
         if self.min_value is None and self.max_value is None:
             raise ValueError("give min_value, max_value or both")
+        least, most = self.min_value, self.max_value
+        if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+            raise ValueError(f"min_value {least} is greater than max_value {most}: nothing lies between them")
         return self
 
     def within(self, value: str, literal: Callable[[Scalar], str]) -> str:
