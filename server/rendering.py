@@ -21,6 +21,7 @@ from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
 from server.pipeline_files.places import field_path
 from server.pipeline_files.yaml_source import Path
+from server.security.redaction import redact
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +67,15 @@ class Template:
                 known = tuple((name, values[name]) for name in self.names)
                 return _render_sql(self.text, known, is_query=self.is_query)
             case "html":
-                return render_html(self.text, values)
+                return render_html(self.text, self._redacted(values))
             case "mrkdwn":
-                return render_mrkdwn(self.text, values)
+                return render_mrkdwn(self.text, self._redacted(values))
             case "text":
                 return render_text(self.text, values)
+
+    def _redacted(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Without secrets, which are not found any more once they are escaped."""
+        return {name: redact(values[name]) for name in self.names}
 
     def statement(self, rendered: str) -> str:
         """The query that the SQL guard has to judge: of a condition, one that consists of it. Raises Refused."""
