@@ -239,6 +239,11 @@ async def test_a_plan_shows_the_query_and_what_it_reads(checker: Checker, counti
     assert "not there yet" in (await checker.plan(on("cost", "to_exist"), table="lost"))["warnings"][0]
 
 
+def test_a_table_of_another_dataset_is_told_what_would_be_right() -> None:
+    with pytest.raises(ValidationError, match=r"'other\.costs' is no table of the tenant's dataset; write its name"):
+        ExpectationsEngine.Config.model_validate({"table": "other.costs", "expectations": [on("id", "to_exist")]})
+
+
 @pytest.mark.parametrize(
     "expectation",
     [
