@@ -135,7 +135,7 @@ def _tried(before: _Recipient, outcome: Outcome, now: int, *, gives_up: bool) ->
 
 
 def release(tx: Transaction, worker_id: str) -> None:
-    """What a worker that is dead has claimed is due at once."""
+    """What a worker has claimed that has ended is due at once."""
     tx.execute("UPDATE deliveries SET due_at = ?, claimed_by = '' WHERE claimed_by = ?", (tx.now, worker_id))
 
 
