@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from server.delivery.webhook import Answer, WebhookPoster
 
 _TIMEOUT_SECONDS = 30.0
+# A time that is longer is taken for that of the one message.
+_LONGEST_REST_SECONDS = 3_600.0
 _ERROR = re.compile(r"[a-z_]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,6}")
 _UNREADABLE = "CREDENTIAL_UNREADABLE"
@@ -87,7 +89,7 @@ class SlackSender:
             return later("Slack has answered 429 to the message before", at_least=until - clock())
         outcome = await self._post(url, message)
         if outcome.at_least:
-            self._resting[url] = clock() + outcome.at_least
+            self._resting[url] = clock() + min(outcome.at_least, _LONGEST_REST_SECONDS)
         return outcome
 
     async def _post(self, url: str, message: SlackMessage) -> Outcome:
