@@ -17,6 +17,7 @@ from server.domain.faults import Fault, Refused
 from server.domain.markup import render_html, render_mrkdwn
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
 from server.domain.sql_template import condition_statement, render_condition, render_sql, sql_names
+from server.domain.triggers import is_notification
 from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
 from server.pipeline_files.places import field_path
@@ -56,6 +57,11 @@ class Template:
         return self.kind == "query"
 
     @property
+    def is_markup(self) -> bool:
+        """Whether it is HTML or Slack's markup."""
+        return self.kind in {"html", "mrkdwn"}
+
+    @property
     def names(self) -> list[str]:
         """The variables that it uses."""
         return list(sql_names(self.text) if self.is_sql else names_in(self.text))
@@ -67,15 +73,11 @@ class Template:
                 known = tuple((name, values[name]) for name in self.names)
                 return _render_sql(self.text, known, is_query=self.is_query)
             case "html":
-                return render_html(self.text, self._redacted(values))
+                return render_html(self.text, values)
             case "mrkdwn":
-                return render_mrkdwn(self.text, self._redacted(values))
+                return render_mrkdwn(self.text, values)
             case "text":
                 return render_text(self.text, values)
-
-    def _redacted(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Without secrets, which are not found any more once they are escaped."""
-        return {name: redact(values[name]) for name in self.names}
 
     def statement(self, rendered: str) -> str:
         """The query that the SQL guard has to judge: of a condition, one that consists of it. Raises Refused."""
@@ -121,11 +123,14 @@ def render_settings(step: StepSnapshot, late: Mapping[str, str]) -> dict[str, An
         Refused: a value does not fit its place in SQL; every such place, with step and field.
     """
     values = {**step.variables, **late}
+    # No secret is found any more once it is escaped, or cut as messages are.
+    shown = {name: redact(value) for name, value in values.items()}
     texts: dict[Path, str] = {}
     faults: list[Fault] = []
     for template in templates(step.settings):
         try:
-            texts[template.path] = template.render(values)
+            is_told = template.is_markup or is_notification(step.ps_type)
+            texts[template.path] = template.render(shown if is_told else values)
         except Refused as refusal:
             faults += [fault.at(step=step.step_id, field=field_path(template.path)) for fault in refusal.faults]
     if faults:

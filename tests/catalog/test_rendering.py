@@ -79,6 +79,14 @@ def test_no_escaping_hides_a_secret_from_those_who_look_for_it(name):
     assert "two" not in rendered
 
 
+def test_a_step_that_tells_people_gets_no_secret_and_others_get_what_was_given():
+    told = {"title": "{quote}"}
+    given = step(told, quote="it was password='hunter2'")
+    assert render_settings(given, LATE) == {"title": "it was password='hunter2'"}
+    notification = given.model_copy(update={"ps_type": "notify_systems.slack_notification"})
+    assert render_settings(notification, LATE) == {"title": "it was password='[redacted]'"}
+
+
 def test_a_late_value_that_sql_cannot_hold():
     with pytest.raises(Refused) as refused:
         render_settings(step({"source": {"query": "SELECT {error_message}"}, "sql": "SELECT `{error_message}`"}), LATE)
