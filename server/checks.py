@@ -8,6 +8,9 @@ from pydantic import ValidationError
 from server.domain.data_quality import MAX_CHECKS, Check
 from server.plain import plain_mapping, row_count
 
+# Lists may be long here, and are cut each by itself: nothing else that the check found is lost to them.
+_LONG = ("observed_value", "expected")
+
 
 class InvalidChecks(Exception):
     """An answer's checks are not as the contract has them; the message says what is wrong."""
@@ -29,7 +32,10 @@ def _read(item: object, number: int) -> Check:
     if not isinstance(item, Mapping):
         raise InvalidChecks(f"checks[{number}] is no mapping")
     counts = {name: row_count(item.get(name)) for name in ("row_count", "failing_count")}
-    values: dict[str, Any] = {name: value for name, value in plain_mapping(item).items() if value is not None}
+    brief = {name: value for name, value in item.items() if name not in _LONG}
+    parts = [brief, *({name: item.get(name)} for name in _LONG)]
+    plain = {name: value for part in parts for name, value in plain_mapping(part).items()}
+    values: dict[str, Any] = {name: value for name, value in plain.items() if value is not None}
     try:
         return Check.model_validate({**values, **counts})
     except ValidationError as error:

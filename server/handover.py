@@ -47,8 +47,8 @@ class Handover:
 
 
 def _clean(text: str) -> str:
-    """Without secrets, and without half characters, which no mail can carry."""
-    return redact(text.encode(errors="replace").decode())
+    """Without secrets, half characters and NUL, which no mail can carry (RFC 5322, 4)."""
+    return redact(text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _cleaned(value: Any) -> Any:

@@ -13,6 +13,8 @@ from server.domain.webhook import WebhookHosts, secret_of
 PREFIX = "CONVERGENCE_"
 """What the name of each variable begins with."""
 _SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+# Beyond ASCII not every mail server takes an address.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -45,9 +47,10 @@ class MessageSettings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _is_one_sender(cls, value: str) -> str:
-        [(_, address), *others] = getaddresses([value])
-        is_one = re.fullmatch(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9.-]{1,190}", address) and not others
-        if not is_one or not value.isprintable():
+        addresses = [address for _, address in getaddresses([value])]
+        is_one = len(addresses) == 1 and _ADDRESS.fullmatch(addresses[0])
+        # What an encoded word stands for may be a line break.
+        if not is_one or not value.isprintable() or "=?" in value:
             raise ValueError("should be one address, `alerts@example.com` or `Alerts <alerts@example.com>`")
         return value
 

@@ -17,10 +17,12 @@ from server.domain.faults import Fault, Refused
 from server.domain.markup import render_html, render_mrkdwn
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
 from server.domain.sql_template import condition_statement, render_condition, render_sql, sql_names
+from server.domain.triggers import is_notification
 from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
 from server.pipeline_files.places import field_path
 from server.pipeline_files.yaml_source import Path
+from server.security.redaction import redact
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,11 @@ class Template:
     def is_query(self) -> bool:
         """Whether it is a whole query."""
         return self.kind == "query"
+
+    @property
+    def is_markup(self) -> bool:
+        """Whether it is HTML or Slack's markup."""
+        return self.kind in {"html", "mrkdwn"}
 
     @property
     def names(self) -> list[str]:
@@ -116,11 +123,14 @@ def render_settings(step: StepSnapshot, late: Mapping[str, str]) -> dict[str, An
         Refused: a value does not fit its place in SQL; every such place, with step and field.
     """
     values = {**step.variables, **late}
+    # No secret is found any more once it is escaped, or cut as messages are.
+    shown = {name: redact(value) for name, value in values.items()}
     texts: dict[Path, str] = {}
     faults: list[Fault] = []
     for template in templates(step.settings):
         try:
-            texts[template.path] = template.render(values)
+            is_told = template.is_markup or is_notification(step.ps_type)
+            texts[template.path] = template.render(shown if is_told else values)
         except Refused as refusal:
             faults += [fault.at(step=step.step_id, field=field_path(template.path)) for fault in refusal.faults]
     if faults:

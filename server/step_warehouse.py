@@ -22,6 +22,10 @@ class _UnanswerableQuery(WarehouseError, QueryError):
     """A query that cannot be answered: a processor may know what to do about it, and otherwise its step fails."""
 
 
+class _UnreadableQuery(Refused, QueryError):
+    """A text that is no query, of which the same is true."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
     """A write that passed the guard: the effect, and whose limit of bytes it has."""
@@ -132,7 +136,7 @@ class TenantWarehouse:
         return self._warehouse if credential is None else await self._credentials.warehouse(credential)
 
     async def query(self, sql: str, *, max_rows: int = 1_000, credential: str | None = None) -> list[dict[str, Any]]:
-        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError."""
+        """See `processors.base.StepWarehouse`. Raises Refused, WarehouseError, QueryError."""
         query, may_read = await self._guarded(sql)
         limit_of, limit = self._effects.byte_limit(None)
         warehouse = await self._seen_by(credential)
@@ -208,7 +212,10 @@ class TenantWarehouse:
     async def _guarded(self, sql: str) -> tuple[CheckedQuery, MayRead]:
         """The query, checked against what the step may read at this moment."""
         # Parsing a long query takes seconds, and the worker's other runs need the event loop.
-        query = await in_own_thread(read_query, sql, default=self._access.own)
+        try:
+            query = await in_own_thread(read_query, sql, default=self._access.own)
+        except Refused as refused:
+            raise _UnreadableQuery(refused.faults) from None
         named = {table.dataset for table in query.tables} - {self.dataset}
         policy = GuardPolicy(
             own=self._access.own,

@@ -110,6 +110,12 @@ class Batch:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         return f"{kind} {text_literal(text)}" if kind in _TIMES else text_literal(text)
 
+    def end(self, value: Scalar, column: str) -> str:
+        """The end of a range as a literal of the column's type. Raises NotEvaluable."""
+        if self.types[column.lower()] == "STRING" and not isinstance(value, str):
+            raise NotEvaluable(f"column {column} holds texts, whose order is not that of numbers such as {value!r}")
+        return self.literal(value, column)
+
     def literals(self, values: Sequence[Scalar], column: str) -> list[str]:
         """Values as literals, each once: 1 and 1.0 are the same number. Raises NotEvaluable."""
         literals = [self.literal(value, column) for value in values]

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from processors.data_quality.batch import Batch, Scalar, quoted
 
 _COLUMN = re.compile(r"[^`\\\x00-\x1f.]{1,300}(\.[^`\\\x00-\x1f.]{1,300}){0,15}")
+_TABLE = re.compile(r"[A-Za-z0-9_]{1,1024}")
 
 
 def _column(path: str) -> str:
@@ -26,7 +27,15 @@ def _column(path: str) -> str:
 
 Column = Annotated[str, AfterValidator(_column)]
 """A column, or a field inside a RECORD: `service.id`."""
-Table = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,1024}$")]
+
+
+def _table(name: str) -> str:
+    if not _TABLE.fullmatch(name):
+        raise ValueError(f"{name[:100]!r} is no table of the tenant's dataset; write its name alone")
+    return name
+
+
+Table = Annotated[str, AfterValidator(_table)]
 """A table of the tenant's own dataset."""
 Values = Annotated[list[Scalar], Field(min_length=1, max_length=1_000)]
 Mostly = Annotated[float, Field(gt=0, le=1)]
@@ -130,6 +139,9 @@ class Range(BaseModel):
     def _has_an_end(self) -> "Range":
         if self.min_value is None and self.max_value is None:
             raise ValueError("give min_value, max_value or both")
+        least, most = self.min_value, self.max_value
+        if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+            raise ValueError(f"min_value {least} is greater than max_value {most}: nothing lies between them")
         return self
 
     def within(self, value: str, literal: Callable[[Scalar], str]) -> str:

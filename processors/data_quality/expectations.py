@@ -115,8 +115,11 @@ def _check(check_id: str, table: str, expectation: Expectation, outcome: Outcome
 
 
 def _readable(value: Any) -> Any:
-    """A decimal number without the zeros that its column's scale adds."""
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+    """A decimal number with all of its digits, and without the zeros that its column's scale adds."""
+    if not isinstance(value, Decimal):
+        return value
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _told(fatal: Sequence[tuple[Expectation, Outcome]], total: int) -> str:

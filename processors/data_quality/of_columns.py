@@ -20,7 +20,7 @@ class _Aggregate(OfColumn, Range):
 
     def literal(self, batch: Batch, value: Scalar) -> str:
         """An end of the range."""
-        return batch.literal(value, self.column)
+        return batch.end(value, self.column)
 
     def measure(self, batch: Batch) -> Measure:
         """The warehouse compares: it knows its own numbers and times. Without any value there is no aggregate."""

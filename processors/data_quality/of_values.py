@@ -72,7 +72,7 @@ class Between(OfValues, Range):
 
     def met(self, batch: Batch) -> str:
         """See OfValues."""
-        return self.within(quoted(self.column), lambda value: batch.literal(value, self.column))
+        return self.within(quoted(self.column), lambda value: batch.end(value, self.column))
 
 
 def _regular(regex: str) -> str:

@@ -4,7 +4,9 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -25,6 +27,9 @@ ListRequest = (
 
 MAX_PAGE_SIZE = 500
 DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+"""Of a page's records: more than 4 MiB in one message clients refuse, unless they are told otherwise."""
+M = TypeVar("M", bound=Message)
 # Every such number fits into 64 bits.
 _MAX_DIGITS = 18
 _NO_RUN_IS_OLDER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +41,17 @@ def page_size(asked: int) -> int:
         fault = Fault("INVALID_PAGE_SIZE", "page_size is 0 for the default, or 1 to 500", field="page_size")
         raise InvalidRequest([fault])
     return min(asked or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def fitting(records: Iterable[M]) -> list[M]:
+    """As many of the first records as one page may have; one at least, when there is any."""
+    taken, size = list[M](), 0
+    for record in records:
+        size += record.ByteSize()
+        if taken and size > MAX_PAGE_BYTES:
+            break
+        taken.append(record)
+    return taken
 
 
 def page_token(request: ListRequest, *key: str) -> str:

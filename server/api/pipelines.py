@@ -12,7 +12,7 @@ from convergence.v1 import run_pb2
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
 from server.api import convert
 from server.api.authorization import current_actor, current_principal
-from server.api.pages import page_key, page_moment, page_number, page_pipeline, page_size, page_token
+from server.api.pages import fitting, page_key, page_moment, page_number, page_pipeline, page_size, page_token
 from server.api.requests import OfTenant, checked_request_id, known_names, moments, own_tenant, pipeline_name
 from server.catalog import Catalog, Entry, PipelineNotFound
 from server.domain.data_quality import CheckStatus, DataQualityResult
@@ -134,10 +134,11 @@ class PipelineServicer(PipelineServiceServicer):
             statuses=known_names(CheckStatus, _check_status_name, request.statuses, "statuses"),
         )
         results = await self._runs.data_quality_results(wanted, after=after, limit=size + 1)
-        page = results[:size]
+        # Long lists in them take seconds, which the event loop has not.
+        page = await asyncio.to_thread(fitting, map(convert.data_quality_result, results[:size]))
         return pb.ListDataQualityResultsResponse(
-            results=[convert.data_quality_result(result) for result in page],
-            next_page_token=_token_behind_result(request, page[-1]) if len(results) > size else "",
+            results=page,
+            next_page_token=_token_behind_result(request, results[len(page) - 1]) if len(results) > len(page) else "",
         )
 
 

@@ -64,6 +64,9 @@ class DeliveryLoop:
                         await asyncio.wait(self._trying, return_when=asyncio.FIRST_COMPLETED)
         if self._trying:
             await end_tasks(self._trying)
+        # What was broken off need not wait for the end of its lease.
+        with suppress(StoreBusy):
+            await self._store.release_deliveries(self._worker_id)
 
     async def _begin_next(self) -> bool:
         """Begin with the message of each channel that is due longest; False when there was none to begin with."""

@@ -5,12 +5,16 @@ What is checked is what is connected to. A name that is looked up twice may lead
 
 import socket
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 # RFC 6052: an IPv4 address within an IPv6 one, for networks that translate.
 _TRANSLATED = IPv6Network("64:ff9b::/96")
+# RFC 4291, 2.4: all that has been given out. Beside it lie site-local addresses, and others that hold IPv4 ones.
+_GIVEN_OUT = IPv6Network("2000::/3")
+# RFC 6890: a network's own; this Python knows of a part of it only.
+_PROTOCOLS = IPv4Network("192.0.0.0/24")
 
 
 class NotPublic(OSError):
@@ -47,10 +51,10 @@ def is_public(text: str) -> bool:
             return _is_public(address.ipv4_mapped)
         if address in _TRANSLATED:
             return _is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.sixtofour is not None or address.teredo is not None:
+        if address not in _GIVEN_OUT or address.sixtofour is not None or address.teredo is not None:
             return False
     return _is_public(address)
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in _PROTOCOLS

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from server.delivery.webhook import Answer, WebhookPoster
 
 _TIMEOUT_SECONDS = 30.0
+# A time that is longer is taken for that of the one message.
+_LONGEST_REST_SECONDS = 3_600.0
 _ERROR = re.compile(r"[a-z_]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,6}")
 _UNREADABLE = "CREDENTIAL_UNREADABLE"
@@ -48,6 +50,8 @@ class SlackSender:
         self._default = default
         self._poster = poster
         self._opening = asyncio.Lock()
+        self._resting: dict[str, float] = {}
+        """Until when an address is left alone, on the event loop's clock."""
 
     async def send(self, dispatch: Dispatch) -> Outcomes:
         """Post one message."""
@@ -65,7 +69,7 @@ class SlackSender:
                 f"this installation does not post to {host_of(url) or 'such an address'}; see CONVERGENCE_SLACK_HOSTS"
             )
             return for_all(dispatch, refused(note))
-        return for_all(dispatch, await self._post(url, message))
+        return for_all(dispatch, await self._post_in_time(url, message))
 
     async def close(self) -> None:
         """End the connections."""
@@ -77,6 +81,17 @@ class SlackSender:
             return await self._webhooks.webhook(tenant_id, message.credential)
         return str(self._default)
 
+    async def _post_in_time(self, url: str, message: SlackMessage) -> Outcome:
+        """Post, but not before the time that the address has named: it means every message, not only the one it got."""
+        clock = asyncio.get_running_loop().time
+        self._resting = {other: until for other, until in self._resting.items() if clock() < until}
+        if (until := self._resting.get(url)) is not None:
+            return later("Slack has answered 429 to the message before", at_least=until - clock())
+        outcome = await self._post(url, message)
+        if outcome.at_least:
+            self._resting[url] = clock() + min(outcome.at_least, _LONGEST_REST_SECONDS)
+        return outcome
+
     async def _post(self, url: str, message: SlackMessage) -> Outcome:
         from server.delivery.public_addresses import NotPublic  # noqa: PLC0415
         from server.delivery.webhook import Redirected, Unreachable  # noqa: PLC0415
@@ -87,7 +102,8 @@ class SlackSender:
         except Redirected:
             return refused("the webhook answers that it is elsewhere, and redirects are not followed")
         except NotPublic:
-            return refused("the webhook's host has an address that is not public")
+            # A name server may be wrong for a while.
+            return later("the webhook's host has an address that is not public")
         except TimeoutError:
             return later("the webhook does not answer in time")
         except Unreachable:

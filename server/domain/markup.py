@@ -3,7 +3,7 @@
 Values come from anywhere, error messages of other people's systems included. In HTML a variable may stand in text and
 in a quoted attribute, and is escaped for both. No escaping makes it safe elsewhere, so that it is refused there: in the
 names of tags and attributes, in comments, `<script>` and `<style>`, in attributes that hold code, and where an address
-begins, since `javascript:` is one.
+begins, up to the end of its host: `javascript:` is one.
 """
 
 import html
@@ -18,9 +18,14 @@ from server.domain.variables import PLACEHOLDER, render_text
 _HOLE = "convergencehole0"
 # What the value would be a part of: a tag or an entity.
 _BEGUN = re.compile(rf"(?:</?|&#?)(?={_HOLE})")
-_ADDRESSES = {"href", "src", "action", "formaction", "background", "cite", "poster", "data", "srcset", "xlink:href"}
-_CODE = re.compile(r"on.*|style|srcdoc")
+_ADDRESSES = {"href", "src", "action", "formaction", "background", "cite", "poster", "data", "xlink:href"}
+# What decides where an address leads to, in front of the first variable: a host and what ends it, or none at all.
+_LEADS = re.compile(rf"(?i)\s*(?:https?://[^/?#\\]+[/?#]|mailto:|/(?![/\\]|{_HOLE})|[?#])")
+# The last two hold addresses in a text of their own.
+_CODE = re.compile(r"on.*|style|srcdoc|srcset|content")
 _QUOTED = re.compile(r"=\s*(?:\"[^\"]*\"|'[^']*')")
+# As everybody reads it: `a= b="c"` is an attribute without quotes.
+_TAG = re.compile(rf"<[^\s/>]+(?:\s+[^\s\"'<>/=]+(?:\s*{_QUOTED.pattern}|\s*=\s*[^\s\"'=<>`]+)?)*\s*/?>")
 # Slack takes these for formatting beside what is no letter or digit: not within acme_corp.
 _FORMATTING = re.compile(r"(?<!\w)[*_~`]|[*_~`](?!\w)")
 _WORD_JOINER = "\u2060"
@@ -62,6 +67,12 @@ def _not_allowed(problem: str) -> Refused:
     return refuse("HTML_POSITION_NOT_ALLOWED", f"a variable stands {where}; put it into text or a quoted attribute")
 
 
+def _leads(address: str) -> bool:
+    """Whether an address leads to one place, whatever its variables are."""
+    found = _LEADS.match(address)
+    return found is not None and _HOLE not in found[0]
+
+
 class _Places(HTMLParser):
     """Counts the variables that stand where a value can do no harm."""
 
@@ -80,7 +91,8 @@ class _Places(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """A tag with its attributes."""
-        if _HOLE in _QUOTED.sub("", self.get_starttag_text() or ""):
+        text = self.get_starttag_text() or ""
+        if _HOLE in text and (_HOLE in _QUOTED.sub("", text) or not _TAG.fullmatch(text)):
             self.problem = f"in the tag {tag.partition(_HOLE)[0]} outside quotes"
             return
         for name, value in attrs:
@@ -88,7 +100,7 @@ class _Places(HTMLParser):
                 continue
             if _CODE.fullmatch(name):
                 self.problem = f"in the attribute {name}, which is code"
-            elif name in _ADDRESSES and (value or "").lstrip().startswith(_HOLE):
+            elif name in _ADDRESSES and not _leads(value or ""):
                 self.problem = f"where the address in the attribute {name} begins, which could then be any"
             else:
                 self.safe += (value or "").count(_HOLE)

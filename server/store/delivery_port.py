@@ -56,3 +56,7 @@ class DeliveryStore(Protocol):
         empty, when another worker has claimed the message since, or retention has removed it.
         """
         ...
+
+    async def release_deliveries(self, worker_id: str) -> None:
+        """The worker ends: what it has claimed is due at once."""
+        ...

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from server.domain.faults import Refused
 from server.domain.pipeline import PsTemplateSnapshot, StepSnapshot
 from server.rendering import render_settings, step_config, templates, validation_context
+from server.security.redaction import redact
 
 LATE = {
     "pipeline_status": "FAILED",
@@ -67,6 +68,23 @@ def test_which_strings_are_sql():
 )
 def test_render_settings(settings, rendered):
     assert render_settings(step(settings, quote="it's"), LATE) == rendered
+
+
+@pytest.mark.parametrize("name", ["html", "mrkdwn"])
+def test_no_escaping_hides_a_secret_from_those_who_look_for_it(name):
+    secret = f"cvg_abc123_{'A' * 20}_-{'B' * 20}"
+    settings = {name: "<p>{quote}</p>"}
+    rendered = redact(render_settings(step(settings, quote=f'{secret} password="hunter two"'), LATE)[name])
+    assert "BBB" not in rendered
+    assert "two" not in rendered
+
+
+def test_a_step_that_tells_people_gets_no_secret_and_others_get_what_was_given():
+    told = {"title": "{quote}"}
+    given = step(told, quote="it was password='hunter2'")
+    assert render_settings(given, LATE) == {"title": "it was password='hunter2'"}
+    notification = given.model_copy(update={"ps_type": "notify_systems.slack_notification"})
+    assert render_settings(notification, LATE) == {"title": "it was password='[redacted]'"}
 
 
 def test_a_late_value_that_sql_cannot_hold():

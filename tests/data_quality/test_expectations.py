@@ -15,8 +15,8 @@ from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.embedded import EmbeddedWarehouse
 from tests.bigquery.server import BigQueryServer
 from tests.data_quality.cases import CASES, NOT_EVALUABLE, Case, found, on, table
-from tests.data_quality.tables import Checker, Counting, fill, step_in
-from tests.warehouse.tables import PROJECT
+from tests.data_quality.tables import OWN, Checker, Counting, fill, step_in
+from tests.warehouse.tables import PROJECT, effect
 
 KEYS = ("status", "row_count", "failing_count", "observed_value", "failing_sample")
 
@@ -180,6 +180,34 @@ async def test_no_number_is_more_than_a_number(checker: Checker, value: Any) -> 
     assert [check["status"] for check in checks] == ["ERROR", "PASSED"]
 
 
+async def test_what_is_no_query_keeps_nothing_else_from_being_evaluated(checker: Checker) -> None:
+    checks = await checker.checks(found("SELECT id FROM batch; -- all of them"), on("id", "to_exist"))
+    assert [check["status"] for check in checks] == ["ERROR", "PASSED"]
+    assert "another follows" in checks[0]["error_message"]
+
+
+async def test_texts_are_in_no_range_of_numbers(checker: Checker) -> None:
+    checks = await checker.checks(
+        on("currency", "values_to_be_between", min_value=5),
+        on("currency", "max_to_be_between", max_value=True),
+        on("currency", "values_to_be_between", min_value="5"),
+    )
+    assert [check["status"] for check in checks] == ["ERROR", "ERROR", "PASSED"]
+    assert checks[0]["error_message"] == "column currency holds texts, whose order is not that of numbers such as 5"
+
+
+async def test_all_digits_of_what_was_observed_are_told(checker: Checker) -> None:
+    digits = "12345678901234567890123456789.123456789"
+    select = f"SELECT NUMERIC '{digits}' AS n UNION ALL SELECT NUMERIC '100'"
+    await checker.warehouse._warehouse.write(effect(OWN, select, table="digits", job_id="make-digits"))
+    checks = await checker.checks(
+        on("n", "max_to_be_between", min_value=0),
+        on("n", "min_to_be_between", min_value=0),
+        table="digits",
+    )
+    assert [check["observed_value"] for check in checks] == [digits, "100"]
+
+
 async def test_a_query_that_may_not_be_read_ends_the_step(checker: Checker) -> None:
     with pytest.raises(Refused, match="is not in the tenant's dataset"):
         await checker.answer(found("SELECT * FROM `another-project.secrets.costs`"))
@@ -211,6 +239,11 @@ async def test_a_plan_shows_the_query_and_what_it_reads(checker: Checker, counti
     assert "not there yet" in (await checker.plan(on("cost", "to_exist"), table="lost"))["warnings"][0]
 
 
+def test_a_table_of_another_dataset_is_told_what_would_be_right() -> None:
+    with pytest.raises(ValidationError, match=r"'other\.costs' is no table of the tenant's dataset; write its name"):
+        ExpectationsEngine.Config.model_validate({"table": "other.costs", "expectations": [on("id", "to_exist")]})
+
+
 @pytest.mark.parametrize(
     "expectation",
     [
@@ -218,6 +251,7 @@ async def test_a_plan_shows_the_query_and_what_it_reads(checker: Checker, counti
         {"column": "id"},
         "expect_column_to_exist",
         on("id", "values_to_be_between"),
+        on("id", "values_to_be_between", min_value=2, max_value=1.5),
         on("id", "values_to_be_in_set", value_set=[]),
         on("id", "values_to_not_be_null", mostly=0),
         on("id", "values_to_not_be_null", mostly=1.5),

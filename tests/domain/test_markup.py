@@ -64,6 +64,14 @@ def test_a_value_in_html_is_text(value: str) -> None:
         ("&#{v};", ""),
         ('<a href="{v}">x</a>', "where the address in the attribute href begins"),
         ('<a href=" {v}">x</a>', "where the address in the attribute href begins"),
+        ('<a href="&#1;{v}">x</a>', "where the address in the attribute href begins"),
+        ('<a href="java{v}">x</a>', "where the address in the attribute href begins"),
+        ('<a href="https://x.example{v}">x</a>', "where the address in the attribute href begins"),
+        ('<a href="https://{v}/x">x</a>', "where the address in the attribute href begins"),
+        ('<a href="/{v}">x</a>', "where the address in the attribute href begins"),
+        ('<img srcset="https://x.example/{v} 2x">', "in the attribute srcset, which is code"),
+        ('<meta http-equiv="refresh" content="0;url={v}">', "in the attribute content, which is code"),
+        ('<p title= x="{v}">', "in the tag p outside quotes"),
         ('<img SRC="{v}">', "where the address in the attribute src begins"),
         ('<p onclick="f({v})">', "in the attribute onclick, which is code"),
         ('<p style="color: {v}">', "in the attribute style, which is code"),
@@ -79,6 +87,15 @@ def test_where_no_escaping_helps_nothing_stands(template: str, where: str) -> No
     with pytest.raises(Refused, match=re.escape(f"a variable stands {where}")) as refused:
         render_html(template, {"v": "harmless"})
     assert [fault.reason for fault in refused.value.faults] == ["HTML_POSITION_NOT_ALLOWED"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://x.example/{v}", "HTTPS://x.example?q={v}", "mailto:{v}", "/runs/{v}", "#{v}", "?q={v}", " https://x/{v}"],
+)
+def test_an_address_that_leads_to_one_place_may_have_variables(address: str) -> None:
+    template = f'<a class=x\n href = "{address}" download/>'
+    assert render_html(template, {"v": "x"}) == template.replace("{v}", "x")
 
 
 def test_html_without_variables_is_the_authors() -> None:

@@ -72,3 +72,13 @@ async def test_a_plan_tells_the_query(service: Service, acme_key: str) -> None:
     assert "MAX(`cost`) <= 1" in plan.steps[1].sql
     assert plan.steps[1].estimated_bytes > 0
     assert [table.rpartition(".")[2] for table in plan.steps[1].tables_read] == ["trial_checked"]
+
+
+async def test_a_page_is_no_longer_than_clients_take(service: Service, acme_key: str) -> None:
+    async with service.client(acme_key) as client:
+        run = await finished(client, await start(client, "acme_corp", "trial/check_much"))
+        wanted = {"pipeline_logging_id": run.pipeline_logging_id, "page_size": 500}
+        first = await client.list_data_quality_results("acme_corp", **wanted)
+        every = [result.check_id async for result in client.iter_data_quality_results("acme_corp", **wanted)]
+    assert 1 < len(first.results) < 60
+    assert every == [f"c{number}" for number in range(60)]

@@ -66,6 +66,25 @@ async def test_whatever_was_found_can_be_read_and_tells_no_secret(workshop: Work
     assert second.severity is Severity.WARN
 
 
+async def test_long_lists_cost_nothing_of_what_was_found(workshop: Workshop) -> None:
+    long = [f"c{number}" for number in range(1_000)]
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        check = {
+            **CHECK,
+            "observed_value": long,
+            "expected": {"column_set": long},
+            "failing_sample": ["x"],
+            "error_message": "why",
+        }
+        return {"status": "SUCCESS", "checks": [check]}
+
+    await workshop.run(execute)
+    [check] = await recorded(workshop.store)
+    assert (check.failing_sample, check.error_message) == (("x",), "why")
+    assert check.observed_value[:400] == check.expected["column_set"][:400] == long[:400]
+
+
 async def test_what_another_attempt_would_find_too_is_not_tried_again(workshop: Workshop) -> None:
     attempts = []
 

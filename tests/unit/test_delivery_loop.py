@@ -237,6 +237,23 @@ async def test_the_last_messages_of_a_worker_that_ends_are_tried(post: Post) -> 
     assert [(await post.deliveries(run))[0].state for run in runs] == [DELIVERED] * 20
 
 
+async def test_what_is_broken_off_is_the_next_workers_at_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.delivery.loop._FINISH_SECONDS", 0.1)
+    hanging = Recorder(hold=asyncio.Event())
+    loop = DeliveryLoop("w1", post.store, {Channel.EMAIL: hanging})
+    run = await post.tell(mail())
+    working = asyncio.create_task(loop.run())
+    async with asyncio.timeout(10):
+        while not hanging.asked:
+            await asyncio.sleep(0)
+    await end_tasks([working])
+    await loop.finish()
+    assert len(hanging.asked) == 1
+    claim = await post.store.claim_delivery("w2", Channel.EMAIL, skip=(), lease_seconds=60)
+    assert claim is not None
+    assert claim.pipeline_logging_id == run
+
+
 async def test_a_try_under_way_is_not_broken_off_at_once(post: Post) -> None:
     recorder = Recorder(hold=asyncio.Event())
     loop = asyncio.create_task(DeliveryLoop("w1", post.store, {Channel.EMAIL: recorder}).run())

@@ -87,6 +87,12 @@ async def test_text_arrives_as_it_was(tmp_path: Path) -> None:
     assert mail.as_bytes().isascii(), "not every server takes more than seven bits"
 
 
+async def test_no_mail_has_what_servers_refuse(tmp_path: Path) -> None:
+    mail = await mailed(tmp_path, subject="s", message="error \0 in row 1")
+    assert b"\0" not in mail.as_bytes()
+    assert mail.get_content().strip() == "error \N{REPLACEMENT CHARACTER} in row 1"
+
+
 async def test_every_try_is_the_same_file(tmp_path: Path) -> None:
     first = await mailed(tmp_path, subject="a", html="<b>a</b>")
     second = await mailed(tmp_path, subject="a", html="<b>a</b>")

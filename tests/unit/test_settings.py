@@ -63,6 +63,9 @@ SECRET = "/services/T000/B000/verysecret"
         ({"SLACK_HOSTS": "http://chat.example.com"}, "plain HTTP to another machine"),
         ({"MAIL_FROM": "nobody"}, "CONVERGENCE_MAIL_FROM: should be one address"),
         ({"MAIL_FROM": "a@b.example\nBcc: c@d.example"}, "CONVERGENCE_MAIL_FROM: should be one address"),
+        ({"MAIL_FROM": "=?utf-8?q?x=0D=0ABcc:_c?= <a@b.example>"}, "CONVERGENCE_MAIL_FROM: should be one address"),
+        ({"MAIL_FROM": "müller@b.example"}, "CONVERGENCE_MAIL_FROM: should be one address"),
+        ({"MAIL_FROM": " "}, "CONVERGENCE_MAIL_FROM: should be one address"),
         ({"CONSOLE_URL": "javascript:alert(1)"}, "CONVERGENCE_CONSOLE_URL"),
     ],
 )
@@ -83,6 +86,7 @@ def test_messages_that_could_not_or_should_not_be_sent_so(
         {"SMTP_HOST": "relay.internal", "SMTP_SECURITY": "none"},
         {"SLACK_HOSTS": "http://127.0.0.1:8080", "SLACK_WEBHOOK_URL": "http://127.0.0.1:8080/x"},
         {"MAIL_FROM": "Cost alerts <alerts@example.com>"},
+        {"MAIL_FROM": "Kostenübersicht <alerts@example.com>"},
     ],
 )
 def test_messages_that_may_be_sent_so(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:

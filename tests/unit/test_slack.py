@@ -192,6 +192,21 @@ async def test_answers(
     assert len(there.posted) == 1, "whether it is tried again is the queue's to decide"
 
 
+@pytest.mark.parametrize(("wanted", "kept"), [("77", 77), ("999999", 3_600)])
+async def test_an_address_that_wants_a_pause_gets_no_other_message_before(
+    there: Slack, authority: Authority, wanted: str, kept: float
+) -> None:
+    there.answer = web.Response(status=429, headers={"Retry-After": wanted})
+    other = Credentials({"alerts": f"{there.origin}/services/own"})
+    through = sender(there, authority.client_context(), credentials=other)
+    await through.send(dispatch(slack()))
+    [outcome] = (await through.send(dispatch(slack()))).values()
+    assert (outcome.state, len(there.posted)) == (QUEUED, 1)
+    assert kept - 7 < outcome.at_least <= kept
+    there.answer = web.Response(text="ok")
+    assert await outcome_of(through, slack("alerts")) == Outcome(DELIVERED), "another address is not meant"
+
+
 async def test_a_connection_that_ends_is_tried_again(there: Slack, authority: Authority) -> None:
     there.cuts = True
     outcome = await outcome_of(sender(there, authority.client_context()))
@@ -257,7 +272,7 @@ async def test_a_name_that_leads_inside_is_not_followed(there: Slack, authority:
     url = f"https://hooks.slack.com{HOOK}"
     blocked = sender(there, authority.client_context(), url=url, hosts="hooks.slack.com", names=names)
     outcome = await outcome_of(blocked)
-    assert outcome == Outcome(FAILED, "the webhook's host has an address that is not public")
+    assert outcome == Outcome(QUEUED, "the webhook's host has an address that is not public")
     assert names.asked == 1
 
 
@@ -305,6 +320,11 @@ async def test_the_resolver_answers_all_or_nothing() -> None:
         ("64:ff9b::808:808", True),
         ("2002:7f00:1::", False),
         ("2001:0:7f00:1::", False),
+        ("192.0.0.192", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("::7f00:1", False),
+        ("::ffff:0:7f00:1", False),
+        ("fec0::1", False),
     ],
 )
 def test_public_addresses(address: str, *, public: bool) -> None:

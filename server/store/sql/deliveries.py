@@ -19,7 +19,7 @@ from server.domain.delivery import (
 )
 from server.domain.run import Run
 from server.store.delivery_port import DeliveryClaim
-from server.store.sql.database import Row, Transaction, from_micros, marks
+from server.store.sql.database import Row, Transaction, found, from_micros, marks
 from server.store.sql.rows import moment
 
 _GIVE_UP_MICROS = int(GIVE_UP_SECONDS * 1_000_000)
@@ -64,19 +64,21 @@ def claim(
     tx: Transaction, worker_id: str, channel: Channel, skip: Sequence[str], lease_micros: int
 ) -> DeliveryClaim | None:
     """Claim the message that is due longest."""
-    row = _due(tx, channel, skip, tx.skip_locked)
-    if row is None:
+    due = _due(tx, channel, skip, tx.skip_locked)
+    if due is None:
         return None
-    place = (row["pipeline_logging_id"], row["step_id"])
-    tx.execute(
-        f"UPDATE deliveries SET due_at = ?, claims = claims + 1, claimed_by = ? WHERE {_PLACE}",
-        (tx.now + lease_micros, worker_id, *place),
+    row = found(
+        tx.execute(
+            f"UPDATE deliveries SET due_at = ?, claims = claims + 1, claimed_by = ? WHERE {_PLACE} RETURNING *",
+            (tx.now + lease_micros, worker_id, due["pipeline_logging_id"], due["step_id"]),
+        ).fetchone()
     )
     return DeliveryClaim(
         row["tenant_id"],
-        *place,
+        row["pipeline_logging_id"],
+        row["step_id"],
         Channel(row["channel"]),
-        row["claims"] + 1,
+        row["claims"],
         row["content"],
         from_micros(row["queued_at"]),
         tuple(each["recipient"] for each in _recipients(row) if each["state"] == _QUEUED),
@@ -85,9 +87,11 @@ def claim(
 
 
 def _due(tx: Transaction, channel: Channel, skip: Sequence[str], lock_as: str) -> Row | None:
+    """Which message it is: SQLite's index has all of that, however many messages are passed over."""
     others = f" AND tenant_id NOT IN {marks(skip)}" if skip else ""
     return tx.execute(
-        f"SELECT * FROM deliveries WHERE due_at <= ? AND channel = ?{others} ORDER BY due_at LIMIT 1{lock_as}",
+        f"SELECT pipeline_logging_id, step_id FROM deliveries WHERE due_at <= ? AND channel = ?{others}"
+        f" ORDER BY due_at LIMIT 1{lock_as}",
         (tx.now, channel, *skip),
     ).fetchone()
 
@@ -131,7 +135,7 @@ def _tried(before: _Recipient, outcome: Outcome, now: int, *, gives_up: bool) ->
 
 
 def release(tx: Transaction, worker_id: str) -> None:
-    """What a worker that is dead has claimed is due at once."""
+    """What a worker has claimed that has ended is due at once."""
     tx.execute("UPDATE deliveries SET due_at = ?, claimed_by = '' WHERE claimed_by = ?", (tx.now, worker_id))
 
 
@@ -148,8 +152,8 @@ def _key(claimed: DeliveryClaim) -> tuple[str, str, int]:
 
 
 def _recipients(row: Row) -> list[_Recipient]:
-    found: list[_Recipient] = json.loads(row["recipients"])
-    return found
+    recipients: list[_Recipient] = json.loads(row["recipients"])
+    return recipients
 
 
 def _deliveries(row: Row) -> list[Delivery]:

@@ -29,3 +29,7 @@ class SqlDeliveryStore:
         """See the port."""
         pause = int(pause_seconds * 1_000_000)
         return await self._db.write(lambda tx: deliveries.record(tx, claim, outcomes, pause))
+
+    async def release_deliveries(self, worker_id: str) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: deliveries.release(tx, worker_id))

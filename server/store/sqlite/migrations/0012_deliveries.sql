@@ -15,5 +15,5 @@ CREATE TABLE deliveries (
     due_at              INTEGER,
     PRIMARY KEY (pipeline_logging_id, step_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deliveries_due ON deliveries (channel, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_due ON deliveries (channel, due_at, tenant_id) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_claimed ON deliveries (claimed_by) WHERE claimed_by != '';
