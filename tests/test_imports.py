@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "server.delivery.smtp": {"server.delivery", "server.domain", "aiosmtplib"},
     "server.delivery.webhook": {"server.delivery", "server.domain", "aiohttp", "slack_sdk"},
     "server.delivery.public_addresses": {"aiohttp"},
+    "server.delivery.lookups": {"aiohttp"},
     "processors": {"processors", "pydantic", "pydantic_core"},
     "processors.aws": {"processors", "pydantic", "boto3", "botocore"},
     "processors.files": {"processors.files", "pydantic", "duckdb"},

@@ -24,6 +24,7 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
+from server.delivery.lookups import connected, own_name
 from server.delivery.mail import compose
 from server.delivery.sending import Dispatch, Outcomes, for_all
 from server.domain.delivery import Mail, Outcome, delivered, later, misconfigured, refused
@@ -67,7 +68,7 @@ class SmtpSender:
         data = compose(dispatch, dispatch.message, sender=self._sender)
         client = self._client()
         try:
-            await client.connect()
+            await self._connect(client)
             denied, _ = await client.sendmail(parseaddr(self._sender)[1], list(dispatch.waiting), data)
         except SMTPRecipientsRefused as error:
             return {each.recipient: _of_recipient(each.code, each.message) for each in error.recipients}
@@ -81,11 +82,15 @@ class SmtpSender:
             address: _of_recipient(answer.code, answer.message) for address, answer in denied.items()
         }
 
+    async def _connect(self, client: SMTP) -> None:
+        server = self._server
+        async with asyncio.timeout(server.timeout_seconds):
+            connection = await connected(server.host, server.port)
+        await client.connect(hostname=server.host, sock=connection, local_hostname=await own_name())
+
     def _client(self) -> SMTP:
         server = self._server
         return SMTP(
-            hostname=server.host,
-            port=server.port,
             username=server.username,
             password=server.password,
             use_tls=server.security == "tls",

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.resolver import ThreadedResolver
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from server.delivery.lookups import Lookups
 from server.delivery.public_addresses import NotPublic, PublicResolver
 from server.domain.webhook import WebhookHosts
 
@@ -59,7 +59,7 @@ class WebhookPoster:
     ) -> None:
         tracing = aiohttp.TraceConfig()
         tracing.on_request_redirect.append(_refuse_redirect)
-        resolving = PublicResolver(resolver or ThreadedResolver(), private=hosts.private)
+        resolving = PublicResolver(resolver or Lookups(), private=hosts.private)
         # Without a context of one's own the library need not verify anything.
         self._tls = tls or ssl.create_default_context()
         self._session = aiohttp.ClientSession(

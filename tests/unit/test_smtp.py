@@ -2,7 +2,9 @@
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +191,19 @@ async def test_a_goodbye_that_never_comes_makes_no_mail_of_a_delivered_one(serve
         outcomes = await sender(server.port).send(dispatch(mail()))
     assert outcomes == {OPS: Outcome(DELIVERED)}
     server.parting.set()
+
+
+async def test_a_mail_waits_for_no_thread_of_processors(server: MailServer) -> None:
+    await server.start()
+    blocked = threading.Event()
+    loop = asyncio.get_running_loop()
+    shared = ThreadPoolExecutor(1)
+    loop.set_default_executor(shared)
+    stuck = loop.run_in_executor(None, blocked.wait)
+    try:
+        async with asyncio.timeout(5):
+            assert await sender(server.port, host="localhost").send(dispatch(mail(OPS))) == {OPS: Outcome(DELIVERED)}
+    finally:
+        blocked.set()
+        await stuck
+        loop.set_default_executor(ThreadPoolExecutor())
