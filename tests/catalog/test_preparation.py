@@ -466,7 +466,10 @@ def test_the_billing_example(configs):
     assert prepared.datasets_read == {"cloudact_cost_usage"}
 
 
-NEEDED = {"aws/cost/cur_daily": {"cur_bucket": "acme-billing"}}
+NEEDED = {
+    "aws/cost/cur_daily": {"cur_bucket": "acme-billing"},
+    "notifications/try_channels": {"admin_email": "ops@example.com"},
+}
 """Variables that a pipeline has no default for."""
 
 

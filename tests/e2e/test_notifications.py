@@ -204,10 +204,17 @@ async def test_no_secret_is_told(world: World) -> None:
         assert secret.encode() not in stored
 
 
-@pytest.mark.parametrize("name", ["slack_notification", "combined_notifications"])
-async def test_the_examples_run(world: World, name: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "variables"),
+    [
+        ("examples/pipeline_with_slack_notification", {}),
+        ("examples/pipeline_with_combined_notifications", {}),
+        ("notifications/try_channels", {"admin_email": "ops@example.com"}),
+    ],
+)
+async def test_what_is_shipped_runs(world: World, path: str, variables: dict[str, str]) -> None:
     async with world.service.client(world.key) as client:
-        ended = await finished(client, await start(client, "acme_corp", f"examples/pipeline_with_{name}"))
+        ended = await finished(client, await start(client, "acme_corp", path, variables=variables))
         assert ended.status == Run.SUCCESS, ended.error_message
         run = await delivered(client, ended)
     assert [item for step in run.steps for item in step.deliveries]
