@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _SUFFIXES = (".yml", ".yaml")
 _SUITES = (("data_quality", "expectations"),)
 # What of configs/ is no pipeline.
-_OTHER_FILES = (*_SUITES, ("notifications",), ("metadata",), ("plans.yml",))
+_OTHER_FILES = (*_SUITES, ("metadata",), ("plans.yml",))
 _STEP_FIELDS = {*StepBase.model_fields, "variables"}
 _TEMPLATE_STEP_FIELDS = ("timeout_minutes", "retry")
 

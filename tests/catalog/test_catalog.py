@@ -70,10 +70,10 @@ def test_both_suffixes_at_once(configs, catalog):
 
 @pytest.mark.parametrize(
     "name",
-    ["gcp/cost/dialy", "gcp/daily", "data_quality/expectations/costs", "notifications/mail", "gcp/cost/folder"],
+    ["gcp/cost/dialy", "gcp/daily", "data_quality/expectations/costs", "metadata/mail", "gcp/cost/folder"],
 )
 def test_not_found(configs, catalog, name):
-    for path in ("gcp/cost/daily", "data_quality/expectations/costs", "notifications/mail"):
+    for path in ("gcp/cost/daily", "data_quality/expectations/costs", "metadata/mail"):
         configs.write(f"{path}.yml", GOOD)
     (configs.path / "gcp/cost/folder.yml").mkdir()
     with pytest.raises(PipelineNotFound) as missing:
@@ -232,7 +232,7 @@ def test_entries(configs, catalog):
     configs.write("gcp/cost/broken.yml", "steps: 1\n")
     configs.write("data_quality/expectations/costs.yml", GOOD)
     configs.write("data_quality/daily.yml", GOOD)
-    configs.write("notifications/mail.yml", GOOD)
+    configs.write("metadata/mail.yml", GOOD)
     configs.write("metadata/schemas/runs.yml", GOOD)
     configs.write("gcp/.hidden/daily.yml", GOOD)
     configs.write("too/deep/down/daily.yml", GOOD)
