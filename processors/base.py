@@ -192,7 +192,7 @@ class LoadedObject(TypedDict):
     size: int
     rows: int
     by_this_step: bool
-    """Whether this step of this run has loaded it, in an earlier attempt."""
+    """Whether this step has loaded it, in an earlier attempt or in the run that this one retries."""
 
 
 class Loads(Protocol):

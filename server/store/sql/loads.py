@@ -7,15 +7,15 @@ from server.domain.load import Load, LoadedObject, LoadRecord
 from server.store.port import Lease, LoadConflict
 from server.store.sql.database import Row, Transaction, found
 
-_ADDING = frozenset({"append", "merge"})
 
-
-def loads(tx: Transaction, tenant_id: str, table: str, partition: str) -> list[LoadRecord]:
-    """What the partition, or the table, was loaded from, and what may have been."""
+def loads(tx: Transaction, tenant_id: str, table: str, partition: str | None) -> list[LoadRecord]:
+    """What the partition, or the table, was loaded from, and what may have been, there or elsewhere in the table."""
+    condition, value = (
+        ("", ()) if partition is None else (" AND (partition_day = ? OR loaded_at IS NULL)", (partition,))
+    )
     rows = tx.execute(
-        "SELECT * FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND partition_day = ?"
-        " ORDER BY effect_id, uri",
-        (tenant_id, table, partition),
+        f"SELECT * FROM loaded_objects WHERE tenant_id = ? AND table_name = ?{condition} ORDER BY effect_id, uri",
+        (tenant_id, table, *value),
     ).fetchall()
     return [_record(list(objects)) for _, objects in groupby(rows, key=lambda row: row["effect_id"])]
 
@@ -26,6 +26,8 @@ def _record(rows: Sequence[Row]) -> LoadRecord:
         effect_id=first["effect_id"],
         pipeline_logging_id=first["pipeline_logging_id"],
         step_id=first["step_id"],
+        partition=first["partition_day"],
+        write_mode=first["write_mode"],
         objects=tuple(
             LoadedObject(uri=row["uri"], etag=row["etag"], size=row["size"], rows=row["row_count"]) for row in rows
         ),
@@ -37,12 +39,8 @@ def begin(tx: Transaction, lease: Lease, step_id: str, load: Load) -> None:
     """Record what an effect is about to load. Raises LoadConflict."""
     tenant_id = _tenant_of(tx, lease)
     _take_table(tx, tenant_id, load.table)
-    if load.is_first:
-        tx.execute(
-            "DELETE FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND loaded_at IS NOT NULL",
-            (tenant_id, load.table),
-        )
-    tx.execute("DELETE FROM loaded_objects WHERE effect_id = ?", (load.effect_id,))
+    for effect_id in (*load.gone, load.effect_id):
+        tx.execute("DELETE FROM loaded_objects WHERE effect_id = ?", (effect_id,))
     _require_free(loads(tx, tenant_id, load.table, load.partition), load)
     tx.executemany(
         """
@@ -75,10 +73,12 @@ def _require_free(others: Sequence[LoadRecord], load: Load) -> None:
     mine = {loaded.uri: loaded for loaded in load.objects}
     for other in others:
         shared = [loaded for loaded in other.objects if loaded.uri in mine]
-        if not other.is_committed and (shared or load.write_mode not in _ADDING):
+        # Which of two loads is the later one is known only when both have ended.
+        in_the_way = shared or load.replaces or other.replaces
+        if not other.is_committed and in_the_way and other.meets(load.partition):
             raise LoadConflict(other.pipeline_logging_id)
         same = any(mine[loaded.uri].etag == loaded.etag for loaded in shared)
-        if other.is_committed and same and load.write_mode in _ADDING and not load.again:
+        if other.is_committed and same and not load.replaces and not load.again:
             raise LoadConflict(other.pipeline_logging_id)
 
 
