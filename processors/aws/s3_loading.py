@@ -61,17 +61,17 @@ def choose(
 
     What this step has loaded in an earlier attempt is there, whatever `skip_loaded` says.
     """
-    there = [
-        one
+    there = {
+        one: loaded[one.uri]
         for one in found
         if (known := loaded.get(one.uri)) is not None
         and (known["etag"], known["size"]) == (one.etag, one.size)
         and (skip_loaded or known["by_this_step"])
-    ]
+    }
     missing = [one for one in found if one not in there]
     if write_mode in _REPLACING and (missing or len(there) < len(loaded)):
         return Choice(tuple(found), skipped=0, rows_before=0)
-    rows = sum(loaded[one.uri]["rows"] for one in there if loaded[one.uri]["by_this_step"])
+    rows = sum(known["rows"] for known in there.values() if known["by_this_step"])
     return Choice(tuple(missing), skipped=len(there), rows_before=rows)
 
 
