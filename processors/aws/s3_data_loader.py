@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -132,8 +133,13 @@ def _from_thread(progress: Progress) -> Progress:
 
 
 async def _in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
-    """Run what blocks; cancelled, stop it and wait until it has ended."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
+    """Run what blocks; cancelled, stop it and wait until it has ended.
+
+    In a thread of its own: loads take hours, and would wait for each other's places in a pool, cancelled ones too.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="s3-load")
+    running = asyncio.wrap_future(pool.submit(work))
+    pool.shutdown(wait=False)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

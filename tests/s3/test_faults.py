@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Event
 
 import pytest
 
@@ -94,6 +96,20 @@ async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy
     assert await place.warehouse.list_tables(OWN) == []
     assert await place.store.loads("acme_corp", "costs", "") == []
     assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
+
+
+async def test_loads_do_not_wait_for_each_others_threads(place: Place) -> None:
+    place.put("a.csv", ROWS)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    ended = Event()
+    hung = asyncio.create_task(asyncio.to_thread(ended.wait))
+    try:
+        async with asyncio.timeout(20):
+            run = await place.run()
+    finally:
+        ended.set()
+        await hung
+    assert run.status is RunStatus.SUCCESS, run.error_message
 
 
 class Forgetful(SqlStore):
