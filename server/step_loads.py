@@ -24,7 +24,12 @@ class TenantLoads:
         self._effects = effects
 
     async def loaded_objects(
-        self, table: str, *, write_mode: str = "append", partition_date: str | None = None
+        self,
+        table: str,
+        *,
+        uris: Sequence[str] | None = None,
+        write_mode: str = "append",
+        partition_date: str | None = None,
     ) -> dict[str, dict[str, Any]]:
         """See `processors.base.Loads`. Raises Refused, WarehouseError."""
         self._effects.require_open()
@@ -32,9 +37,12 @@ class TenantLoads:
         if spec is None:
             return {}
         partition = _partition_start(spec, write_mode, self._effects.partition(partition_date))
+        await self._require_ended(table, partition)
+        # A load of the whole table replaces the partitions of others too.
+        within = None if write_mode == "overwrite" else partition
         return {
             loaded.uri: {**loaded.model_dump(exclude={"uri"}), "by_this_step": self._is_own(record)}
-            for record in await self._committed(table, partition)
+            for record in await self._store.loads(self._effects.access.own.dataset, table, within, uris=uris)
             for loaded in record.objects
         }
 
@@ -100,7 +108,7 @@ class TenantLoads:
         records = await self._store.loads(table.dataset, table.table)
         # Another run may have made and filled it since; what was recorded before this look is gone.
         have = await self._warehouse.get_table(table)
-        return have, () if have else tuple(record.effect_id for record in records if record.is_committed)
+        return have, () if have else tuple(record.effect_id for record in records)
 
     async def _carry_out(self, effect: WriteEffect, limit_of: str, load: Load) -> dict[str, Any]:
         try:
@@ -118,21 +126,16 @@ class TenantLoads:
         if self._effects.journal:
             await self._effects.journal.end_load(effect_id, is_committed=is_committed)
 
-    async def _committed(self, table: str, partition: str) -> list[LoadRecord]:
-        """The loads that the table, or its partition, holds.
-
-        Of those whose end is not known yet, because their worker was lost, the warehouse is asked.
-        """
+    async def _require_ended(self, table: str, partition: str) -> None:
+        """Raises WarehouseError while a run loads there. Of loads whose worker was lost, the warehouse is asked."""
         if not self._effects.access.planning:
             for at_work in await self._find_out(await self._begun(table, partition)):
                 raise _conflict(at_work.pipeline_logging_id)
-        records = await self._store.loads(self._effects.access.own.dataset, table, partition)
-        return [record for record in records if record.is_committed and record.partition == partition]
 
     async def _begun(self, table: str, partition: str) -> list[LoadRecord]:
         """The loads there of which it is not known whether they were committed."""
-        records = await self._store.loads(self._effects.access.own.dataset, table, partition)
-        return [record for record in records if not record.is_committed and record.meets(partition)]
+        records = await self._store.begun_loads(self._effects.access.own.dataset, table)
+        return [record for record in records if record.meets(partition)]
 
     async def _find_out(self, begun: Sequence[LoadRecord]) -> list[LoadRecord]:
         """Record what became of loads; answers those that another run is at, of which nothing can be said."""

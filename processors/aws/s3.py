@@ -117,7 +117,7 @@ class Bucket:
             ) from None
         folder = key[: key.rfind("/") + 1]
         # Whoever may write a manifest must not choose what else is read.
-        if bucket != self.name or not all(part.startswith(folder) for part in keys):
+        if bucket != self.name or not all(part.startswith(folder) and ".." not in part for part in keys):
             raise ProcessorError(f"{uri} lists objects outside of its own folder")
         unique = self._few(list(dict.fromkeys(keys)), f"{uri} lists more than {_MOST_OBJECTS:,} objects")
         return [self._headed(part, uri) for part in unique]

@@ -86,7 +86,7 @@ class S3DataLoader:
 async def _found(config: S3DataLoader.Config, context: Context) -> "tuple[Bucket, Choice]":
     """What there is to load. Raises ProcessorError when there are no objects and that is not wanted."""
     # boto3 and DuckDB are for workers: a server that checks settings need not load them.
-    from processors.aws.s3_loading import bucket_of, choose  # noqa: PLC0415
+    from processors.aws.s3_loading import bucket_of, choose, replaces  # noqa: PLC0415
 
     source, destination = config.source, config.destination
     bucket = await bucket_of(source, context)
@@ -97,7 +97,10 @@ async def _found(config: S3DataLoader.Config, context: Context) -> "tuple[Bucket
     if not found and source.missing == "fail":
         raise ProcessorError(f"no object matches s3://{source.bucket}/{pattern}")
     loaded = await context["loads"].loaded_objects(
-        destination.table, write_mode=destination.write_mode, partition_date=destination.partition_date
+        destination.table,
+        uris=None if replaces(destination.write_mode) else [one.uri for one in found],
+        write_mode=destination.write_mode,
+        partition_date=destination.partition_date,
     )
     return bucket, choose(found, loaded, write_mode=destination.write_mode, skip_loaded=config.skip_loaded)
 

@@ -570,11 +570,17 @@ class ControlStore(Protocol):
         """
         ...
 
-    async def loads(self, tenant_id: str, table: str, partition: str | None = None) -> list[LoadRecord]:
+    async def loads(
+        self, tenant_id: str, table: str, partition: str | None = None, *, uris: Sequence[str] | None = None
+    ) -> list[LoadRecord]:
         """What a table was loaded from: its partition with that first day, or, for '', what is recorded without one.
 
-        Loads whose end is not known are told of all partitions; with None, everything is.
+        With None everything is told. `uris`: only those objects are.
         """
+        ...
+
+    async def begun_loads(self, tenant_id: str, table: str) -> list[LoadRecord]:
+        """The loads into any part of the table of which it is not known whether they were committed."""
         ...
 
     async def end_load(self, lease: Lease, effect_id: str, *, is_committed: bool) -> None:

@@ -94,7 +94,7 @@ async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy
     hold.go_on.set()
     assert (await running).status is RunStatus.CANCELLED
     assert await place.warehouse.list_tables(OWN) == []
-    assert await place.store.loads("acme_corp", "costs", "") == []
+    assert await place.store.begun_loads("acme_corp", "costs") == []
     assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
 
 

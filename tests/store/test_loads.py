@@ -38,7 +38,8 @@ async def commit(store: SqlStore, held: Claim, wanted: Load) -> None:
 
 async def known(store: SqlStore, partition: str = "") -> dict[str, tuple[str, bool]]:
     """Each object with its version, and whether it is known to be loaded."""
-    records = [record for record in await store.loads(TENANT, "costs", partition) if record.partition == partition]
+    begun = [record for record in await store.begun_loads(TENANT, "costs") if record.partition == partition]
+    records = [*await store.loads(TENANT, "costs", partition), *begun]
     return {one.uri[11:]: (one.etag, record.is_committed) for record in records for one in record.objects}
 
 
@@ -126,7 +127,7 @@ async def test_of_two_runs_that_load_the_same_at_once_one_does(store: SqlStore, 
     )
     answers = await asyncio.gather(*beginning, return_exceptions=True)
     assert [type(answer) for answer in answers if answer] == [LoadConflict] * 3
-    assert len(await store.loads(TENANT, "costs", "")) == 1
+    assert len(await store.begun_loads(TENANT, "costs")) == 1
 
 
 async def test_who_replaces_waits_for_everybody_who_loads(store: SqlStore) -> None:
@@ -188,3 +189,12 @@ async def test_a_removed_dataset_holds_nothing(store: SqlStore) -> None:
     await commit(store, held, load("e1", "a"))
     await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS, deletes_dataset=True))
     assert await known(store) == {}
+
+
+async def test_of_many_objects_those_that_are_asked_for_are_told(store: SqlStore) -> None:
+    held = await running(store)
+    await commit(store, held, load("e1", *map(str, range(1_200))))
+    wanted = [f"s3://bills/{number}" for number in range(600, 1_800)]
+    (record,) = await store.loads(TENANT, "costs", "", uris=wanted)
+    assert len(record.objects) == 600
+    assert await store.loads(TENANT, "costs", "", uris=[]) == []

@@ -5,19 +5,40 @@ from itertools import groupby
 
 from server.domain.load import Load, LoadedObject, LoadRecord
 from server.store.port import Lease, LoadConflict
-from server.store.sql.database import Row, Transaction, found
+from server.store.sql.database import Row, Transaction, found, marks
+
+# Objects that are asked for in one statement.
+_AT_A_TIME = 500
 
 
-def loads(tx: Transaction, tenant_id: str, table: str, partition: str | None) -> list[LoadRecord]:
-    """What the partition, or the table, was loaded from, and what may have been, there or elsewhere in the table."""
-    condition, value = (
-        ("", ()) if partition is None else (" AND (partition_day = ? OR loaded_at IS NULL)", (partition,))
-    )
-    rows = tx.execute(
-        f"SELECT * FROM loaded_objects WHERE tenant_id = ? AND table_name = ?{condition} ORDER BY effect_id, uri",
-        (tenant_id, table, *value),
-    ).fetchall()
-    return [_record(list(objects)) for _, objects in groupby(rows, key=lambda row: row["effect_id"])]
+def loads(
+    tx: Transaction, tenant_id: str, table: str, partition: str | None = None, uris: Sequence[str] | None = None
+) -> list[LoadRecord]:
+    """What the table, or the partition, was loaded from; with `uris`, of those objects only."""
+    within, day = ("", ()) if partition is None else (" AND partition_day = ?", (partition,))
+    if uris is None:
+        return _records(_rows(tx, tenant_id, table, f"loaded_at IS NOT NULL{within}", day))
+    rows = list[Row]()
+    for start in range(0, len(uris), _AT_A_TIME):
+        some = tuple(uris[start : start + _AT_A_TIME])
+        condition = f"loaded_at IS NOT NULL{within} AND uri IN {marks(some)}"
+        rows += _rows(tx, tenant_id, table, condition, (*day, *some))
+    return _records(rows)
+
+
+def begun(tx: Transaction, tenant_id: str, table: str) -> list[LoadRecord]:
+    """The loads into the table of which it is not known whether they were committed."""
+    return _records(_rows(tx, tenant_id, table, "loaded_at IS NULL", ()))
+
+
+def _rows(tx: Transaction, tenant_id: str, table: str, condition: str, values: tuple[str, ...]) -> list[Row]:
+    sql = f"SELECT * FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND {condition}"
+    return list(tx.execute(sql, (tenant_id, table, *values)).fetchall())
+
+
+def _records(rows: Sequence[Row]) -> list[LoadRecord]:
+    ordered = sorted(rows, key=lambda row: (row["effect_id"], row["uri"]))
+    return [_record(list(objects)) for _, objects in groupby(ordered, key=lambda row: row["effect_id"])]
 
 
 def _record(rows: Sequence[Row]) -> LoadRecord:
@@ -41,7 +62,9 @@ def begin(tx: Transaction, lease: Lease, step_id: str, load: Load) -> None:
     _take_table(tx, tenant_id, load.table)
     for effect_id in (*load.gone, load.effect_id):
         tx.execute("DELETE FROM loaded_objects WHERE effect_id = ?", (effect_id,))
-    _require_free(loads(tx, tenant_id, load.table, load.partition), load)
+    uris = [loaded.uri for loaded in load.objects]
+    there = [] if load.replaces or load.again else loads(tx, tenant_id, load.table, load.partition, uris)
+    _require_free([*begun(tx, tenant_id, load.table), *there], load)
     tx.executemany(
         """
         INSERT INTO loaded_objects (tenant_id, table_name, partition_day, uri, effect_id, etag, size, row_count,
@@ -78,7 +101,7 @@ def _require_free(others: Sequence[LoadRecord], load: Load) -> None:
         if not other.is_committed and in_the_way and other.meets(load.partition):
             raise LoadConflict(other.pipeline_logging_id)
         same = any(mine[loaded.uri].etag == loaded.etag for loaded in shared)
-        if other.is_committed and same and not load.replaces and not load.again:
+        if other.is_committed and same:
             raise LoadConflict(other.pipeline_logging_id)
 
 
