@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _INTERRUPT_SECONDS = 0.05
+_STOP_SECONDS = 3.0
 
 _T = TypeVar("_T")
 
@@ -136,7 +138,7 @@ def _from_thread(progress: Progress) -> Progress:
 
 
 async def _in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
-    """Run what blocks; cancelled, stop it and wait until it has ended.
+    """Run what blocks; cancelled, stop it and wait a while for its end.
 
     In a thread of its own: loads take hours, and would wait for each other's places in a pool, cancelled ones too.
     """
@@ -146,10 +148,13 @@ async def _in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        while not running.done():
-            stop()
-            await asyncio.wait({running}, timeout=_INTERRUPT_SECONDS)
-        running.exception()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                while not running.done():
+                    stop()
+                    await asyncio.wait({running}, timeout=_INTERRUPT_SECONDS)
+        # What S3 does not answer ends when its time is up, and reaches nothing any more.
+        running.add_done_callback(lambda ended: ended.exception())
         raise
 
 

@@ -1,6 +1,7 @@
 """What goes wrong between a load, S3, the store and other loads: nothing is lost, and nothing is loaded twice."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -10,6 +11,7 @@ import pytest
 
 from server.domain.load import Load
 from server.domain.run import RunKind, RunStatus, StepRun
+from server.executor import STOP_SECONDS
 from server.store.port import Lease, RunFilter, StoreBusy
 from server.store.sql.store import SqlStore
 from tests.bigquery.faults import Hold, cut_reply
@@ -96,6 +98,23 @@ async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy
     assert await place.warehouse.list_tables(OWN) == []
     assert await place.store.begun_loads("acme_corp", "costs") == []
     assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
+
+
+async def test_a_load_is_cancelled_while_s3_does_not_answer(place: Place, proxy: Proxy) -> None:
+    place.put("a.csv", ROWS)
+    hold = Hold()
+    proxy.fail(r"GET .*/a\.csv", hold)
+    settings = place.settings(source={"endpoint": proxy.endpoint})
+    await place.accept(settings, date="2025-11-18", kind=RunKind.EXECUTE)
+    execution = await place.execution()
+    running = asyncio.create_task(execution.run())
+    await hold.reached.wait()
+    asked = time.monotonic()
+    execution.cancel()
+    assert (await running).status is RunStatus.CANCELLED
+    assert time.monotonic() - asked < STOP_SECONDS
+    assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
+    hold.go_on.set()
 
 
 async def test_loads_do_not_wait_for_each_others_threads(place: Place) -> None:
