@@ -192,17 +192,23 @@ class LoadedObject(TypedDict):
     size: int
     rows: int
     by_this_step: bool
-    """Whether this step of this run has loaded it, in an earlier attempt."""
+    """Whether this step has loaded it, in an earlier attempt or in the run that this one retries."""
 
 
 class Loads(Protocol):
     """Loads files into the tenant's tables, and knows from which objects they were loaded."""
 
     async def loaded_objects(
-        self, table: str, *, write_mode: str = "append", partition_date: str | None = None
+        self,
+        table: str,
+        *,
+        uris: Sequence[str] | None = None,
+        write_mode: str = "append",
+        partition_date: str | None = None,
     ) -> Mapping[str, LoadedObject]:
         """What the table holds, by the objects' `s3://bucket/key`; with write_mode overwrite_partition, that partition.
 
+        With `uris`, of those objects only: a table may have been loaded from very many.
         Fails the step while another run loads into the table.
         """
         ...

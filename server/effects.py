@@ -59,6 +59,10 @@ class EffectJournal:
         recorded = {"effects": self.effects, **asdict(self.usage)}
         await self._store.record_effects(self._lease, self._step.model_copy(update=recorded), load)
 
+    async def end_load(self, effect_id: str, *, is_committed: bool) -> None:
+        """Record what became of a load. Raises LeaseLost: then whoever has the run now finds that out."""
+        await self._store.end_load(self._lease, effect_id, is_committed=is_committed)
+
     def end(self, effect_id: str, settled: Settled) -> None:
         """What became of a write. The end of the step records it."""
         effect = self._effects[effect_id]

@@ -20,7 +20,14 @@ from server.domain.schema import DatasetRef
 from server.domain.variables import names_in, render_text
 from server.pipeline_files.yaml_source import Path
 from server.registry import Registry
-from server.rendering import Template, settings_faults, templates, validation_context, with_strings
+from server.rendering import (
+    Template,
+    settings_faults,
+    settings_of_file,
+    templates,
+    validation_context,
+    with_strings,
+)
 from server.run_variables import RunVariables, with_late_samples
 from server.warehouse.sql_guard import CheckedQuery, GuardPolicy, judge, read_query
 
@@ -194,9 +201,9 @@ class _Examination:
         ]
         named = self._tables_named_by_file(step, sound)
         texts = self._render(index, sound, values or {}, named)
+        of_file = self._variables.values_of_file(step, day=(values or {}).get("date"))
         if model:
-            of_file = self._settings_of_file(step, sound, values or {})
-            self._check_settings(index, step, model, texts, of_file)
+            self._check_settings(index, step, model, texts, settings_of_file(step.settings, of_file))
         return StepSnapshot(
             **{name: getattr(step, name) for name in StepBase.model_fields if name != "name"},
             name=_step_name(step, values or {}),
@@ -204,6 +211,7 @@ class _Examination:
             variables=values or {},
             origins=resolved.origins if resolved else {},
             tables_named_by_file=tuple(sorted(named)),
+            names_of_file=tuple(sorted(name for name in of_file if of_file[name] == (values or {}).get(name))),
         )
 
     def _config_model(self, index: int, step: Step) -> type[BaseModel] | None:
@@ -248,31 +256,14 @@ class _Examination:
     def _tables_named_by_file(self, step: Step, sound: Iterable[Template]) -> frozenset[str]:
         """The tables in the step's SQL as its file alone says it, without anything from the request."""
         tables: set[str] = set()
-        values = self._variables.values_of_file(step)
+        values = with_late_samples(self._variables.values_of_file(step))
         for template in sound:
-            if template.is_sql and values is not None:
+            if template.is_sql and values.keys() >= set(template.names):
                 # SQL that is refused here is refused with the request's values too, or made right by them.
                 with suppress(Refused):
-                    query = _read(template.statement(template.render(with_late_samples(values))), self._own)
+                    query = _read(template.statement(template.render(values)), self._own)
                     tables |= {str(table).partition("$")[0] for table in query.tables}
         return frozenset(tables)
-
-    def _settings_of_file(
-        self, step: Step, sound: Iterable[Template], values: Mapping[str, str]
-    ) -> dict[str, Any] | None:
-        """The step's settings as its file alone says them, for this day; what is SQL stays as it is."""
-        of_file = self._variables.values_of_file(step, day=values.get("date"))
-        if of_file is None:
-            return None
-        known = with_late_samples(of_file)
-        texts: dict[Path, str] = {}
-        for template in sound:
-            if not template.is_sql:
-                # HTML that is refused here is refused with the request's values too.
-                with suppress(Refused):
-                    texts[template.path] = template.render(known)
-        settings: dict[str, Any] = with_strings(step.settings, texts)
-        return settings
 
     def _check_settings(
         self,
@@ -280,7 +271,7 @@ class _Examination:
         step: Step,
         model: type[BaseModel],
         texts: Mapping[Path, str],
-        of_file: Mapping[str, Any] | None,
+        of_file: Mapping[str, Any],
     ) -> None:
         template = self._source.ps_templates[step.ps_type]
         context = validation_context(

@@ -107,13 +107,26 @@ def late_names(step: StepSnapshot) -> set[str]:
     return {name for template in templates(step.settings) for name in template.names} & LATE_NAMES
 
 
-def with_strings(settings: Any, texts: Mapping[Path, str], path: Path = ()) -> Any:
+def with_strings(settings: Any, texts: Mapping[Path, str | None], path: Path = ()) -> Any:
     """A copy of the settings in which the strings at those paths are replaced."""
     if isinstance(settings, dict):
         return {key: with_strings(value, texts, (*path, key)) for key, value in settings.items()}
     if isinstance(settings, list):
         return [with_strings(value, texts, (*path, index)) for index, value in enumerate(settings)]
     return texts.get(path, settings)
+
+
+def settings_of_file(settings: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """A step's settings as its file alone says them; `values` are those of the variables that are the file's own.
+
+    Strings that use others are None. What is SQL, HTML or Slack's markup stays as it is.
+    """
+    texts: dict[Path, str | None] = {}
+    for template in templates(settings):
+        if template.kind == "text":
+            texts[template.path] = template.render(values) if values.keys() >= set(template.names) else None
+    of_file: dict[str, Any] = with_strings(settings, texts)
+    return of_file
 
 
 def render_settings(step: StepSnapshot, late: Mapping[str, str]) -> dict[str, Any]:
@@ -145,21 +158,21 @@ def validation_context(
     project: str,
     tenant_id: str,
     credentials: Mapping[str, str] | None = None,
-    allowed_sources: Sequence[str] = (),
+    allowed_sources: Sequence[str] | None = None,
     of_file: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the validators of a processor's Config find under `info.context`.
 
-    `credentials`: the kinds of the tenant's credentials by name; None when that, and what the tenant may read, is not
-    to be checked. `of_file`: the settings as the pipeline's file alone says them, SQL left out, without anything from
-    the request but the day.
+    `credentials`: the kinds of the tenant's credentials by name; None when that is not to be checked.
+    `allowed_sources`: those of the tenant; None when what it may read is not to be checked. `of_file`: what
+    `settings_of_file` answers.
     """
     return {
         "ps_template": {"config": ps_template.config, "schemas": ps_template.schemas},
         "project": project,
         "tenant_id": tenant_id,
         "credentials": credentials,
-        "allowed_sources": tuple(allowed_sources),
+        "allowed_sources": None if allowed_sources is None else tuple(allowed_sources),
         "of_file": of_file,
     }
 

@@ -89,14 +89,23 @@ class RunVariables:
         """The values in a step and their origins, or None with what is wrong noted."""
         return self._resolve(step.variables, index, self._declared)
 
-    def values_of_file(self, step: Step, *, day: str | None = None) -> dict[str, str] | None:
-        """The values in a step when no request sets any, but for the day; None when the file lacks one."""
+    def values_of_file(self, step: Step, *, day: str | None = None) -> dict[str, str]:
+        """The values in a step that its file gives, and the day; without those that need anything of the request."""
+        scopes = [self._declared, step.variables]
+        declared = {**self._declared, **step.variables}
+        lacking = {name: self._request[name] for name in self._request if _is_required(declared, name)}
         try:
-            return resolve(
-                context=self._context, pipeline=self._declared, step=step.variables, request_date=day, request={}
+            values = resolve(
+                context=self._context, pipeline=self._declared, step=step.variables, request_date=day, request=lacking
             ).values
         except Refused:
-            return None
+            return {}
+        foreign = lacking.keys() - {"date"}
+        if _closure(names_in(self._pipeline.pipeline_id), scopes[:1]) & (self._request.keys() - {"date"}):
+            foreign |= {"pipeline_id"}
+        if not foreign:
+            return values
+        return {name: value for name, value in values.items() if not _closure([name], scopes) & foreign}
 
     def _fault(self, fault: Fault, path: Path) -> None:
         self.faults.append(self._source.places.put(fault, path))
@@ -161,6 +170,10 @@ class RunVariables:
 def with_late_samples(values: Mapping[str, str]) -> dict[str, str]:
     """The values, and samples of those that only a running step knows."""
     return {**values, **_LATE_SAMPLES}
+
+
+def _is_required(declared: Mapping[str, Variable], name: str) -> bool:
+    return name in declared and declared[name].default is None
 
 
 def _closure(names: Iterable[str], scopes: Iterable[Mapping[str, Variable]]) -> set[str]:

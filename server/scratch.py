@@ -5,7 +5,8 @@ import logging
 import os
 import shutil
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LOCK = "lock"
@@ -20,11 +21,14 @@ class Scratch:
         """Make the folder, with access for this user only. Raises OSError."""
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = root / uuid.uuid4().hex
-        self.folder.mkdir(mode=0o700)
-        # Held as long as this process lives.
-        self._lock = _locked(self.folder)
-        for other in root.iterdir():
-            if other != self.folder and (lock := _locked(other)) is not None:
+        # One after the other: a folder that nobody has locked yet looks like one whose worker is gone.
+        with _alone(root):
+            self.folder.mkdir(mode=0o700)
+            # Held as long as this process lives.
+            self._lock = _locked(self.folder)
+            others = [(other, _locked(other)) for other in root.iterdir() if other != self.folder]
+        for other, lock in others:
+            if lock is not None:
                 _remove(other)
                 os.close(lock)
 
@@ -63,6 +67,17 @@ class Room:
     def remove(self) -> None:
         """Remove the folder with all that is in it."""
         _remove(self._folder)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Holds off whoever starts here at the same time."""
+    turn = os.open(root, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(turn)
 
 
 def _locked(folder: Path) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.domain.load import Load, LoadedObject, LoadRecord
 from server.domain.run import EffectState
-from server.domain.schema import TableSpec
+from server.domain.schema import TableRef, TableSpec
 from server.step_effects import StepEffects, require_mode, table_spec, told_outcome
 from server.store.port import ControlStore, LoadConflict
 from server.warehouse.partitions import partition_range
@@ -24,7 +24,12 @@ class TenantLoads:
         self._effects = effects
 
     async def loaded_objects(
-        self, table: str, *, write_mode: str = "append", partition_date: str | None = None
+        self,
+        table: str,
+        *,
+        uris: Sequence[str] | None = None,
+        write_mode: str = "append",
+        partition_date: str | None = None,
     ) -> dict[str, dict[str, Any]]:
         """See `processors.base.Loads`. Raises Refused, WarehouseError."""
         self._effects.require_open()
@@ -32,9 +37,12 @@ class TenantLoads:
         if spec is None:
             return {}
         partition = _partition_start(spec, write_mode, self._effects.partition(partition_date))
+        await self._require_ended(table, partition)
+        # A load of the whole table replaces the partitions of others too.
+        within = None if write_mode == "overwrite" else partition
         return {
             loaded.uri: {**loaded.model_dump(exclude={"uri"}), "by_this_step": self._is_own(record)}
-            for record in await self._committed(table, partition)
+            for record in await self._store.loads(self._effects.access.own.dataset, table, within, uris=uris)
             for loaded in record.objects
         }
 
@@ -73,7 +81,7 @@ class TenantLoads:
             maximum_bytes_billed=limit,
             file=RowFile(file, table_spec(fields).fields, digest),
         )
-        have = await self._warehouse.get_table(effect.destination)
+        have, gone = await self._found(effect.destination)
         load = Load(
             effect_id=effect.job_id,
             table=table,
@@ -81,8 +89,9 @@ class TenantLoads:
             write_mode=mode,
             objects=loaded,
             again=again,
-            is_first=have is None,
+            gone=gone,
         )
+        await self._find_out(await self._begun(table, load.partition))
         return await self._carry_out(effect, limit_of, load)
 
     def plan_load(self, table: str) -> str:
@@ -91,6 +100,16 @@ class TenantLoads:
         self._effects.planned.append(destination)
         return str(destination)
 
+    async def _found(self, table: TableRef) -> tuple[TableSpec | None, tuple[str, ...]]:
+        """The table, and, when there is none, the effects that wrote to an earlier one of its name."""
+        have = await self._warehouse.get_table(table)
+        if have is not None:
+            return have, ()
+        records = await self._store.loads(table.dataset, table.table)
+        # Another run may have made and filled it since; what was recorded before this look is gone.
+        have = await self._warehouse.get_table(table)
+        return have, () if have else tuple(record.effect_id for record in records)
+
     async def _carry_out(self, effect: WriteEffect, limit_of: str, load: Load) -> dict[str, Any]:
         try:
             outcome = await self._effects.carry_out(effect, self._warehouse, limit_of=limit_of, load=load)
@@ -98,30 +117,41 @@ class TenantLoads:
             raise _conflict(conflict.pipeline_logging_id) from None
         except WarehouseError as error:
             if error.left_nothing:
-                await self._store.end_load(effect.job_id, is_committed=False)
+                await self._end(effect.job_id, is_committed=False)
             raise
-        await self._store.end_load(effect.job_id, is_committed=True)
+        await self._end(effect.job_id, is_committed=True)
         return told_outcome(effect, outcome)
 
-    async def _committed(self, table: str, partition: str) -> list[LoadRecord]:
-        """The loads that the table, or its partition, holds.
+    async def _end(self, effect_id: str, *, is_committed: bool) -> None:
+        if self._effects.journal:
+            await self._effects.journal.end_load(effect_id, is_committed=is_committed)
 
-        Of those whose end is not known yet, because their worker was lost, the warehouse is asked.
-        """
-        records = await self._store.loads(self._effects.access.own.dataset, table, partition)
-        unknown = [record for record in records if not record.is_committed]
-        if unknown and not self._effects.access.planning:
-            for record in unknown:
+    async def _require_ended(self, table: str, partition: str) -> None:
+        """Raises WarehouseError while a run loads there. Of loads whose worker was lost, the warehouse is asked."""
+        if not self._effects.access.planning:
+            for at_work in await self._find_out(await self._begun(table, partition)):
+                raise _conflict(at_work.pipeline_logging_id)
+
+    async def _begun(self, table: str, partition: str) -> list[LoadRecord]:
+        """The loads there of which it is not known whether they were committed."""
+        records = await self._store.begun_loads(self._effects.access.own.dataset, table)
+        return [record for record in records if record.meets(partition)]
+
+    async def _find_out(self, begun: Sequence[LoadRecord]) -> list[LoadRecord]:
+        """Record what became of loads; answers those that another run is at, of which nothing can be said."""
+        at_work = [record for record in begun if await self._is_at_work(record)]
+        for record in begun:
+            if record not in at_work:
                 await self._settle(record)
-            records = await self._store.loads(self._effects.access.own.dataset, table, partition)
-        return [record for record in records if record.is_committed]
+        return at_work
+
+    async def _is_at_work(self, record: LoadRecord) -> bool:
+        if record.pipeline_logging_id == self._effects.access.run_id:
+            return False
+        run = await self._store.get_run(record.pipeline_logging_id)
+        return run is not None and not run.status.is_terminal
 
     async def _settle(self, record: LoadRecord) -> None:
-        """Find out what became of a load; of one that another run is at, nothing can be said."""
-        if record.pipeline_logging_id != self._effects.access.run_id:
-            run = await self._store.get_run(record.pipeline_logging_id)
-            if run is not None and not run.status.is_terminal:
-                raise _conflict(record.pipeline_logging_id)
         settled = await self._warehouse.settle(record.effect_id, self._effects.access.own)
         if settled.state is EffectState.UNKNOWN:
             raise WarehouseError(
@@ -130,11 +160,12 @@ class TenantLoads:
             )
         if self._effects.journal:
             self._effects.journal.learn(record.effect_id, settled)
-        await self._store.end_load(record.effect_id, is_committed=settled.state is EffectState.COMMITTED)
+        await self._end(record.effect_id, is_committed=settled.state is EffectState.COMMITTED)
 
     def _is_own(self, record: LoadRecord) -> bool:
-        access = self._effects.access
-        return (record.pipeline_logging_id, record.step_id) == (access.run_id, access.step_id)
+        access, journal = self._effects.access, self._effects.journal
+        is_inherited = journal is not None and journal.is_inherited(record.effect_id)
+        return is_inherited or (record.pipeline_logging_id, record.step_id) == (access.run_id, access.step_id)
 
 
 def _conflict(pipeline_logging_id: str) -> WarehouseError:

@@ -21,7 +21,7 @@ from server.handover import Handover
 from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
 from server.registry import Engine, Registry
-from server.rendering import step_config, validation_context
+from server.rendering import settings_of_file, step_config, validation_context
 from server.scratch import Room, Scratch
 from server.step_credentials import CredentialReader, StepCredentials
 from server.step_effects import StepAccess, StepEffects
@@ -165,7 +165,14 @@ class StepRunner:
     def _load(self, call: StepCall) -> tuple[Engine, dict[str, Any]]:
         """The engine and its rendered settings. Imports and parses: not for the event loop."""
         ps_type = call.snapshot.ps_type
-        known = validation_context(_template(call), project=self._project, tenant_id=call.claim.run.tenant_id)
+        own = {name: call.snapshot.variables[name] for name in call.snapshot.names_of_file}
+        known = validation_context(
+            _template(call),
+            project=self._project,
+            tenant_id=call.claim.run.tenant_id,
+            allowed_sources=call.claim.allowed_sources,
+            of_file=settings_of_file(call.snapshot.settings, own),
+        )
         config = step_config(call.snapshot, call.late, self._registry.config_model(ps_type), known)
         return self._registry.engine(ps_type), config
 

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -36,6 +38,8 @@ _WORDS = {
 }
 # Another attempt would be refused the same way.
 _LASTING = _WORDS.keys() - {"NoSuchKey", "404", "ExpiredToken"}
+
+_T = TypeVar("_T")
 
 
 class Stopped(Exception):
@@ -72,18 +76,20 @@ class Bucket:
     def matching(self, pattern: str) -> list[StoredObject]:
         """The objects whose keys match, in the order of their keys; folders' own markers are none."""
         wanted = matcher(pattern)
-        found = [one for one in self._listed(fixed_part(pattern)) if wanted.fullmatch(one.key) and one.key[-1] != "/"]
-        if len(found) > _MOST_OBJECTS:
-            raise ProcessorError(
-                f"s3://{self.name}/{pattern}: more than {_MOST_OBJECTS:,} objects match; one step loads so many at most"
-            )
-        return found
+        listed = self._listed(fixed_part(pattern))
+        found = list(islice((one for one in listed if wanted(one.key) and one.key[-1] != "/"), _MOST_OBJECTS + 1))
+        return self._few(found, f"s3://{self.name}/{pattern}: more than {_MOST_OBJECTS:,} objects match")
+
+    def _few(self, objects: list[_T], told: str) -> list[_T]:
+        if len(objects) > _MOST_OBJECTS:
+            raise ProcessorError(f"{told}; one step loads so many at most", permanent=True)
+        return objects
 
     def _listed(self, prefix: str) -> Iterator[StoredObject]:
         with self._told(f"s3://{self.name}/{prefix}"):
             for page in self._identity.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-                self._require_wanted()
                 for entry in page.get("Contents", ()):
+                    self._require_wanted()
                     yield StoredObject(self.name, entry["Key"], entry["ETag"], entry["Size"])
 
     def of_manifest(self, pattern: str) -> list[StoredObject]:
@@ -111,9 +117,10 @@ class Bucket:
             ) from None
         folder = key[: key.rfind("/") + 1]
         # Whoever may write a manifest must not choose what else is read.
-        if bucket != self.name or not all(part.startswith(folder) for part in keys):
+        if bucket != self.name or not all(part.startswith(folder) and ".." not in part for part in keys):
             raise ProcessorError(f"{uri} lists objects outside of its own folder")
-        return [self._headed(part, uri) for part in dict.fromkeys(keys)]
+        unique = self._few(list(dict.fromkeys(keys)), f"{uri} lists more than {_MOST_OBJECTS:,} objects")
+        return [self._headed(part, uri) for part in unique]
 
     def _headed(self, key: str, manifest: str) -> StoredObject:
         self._require_wanted()

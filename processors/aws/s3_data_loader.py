@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _INTERRUPT_SECONDS = 0.05
+_STOP_SECONDS = 3.0
 
 _T = TypeVar("_T")
 
@@ -85,7 +88,7 @@ class S3DataLoader:
 async def _found(config: S3DataLoader.Config, context: Context) -> "tuple[Bucket, Choice]":
     """What there is to load. Raises ProcessorError when there are no objects and that is not wanted."""
     # boto3 and DuckDB are for workers: a server that checks settings need not load them.
-    from processors.aws.s3_loading import bucket_of, choose  # noqa: PLC0415
+    from processors.aws.s3_loading import bucket_of, choose, replaces  # noqa: PLC0415
 
     source, destination = config.source, config.destination
     bucket = await bucket_of(source, context)
@@ -96,7 +99,10 @@ async def _found(config: S3DataLoader.Config, context: Context) -> "tuple[Bucket
     if not found and source.missing == "fail":
         raise ProcessorError(f"no object matches s3://{source.bucket}/{pattern}")
     loaded = await context["loads"].loaded_objects(
-        destination.table, write_mode=destination.write_mode, partition_date=destination.partition_date
+        destination.table,
+        uris=None if replaces(destination.write_mode) else [one.uri for one in found],
+        write_mode=destination.write_mode,
+        partition_date=destination.partition_date,
     )
     return bucket, choose(found, loaded, write_mode=destination.write_mode, skip_loaded=config.skip_loaded)
 
@@ -132,15 +138,23 @@ def _from_thread(progress: Progress) -> Progress:
 
 
 async def _in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
-    """Run what blocks; cancelled, stop it and wait until it has ended."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
+    """Run what blocks; cancelled, stop it and wait a while for its end.
+
+    In a thread of its own: loads take hours, and would wait for each other's places in a pool, cancelled ones too.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="s3-load")
+    running = asyncio.wrap_future(pool.submit(work))
+    pool.shutdown(wait=False)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        while not running.done():
-            stop()
-            await asyncio.wait({running}, timeout=_INTERRUPT_SECONDS)
-        running.exception()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                while not running.done():
+                    stop()
+                    await asyncio.wait({running}, timeout=_INTERRUPT_SECONDS)
+        # What S3 does not answer ends when its time is up, and reaches nothing any more.
+        running.add_done_callback(lambda ended: ended.exception())
         raise
 
 

@@ -54,6 +54,11 @@ class Choice:
         return sum(one.size for one in self.objects)
 
 
+def replaces(write_mode: str) -> bool:
+    """Whether a load takes the place of all that the table, or the partition, was loaded from."""
+    return write_mode in _REPLACING
+
+
 def choose(
     found: Sequence[StoredObject], loaded: Mapping[str, LoadedObject], *, write_mode: str, skip_loaded: bool
 ) -> Choice:
@@ -69,7 +74,7 @@ def choose(
         and (skip_loaded or known["by_this_step"])
     }
     missing = tuple(one for one in found if one.uri not in there)
-    if write_mode in _REPLACING and (missing or len(there) < len(loaded)):
+    if replaces(write_mode) and (missing or len(there) < len(loaded)):
         return Choice(tuple(found), skipped=0, rows_before=0)
     rows = sum(known["rows"] for known in there.values() if known["by_this_step"])
     return Choice(missing, skipped=len(there), rows_before=rows)

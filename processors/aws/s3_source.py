@@ -66,7 +66,7 @@ class S3Source(Strict):
         What the tenant's credential may read, AWS says.
         """
         known = info.context or {}
-        if known.get("credentials") is None:
+        if known.get("allowed_sources") is None:
             return self
         of_file = (known.get("of_file") or {}).get("source") or {}
         for name in _DECIDED_BY_FILE:

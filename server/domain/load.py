@@ -2,6 +2,8 @@
 
 from server.domain.record import Record
 
+_REPLACING = frozenset({"overwrite", "overwrite_partition"})
+
 
 class LoadedObject(Record):
     """One object, as it was when it was read."""
@@ -28,8 +30,13 @@ class Load(Record):
     objects: tuple[LoadedObject, ...]
     again: bool = False
     """Whether objects that are in the table already may be loaded again."""
-    is_first: bool = False
-    """The table is new: what was loaded into one of that name before is gone."""
+    gone: tuple[str, ...] = ()
+    """Effects that wrote to an earlier table of that name: what they loaded is not there any more."""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows that were there before make room."""
+        return self.write_mode in _REPLACING
 
 
 class LoadRecord(Record):
@@ -38,7 +45,19 @@ class LoadRecord(Record):
     effect_id: str
     pipeline_logging_id: str
     step_id: str
+    partition: str
+    """As in Load."""
+    write_mode: str
     objects: tuple[LoadedObject, ...]
     """Those of its objects that no later load has replaced."""
     is_committed: bool
     """False until it is known what became of the effect."""
+
+    def meets(self, partition: str) -> bool:
+        """Whether its rows may be where those of another load of the table are, of that partition or of ''."""
+        return self.partition == partition or "" in {self.partition, partition}
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows that were there before make room."""
+        return self.write_mode in _REPLACING

@@ -168,6 +168,8 @@ class StepSnapshot(StepBase):
     """Who set each: `context`, `pipeline`, `request date`, `step` or `request`."""
     tables_named_by_file: tuple[str, ...] = ()
     """`project.dataset.table`, without partition, of every table that the pipeline file itself names in the SQL."""
+    names_of_file: tuple[str, ...] = ()
+    """The variables that have the values which the pipeline file alone, or the run's day, gives them."""
 
 
 class RunSnapshot(Strict):

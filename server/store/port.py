@@ -570,12 +570,24 @@ class ControlStore(Protocol):
         """
         ...
 
-    async def loads(self, tenant_id: str, table: str, partition: str) -> list[LoadRecord]:
-        """What a table was loaded from, or its partition with that first day, and what may have been."""
+    async def loads(
+        self, tenant_id: str, table: str, partition: str | None = None, *, uris: Sequence[str] | None = None
+    ) -> list[LoadRecord]:
+        """What a table was loaded from: its partition with that first day, or, for '', what is recorded without one.
+
+        With None everything is told. `uris`: only those objects are.
+        """
         ...
 
-    async def end_load(self, effect_id: str, *, is_committed: bool) -> None:
-        """What became of an effect that was recorded with a load. Repeatable, and nothing for other effects."""
+    async def begun_loads(self, tenant_id: str, table: str) -> list[LoadRecord]:
+        """The loads into any part of the table of which it is not known whether they were committed."""
+        ...
+
+    async def end_load(self, lease: Lease, effect_id: str, *, is_committed: bool) -> None:
+        """What became of an effect that was recorded with a load, by this run or another that has ended.
+
+        Repeatable, and nothing for other effects. Raises LeaseLost.
+        """
         ...
 
     async def finish_step(self, lease: Lease, end: StepEnd) -> StepRun:

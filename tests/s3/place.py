@@ -67,13 +67,18 @@ class Place:
         }
 
     async def accept(self, settings: Mapping[str, Any], *, date: str, kind: RunKind, retry_of: str = "") -> str:
+        variables = {"date": date, "run_date": f"{date}T10:00:00Z"}
         step = StepSnapshot(
             step_id="load",
             ps_type=PS_TYPE,
             retry=Retry(max_attempts=3, backoff_seconds=0.01),
             settings=dict(settings),
-            variables={"date": date, "run_date": f"{date}T10:00:00Z"},
+            variables=variables,
+            names_of_file=tuple(variables),
         )
+        return await self.accept_step(step, date=date, kind=kind, retry_of=retry_of)
+
+    async def accept_step(self, step: StepSnapshot, *, date: str, kind: RunKind, retry_of: str = "") -> str:
         snapshot = RunSnapshot(pipeline_id="acme_corp-costs", steps=(step,), ps_templates={PS_TYPE: TEMPLATE})
         run = replace(new_run(steps=("load",)), snapshot=snapshot, kind=kind, date=date, retry_of=retry_of)
         await self.store.accept_run(run, PLANS)
@@ -84,15 +89,16 @@ class Place:
         await self.accept(self.settings(**settings), date=date, kind=RunKind.EXECUTE)
         return await self.work(store)
 
-    async def work(self, store: SqlStore | None = None) -> Run:
+    async def work(self, store: SqlStore | None = None, *, allowed: tuple[str, ...] = ()) -> Run:
         """Do what a worker does that claims a run; `store` is what it sees of the store."""
         async with asyncio.timeout(60):
-            return await (await self.execution(store)).run()
+            return await (await self.execution(store, allowed=allowed)).run()
 
-    async def execution(self, store: SqlStore | None = None) -> RunExecution:
-        """A claimed run, ready to be executed."""
+    async def execution(self, store: SqlStore | None = None, *, allowed: tuple[str, ...] = ()) -> RunExecution:
+        """A claimed run, ready to be executed, of a tenant with those allowed sources."""
         claim = await self.store.claim("worker", lease_seconds=60, plans=PLANS)
         assert claim is not None
+        claim = replace(claim, allowed_sources=allowed)
         return RunExecution(claim, store or self.store, self.runner(store or self.store))
 
     async def plan(self, *, date: str = "2025-11-18", **settings: Any) -> Run:

@@ -1,13 +1,18 @@
 """What goes wrong between a load, S3, the store and other loads: nothing is lost, and nothing is loaded twice."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Event
 
 import pytest
 
-from server.domain.run import RunKind, RunStatus
-from server.store.port import RunFilter, StoreBusy
+from server.domain.load import Load
+from server.domain.run import RunKind, RunStatus, StepRun
+from server.executor import STOP_SECONDS
+from server.store.port import Lease, RunFilter, StoreBusy
 from server.store.sql.store import SqlStore
 from tests.bigquery.faults import Hold, cut_reply
 from tests.bigquery.messages import Reply
@@ -91,14 +96,45 @@ async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy
     hold.go_on.set()
     assert (await running).status is RunStatus.CANCELLED
     assert await place.warehouse.list_tables(OWN) == []
-    assert await place.store.loads("acme_corp", "costs", "") == []
+    assert await place.store.begun_loads("acme_corp", "costs") == []
     assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
+
+
+async def test_a_load_is_cancelled_while_s3_does_not_answer(place: Place, proxy: Proxy) -> None:
+    place.put("a.csv", ROWS)
+    hold = Hold()
+    proxy.fail(r"GET .*/a\.csv", hold)
+    settings = place.settings(source={"endpoint": proxy.endpoint})
+    await place.accept(settings, date="2025-11-18", kind=RunKind.EXECUTE)
+    execution = await place.execution()
+    running = asyncio.create_task(execution.run())
+    await hold.reached.wait()
+    asked = time.monotonic()
+    execution.cancel()
+    assert (await running).status is RunStatus.CANCELLED
+    assert time.monotonic() - asked < STOP_SECONDS
+    assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
+    hold.go_on.set()
+
+
+async def test_loads_do_not_wait_for_each_others_threads(place: Place) -> None:
+    place.put("a.csv", ROWS)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    ended = Event()
+    hung = asyncio.create_task(asyncio.to_thread(ended.wait))
+    try:
+        async with asyncio.timeout(20):
+            run = await place.run()
+    finally:
+        ended.set()
+        await hung
+    assert run.status is RunStatus.SUCCESS, run.error_message
 
 
 class Forgetful(SqlStore):
     """A store that is out of reach once the load is committed, as when its worker is lost there."""
 
-    async def end_load(self, effect_id: str, *, is_committed: bool) -> None:
+    async def end_load(self, lease: Lease, effect_id: str, *, is_committed: bool) -> None:
         raise StoreBusy
 
 
@@ -144,3 +180,41 @@ async def test_of_two_loads_at_once_one_finds_what_the_other_has_done(place: Pla
     assert (quick.status, quick.rows_processed) == (RunStatus.SUCCESS, 5_000)
     assert (late.status, late.rows_processed, late.steps[0].attempt) == (RunStatus.SUCCESS, 0, 2)
     assert await place.rows(TOTAL) == LOADED
+
+
+async def test_a_load_that_was_stopped_before_its_table_was_made_is_in_nobodys_way(place: Place) -> None:
+    place.put("a.csv", ROWS)
+    with pytest.raises(StoreBusy):
+        await place.run(store=Unwritten(place.store._db))
+    assert await place.warehouse.list_tables(OWN) == []
+    lost = await place.store.list_runs(RunFilter(), after=None, limit=10)
+    await place.store.request_cancel(lost[0].pipeline_logging_id, by=BY)
+    await place.store.expire_worker("worker")
+    assert (await place.work()).status is RunStatus.CANCELLED
+    run = await place.run()
+    assert run.status is RunStatus.SUCCESS, run.error_message
+    assert await place.rows(TOTAL) == LOADED
+
+
+class Unwritten(SqlStore):
+    """A store whose answer to the record of a load does not arrive, as when the worker is lost there."""
+
+    async def record_effects(self, lease: Lease, step: StepRun, load: Load | None = None) -> None:
+        await super().record_effects(lease, step, load)
+        raise StoreBusy
+
+
+async def test_what_a_retried_run_has_loaded_is_not_loaded_again(place: Place) -> None:
+    place.put("a.csv", ROWS)
+    settings = place.settings(skip_loaded=False)
+    first = await place.accept(settings, date="2025-11-18", kind=RunKind.EXECUTE)
+    with pytest.raises(StoreBusy):
+        await place.work(Forgetful(place.store._db))
+    await place.store.request_cancel(first, by=BY)
+    await place.store.expire_worker("worker")
+    assert (await place.work()).status is RunStatus.CANCELLED
+    place.put("b.csv", "account,cost\nb,0.75\n")
+    await place.accept(settings, date="2025-11-18", kind=RunKind.EXECUTE, retry_of=first)
+    run = await place.work()
+    assert (run.status, run.rows_processed) == (RunStatus.SUCCESS, 5_001)
+    assert await place.rows(TOTAL) == [(5_001, LOADED[0][1] + Decimal("0.75"))]

@@ -112,12 +112,13 @@ async def test_a_manifest_names_the_objects(place: Place) -> None:
     ("manifest", "says"),
     [
         ('{"bucket": "BUCKET", "reportKeys": ["other/a.csv"]}', "lists objects outside of its own folder"),
+        ('{"bucket": "BUCKET", "reportKeys": ["in/../other/a.csv"]}', "lists objects outside of its own folder"),
         ('{"bucket": "others", "reportKeys": ["in/a.csv"]}', "lists objects outside of its own folder"),
         ('{"bucket": "BUCKET"}', "is no manifest of a Cost and Usage Report"),
         ("[" * 100_000, "is no manifest of a Cost and Usage Report"),
         ('{"bucket": "BUCKET", "reportKeys": ["in/gone.csv"]}', "which s3://BUCKET/in/m.json lists: there is no such"),
     ],
-    ids=["elsewhere", "another bucket", "no keys", "deep", "gone"],
+    ids=["elsewhere", "by way of", "another bucket", "no keys", "deep", "gone"],
 )
 async def test_a_wrong_manifest(place: Place, manifest: str, says: str) -> None:
     place.put("other/a.csv", FIRST)
@@ -198,3 +199,15 @@ async def test_a_plan_tells_the_objects_and_changes_nothing(place: Place) -> Non
     told = await place.plan()
     assert told.plan is not None
     assert told.plan.steps[0].warnings == ("no object is new or has changed: nothing is loaded",)
+
+
+async def test_a_table_that_is_replaced_loses_what_its_partitions_were_loaded_from(place: Place) -> None:
+    table = {"time_partitioning": {"field": "day", "type": "DAY"}}
+    whole = {"write_mode": "overwrite", "table_config": table}
+    place.put("all/a.csv", FIRST)
+    place.put("one/b.csv", SECOND)
+    succeeded(await place.run(destination=whole, source={"prefix": "all/"}))
+    succeeded(await place.run(destination={**whole, "write_mode": "overwrite_partition"}, source={"prefix": "one/"}))
+    assert [row[0] for row in await place.rows(READ)] == ["a", "c"]
+    assert succeeded(await place.run(destination=whole, source={"prefix": "all/"}))["objects_loaded"] == 1
+    assert [row[0] for row in await place.rows(READ)] == ["a", "b"]

@@ -1,5 +1,6 @@
 """Settings of aws.s3_data_loader, as they are checked before a run: what is wrong, and what a tenant may not choose."""
 
+import time
 from datetime import date
 from typing import Any
 
@@ -121,12 +122,30 @@ def test_a_day_in_a_key() -> None:
         ("in/*.csv", ["in/a.csv", "in/.csv"], ["in/b/a.csv", "in/a.csv.gz", "xin/a.csv", "in/a.csv\n"]),
         ("in/**/*.csv", ["in/a.csv", "in/b/c/a.csv"], ["in.csv"]),
         ("in/**", ["in/a", "in/b/c", "in/"], ["inn/a"]),
+        ("in/**/b/**/*.csv", ["in/b/a.csv", "in/a/b/c/b/a.csv"], ["in/ab/a.csv", "in/b.csv"]),
+        ("****/a", ["a", "ba", "b/c/a"], ["ab"]),
         ("a?[x].(y)+", ["ab[x].(y)+"], ["a/[x].(y)+", "abx.(y)+"]),
     ],
 )
 def test_patterns_of_keys(pattern: str, yes: list[str], no: list[str]) -> None:
-    assert [key for key in yes + no if matcher(pattern).fullmatch(key)] == yes
+    assert [key for key in yes + no if matcher(pattern)(key)] == yes
     assert all(key.startswith(fixed_part(pattern)) for key in yes)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 400 + "*b", "**a" * 300 + "**b", "**/*" * 250 + "b", "**" * 400 + "b"])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    started = time.process_time()
+    assert not matcher(pattern)("a/" * 512)
+    assert not matcher(pattern)("a" * 1_024)
+    assert time.process_time() - started < 5
+
+
+def test_choosing_among_as_many_objects_as_a_step_may_load_is_quick() -> None:
+    found = [StoredObject(BUCKET, f"data/2025/{number:06}.csv.gz", "v1", 1) for number in range(10_000)]
+    started = time.process_time()
+    choice = choose(found, {one.uri: loaded() for one in found}, write_mode="append", skip_loaded=True)
+    assert choice.skipped == len(found)
+    assert time.process_time() - started < 1
 
 
 def loaded(etag: str = "v1", *, by_this_step: bool = False) -> LoadedObject:

@@ -6,7 +6,7 @@ import pytest
 
 from server.domain.load import Load, LoadedObject
 from server.domain.run import RunStatus
-from server.store.port import Claim, LoadConflict, RunEnd
+from server.store.port import Claim, LeaseLost, LoadConflict, RunEnd
 from server.store.sql.store import SqlStore
 from tests.store.records import claimed, new_run, plans
 
@@ -33,12 +33,13 @@ async def begin(store: SqlStore, held: Claim, wanted: Load) -> None:
 
 async def commit(store: SqlStore, held: Claim, wanted: Load) -> None:
     await begin(store, held, wanted)
-    await store.end_load(wanted.effect_id, is_committed=True)
+    await store.end_load(held.lease, wanted.effect_id, is_committed=True)
 
 
 async def known(store: SqlStore, partition: str = "") -> dict[str, tuple[str, bool]]:
     """Each object with its version, and whether it is known to be loaded."""
-    records = await store.loads(TENANT, "costs", partition)
+    begun = [record for record in await store.begun_loads(TENANT, "costs") if record.partition == partition]
+    records = [*await store.loads(TENANT, "costs", partition), *begun]
     return {one.uri[11:]: (one.etag, record.is_committed) for record in records for one in record.objects}
 
 
@@ -46,13 +47,13 @@ async def test_what_is_begun_is_known_as_loaded_when_it_was_committed(store: Sql
     held = await running(store)
     await begin(store, held, load("e1", "a", "b"))
     assert await known(store) == {"a": ("v1", False), "b": ("v1", False)}
-    await store.end_load("e1", is_committed=True)
+    await store.end_load(held.lease, "e1", is_committed=True)
     assert await known(store) == {"a": ("v1", True), "b": ("v1", True)}
     (record,) = await store.loads(TENANT, "costs", "")
     assert (record.pipeline_logging_id, record.step_id) == (held.run.pipeline_logging_id, "load")
     assert [one.rows for one in record.objects] == [2, 2]
     # What is known to be loaded is not undone by a late word.
-    await store.end_load("e1", is_committed=False)
+    await store.end_load(held.lease, "e1", is_committed=False)
     assert await known(store) == {"a": ("v1", True), "b": ("v1", True)}
     assert await store.loads("other_tenant", "costs", "") == []
 
@@ -60,8 +61,8 @@ async def test_what_is_begun_is_known_as_loaded_when_it_was_committed(store: Sql
 async def test_what_was_stopped_is_forgotten(store: SqlStore) -> None:
     held = await running(store)
     await begin(store, held, load("e1", "a"))
-    await store.end_load("e1", is_committed=False)
-    await store.end_load("no_load", is_committed=True)
+    await store.end_load(held.lease, "e1", is_committed=False)
+    await store.end_load(held.lease, "no_load", is_committed=True)
     assert await known(store) == {}
 
 
@@ -94,7 +95,7 @@ async def test_what_replaces_a_partition_leaves_the_others(store: SqlStore) -> N
 async def test_a_new_table_holds_nothing_of_an_older_one_of_its_name(store: SqlStore) -> None:
     held = await running(store)
     await commit(store, held, load("e1", "a", "b"))
-    await commit(store, held, load("e2", "a", is_first=True))
+    await commit(store, held, load("e2", "a", gone=("e1",)))
     assert await known(store) == {"a": ("v1", True)}
 
 
@@ -126,7 +127,7 @@ async def test_of_two_runs_that_load_the_same_at_once_one_does(store: SqlStore, 
     )
     answers = await asyncio.gather(*beginning, return_exceptions=True)
     assert [type(answer) for answer in answers if answer] == [LoadConflict] * 3
-    assert len(await store.loads(TENANT, "costs", "")) == 1
+    assert len(await store.begun_loads(TENANT, "costs")) == 1
 
 
 async def test_who_replaces_waits_for_everybody_who_loads(store: SqlStore) -> None:
@@ -137,8 +138,63 @@ async def test_who_replaces_waits_for_everybody_who_loads(store: SqlStore) -> No
     await begin(store, held, load("e3", "z"))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (load("e1", "a", mode="overwrite"), load("e2", "z")),
+        (load("e1", "a", mode="overwrite_partition", partition="2025-11-01"), load("e2", "z", mode="overwrite")),
+        (load("e1", "a"), load("e2", "z", mode="overwrite_partition", partition="2025-11-01")),
+    ],
+    ids=["add while the table is replaced", "replace with a partition", "replace a partition that is added to"],
+)
+async def test_nobody_loads_where_another_load_replaces(store: SqlStore, first: Load, second: Load) -> None:
+    held = await running(store)
+    await begin(store, held, first)
+    with pytest.raises(LoadConflict):
+        await begin(store, held, second)
+    await store.end_load(held.lease, "e1", is_committed=True)
+    await begin(store, held, second)
+
+
+async def test_two_partitions_are_replaced_side_by_side(store: SqlStore) -> None:
+    held = await running(store)
+    for number, day in enumerate(["2025-10-01", "2025-11-01"]):
+        await begin(store, held, load(f"e{number}", "a", mode="overwrite_partition", partition=day))
+
+
+async def test_a_table_that_another_run_has_made_and_filled_meanwhile_keeps_its_record(store: SqlStore) -> None:
+    held = await running(store)
+    await commit(store, held, load("old", "a"))
+    await commit(store, held, load("meanwhile", "a", gone=("old",)))
+    with pytest.raises(LoadConflict):
+        await begin(store, held, load("e2", "a", gone=("old",)))
+
+
+async def test_who_has_lost_the_run_does_not_say_what_became_of_its_load(store: SqlStore) -> None:
+    held = await running(store)
+    await begin(store, held, load("e1", "a"))
+    await store.expire_worker(held.lease.worker_id)
+    again = await claimed(store)
+    step = await store.start_step(again.lease, again.run.steps[0])
+    # The next worker carries out the same effect.
+    await store.record_effects(again.lease, step, load("e1", "a"))
+    with pytest.raises(LeaseLost):
+        await store.end_load(held.lease, "e1", is_committed=False)
+    await store.end_load(again.lease, "e1", is_committed=True)
+    assert await known(store) == {"a": ("v1", True)}
+
+
 async def test_a_removed_dataset_holds_nothing(store: SqlStore) -> None:
     held = await running(store)
     await commit(store, held, load("e1", "a"))
     await store.finish_run(held.lease, RunEnd(RunStatus.SUCCESS, deletes_dataset=True))
     assert await known(store) == {}
+
+
+async def test_of_many_objects_those_that_are_asked_for_are_told(store: SqlStore) -> None:
+    held = await running(store)
+    await commit(store, held, load("e1", *map(str, range(1_200))))
+    wanted = [f"s3://bills/{number}" for number in range(600, 1_800)]
+    (record,) = await store.loads(TENANT, "costs", "", uris=wanted)
+    assert len(record.objects) == 600
+    assert await store.loads(TENANT, "costs", "", uris=[]) == []

@@ -154,3 +154,12 @@ async def test_a_load_that_is_refused_leaves_nothing(warehouse: Warehouse, datas
     outcome = await warehouse.write(load(dataset, wider, "added", add_columns=True))
     assert outcome.added_columns == ("region",)
     assert await warehouse.list_tables(dataset) == ["costs"]
+
+
+async def test_a_file_that_is_broken_leaves_nothing(warehouse: Warehouse, dataset: DatasetRef, scratch: Path) -> None:
+    await warehouse.write(load(dataset, rows(scratch, TWO_DAYS), "first"))
+    broken = rows(scratch, TWO_DAYS, name="broken")
+    broken.path.write_bytes(broken.path.read_bytes()[:-100])
+    with pytest.raises(WarehouseError):
+        await warehouse.write(load(dataset, broken, "broken"))
+    assert await warehouse.list_tables(dataset) == ["costs"]

@@ -280,6 +280,12 @@ def record_effects(tx: Transaction, lease: Lease, step: StepRun, load: Load | No
     _keep_step(tx, lease.pipeline_logging_id, step)
 
 
+def end_load(tx: Transaction, lease: Lease, effect_id: str, *, is_committed: bool) -> None:
+    """Record what became of a load, this run's or another's."""
+    _fence(tx, lease)
+    loads.end(tx, effect_id, is_committed=is_committed)
+
+
 def _keep_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> None:
     """Replace a step's record, of which nobody is told yet."""
     tx.execute(

@@ -5,19 +5,40 @@ from itertools import groupby
 
 from server.domain.load import Load, LoadedObject, LoadRecord
 from server.store.port import Lease, LoadConflict
-from server.store.sql.database import Row, Transaction, found
+from server.store.sql.database import Row, Transaction, found, marks
 
-_ADDING = frozenset({"append", "merge"})
+# Objects that are asked for in one statement.
+_AT_A_TIME = 500
 
 
-def loads(tx: Transaction, tenant_id: str, table: str, partition: str) -> list[LoadRecord]:
-    """What the partition, or the table, was loaded from, and what may have been."""
-    rows = tx.execute(
-        "SELECT * FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND partition_day = ?"
-        " ORDER BY effect_id, uri",
-        (tenant_id, table, partition),
-    ).fetchall()
-    return [_record(list(objects)) for _, objects in groupby(rows, key=lambda row: row["effect_id"])]
+def loads(
+    tx: Transaction, tenant_id: str, table: str, partition: str | None = None, uris: Sequence[str] | None = None
+) -> list[LoadRecord]:
+    """What the table, or the partition, was loaded from; with `uris`, of those objects only."""
+    within, day = ("", ()) if partition is None else (" AND partition_day = ?", (partition,))
+    if uris is None:
+        return _records(_rows(tx, tenant_id, table, f"loaded_at IS NOT NULL{within}", day))
+    rows = list[Row]()
+    for start in range(0, len(uris), _AT_A_TIME):
+        some = tuple(uris[start : start + _AT_A_TIME])
+        condition = f"loaded_at IS NOT NULL{within} AND uri IN {marks(some)}"
+        rows += _rows(tx, tenant_id, table, condition, (*day, *some))
+    return _records(rows)
+
+
+def begun(tx: Transaction, tenant_id: str, table: str) -> list[LoadRecord]:
+    """The loads into the table of which it is not known whether they were committed."""
+    return _records(_rows(tx, tenant_id, table, "loaded_at IS NULL", ()))
+
+
+def _rows(tx: Transaction, tenant_id: str, table: str, condition: str, values: tuple[str, ...]) -> list[Row]:
+    sql = f"SELECT * FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND {condition}"
+    return list(tx.execute(sql, (tenant_id, table, *values)).fetchall())
+
+
+def _records(rows: Sequence[Row]) -> list[LoadRecord]:
+    ordered = sorted(rows, key=lambda row: (row["effect_id"], row["uri"]))
+    return [_record(list(objects)) for _, objects in groupby(ordered, key=lambda row: row["effect_id"])]
 
 
 def _record(rows: Sequence[Row]) -> LoadRecord:
@@ -26,6 +47,8 @@ def _record(rows: Sequence[Row]) -> LoadRecord:
         effect_id=first["effect_id"],
         pipeline_logging_id=first["pipeline_logging_id"],
         step_id=first["step_id"],
+        partition=first["partition_day"],
+        write_mode=first["write_mode"],
         objects=tuple(
             LoadedObject(uri=row["uri"], etag=row["etag"], size=row["size"], rows=row["row_count"]) for row in rows
         ),
@@ -37,13 +60,11 @@ def begin(tx: Transaction, lease: Lease, step_id: str, load: Load) -> None:
     """Record what an effect is about to load. Raises LoadConflict."""
     tenant_id = _tenant_of(tx, lease)
     _take_table(tx, tenant_id, load.table)
-    if load.is_first:
-        tx.execute(
-            "DELETE FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND loaded_at IS NOT NULL",
-            (tenant_id, load.table),
-        )
-    tx.execute("DELETE FROM loaded_objects WHERE effect_id = ?", (load.effect_id,))
-    _require_free(loads(tx, tenant_id, load.table, load.partition), load)
+    for effect_id in (*load.gone, load.effect_id):
+        tx.execute("DELETE FROM loaded_objects WHERE effect_id = ?", (effect_id,))
+    uris = [loaded.uri for loaded in load.objects]
+    there = [] if load.replaces or load.again else loads(tx, tenant_id, load.table, load.partition, uris)
+    _require_free([*begun(tx, tenant_id, load.table), *there], load)
     tx.executemany(
         """
         INSERT INTO loaded_objects (tenant_id, table_name, partition_day, uri, effect_id, etag, size, row_count,
@@ -75,10 +96,12 @@ def _require_free(others: Sequence[LoadRecord], load: Load) -> None:
     mine = {loaded.uri: loaded for loaded in load.objects}
     for other in others:
         shared = [loaded for loaded in other.objects if loaded.uri in mine]
-        if not other.is_committed and (shared or load.write_mode not in _ADDING):
+        # Which of two loads is the later one is known only when both have ended.
+        in_the_way = shared or load.replaces or other.replaces
+        if not other.is_committed and in_the_way and other.meets(load.partition):
             raise LoadConflict(other.pipeline_logging_id)
         same = any(mine[loaded.uri].etag == loaded.etag for loaded in shared)
-        if other.is_committed and same and load.write_mode in _ADDING and not load.again:
+        if other.is_committed and same:
             raise LoadConflict(other.pipeline_logging_id)
 
 

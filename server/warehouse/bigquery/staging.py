@@ -48,12 +48,19 @@ class Staging:
         resource = table_of(table, TableSpec(fields=tuple(map(_staged, file.fields))))
         resource.expires = datetime.now(UTC) + _KEPT
         await self._calls.run(lambda: self._client.create_table(resource, exists_ok=True, retry=ONCE, timeout=TIMEOUT))
+        try:
+            await self._fill(table, file, location, labels)
+        except WarehouseError:
+            await self.drop(table)
+            raise
+        return table
+
+    async def _fill(self, table: TableRef, file: RowFile, location: str, labels: dict[str, str]) -> None:
         wait = job_pauses()
         while error := await self._loaded(file, table, location, labels):
             if not is_transient_result(error):
                 raise failure(error)
             await asyncio.sleep(next(wait))
-        return table
 
     async def _loaded(
         self, file: RowFile, table: TableRef, location: str, labels: dict[str, str]
