@@ -113,12 +113,13 @@ class Bucket:
             bucket, keys = manifest["bucket"], [str(part) for part in manifest["reportKeys"]]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ProcessorError(
-                f"{uri} is no manifest of a Cost and Usage Report: that is JSON with bucket and reportKeys"
+                f"{uri} is no manifest of a Cost and Usage Report: that is JSON with bucket and reportKeys",
+                permanent=True,
             ) from None
         folder = key[: key.rfind("/") + 1]
         # Whoever may write a manifest must not choose what else is read.
         if bucket != self.name or not all(part.startswith(folder) and ".." not in part for part in keys):
-            raise ProcessorError(f"{uri} lists objects outside of its own folder")
+            raise ProcessorError(f"{uri} lists objects outside of its own folder", permanent=True)
         unique = self._few(list(dict.fromkeys(keys)), f"{uri} lists more than {_MOST_OBJECTS:,} objects")
         return [self._headed(part, uri) for part in unique]
 
