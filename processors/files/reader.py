@@ -21,7 +21,7 @@ from processors.files.parquet_file import ParquetFile
 from processors.files.parquet_values import detected
 from processors.files.result import FileColumn, FileRows, finishing, with_fields
 from processors.files.staging import Cell, refused_rows, stage
-from processors.files.unpacking import unpacked
+from processors.files.unpacking import require_lines, unpacked
 from processors.files.values import literal
 
 _MOST_BYTES = 64 << 30
@@ -117,12 +117,14 @@ class FileReader:
         return into
 
     def _csv(self, work: "_Work") -> FileRows:
+        require_lines(work.plain, work.name, csv_file.LONGEST_LINE, self._check)
         names = [str(field["name"]) for field in work.wanted]
         file = csv_file.opened(work.plain, work.name, self._options.csv, names, work.folder)
         cells = file.cells(self._columns(file.headers, work))
         return self._lines(work, _Lines(file, file.rows(), file.rows(ordered=True), cells, TEXT, csv_faults.reason))
 
     def _ndjson(self, work: "_Work") -> FileRows:
+        require_lines(work.plain, work.name, csv_file.LONGEST_LINE, self._check)
         lines = ndjson_file.lines_of(work.plain, work.name)
         with self._duck(work.folder, work.plain) as duck:
             keys = ndjson_file.keys_of(duck, lines) or [str(field["name"]) for field in work.wanted]

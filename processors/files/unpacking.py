@@ -50,6 +50,22 @@ def _parts(path: Path, name: str) -> Iterator[bytes]:
         raise FileFault(f"{name}: the gzip file is broken") from error
 
 
+def require_lines(path: Path, name: str, longest: int, check: Callable[[], None]) -> None:
+    """Refuse a file with a line of more than twice `longest` bytes: DuckDB leaves out, silently, what no buffer holds.
+
+    Raises:
+        FileFault: it has one.
+    """
+    lines = 1
+    with path.open("rb") as file:
+        while block := file.read(longest):
+            check()
+            # One of the blocks has nothing but that line.
+            if len(block) == longest and b"\n" not in block and b"\r" not in block:
+                raise FileFault(f"{name}, line {lines}: the line is longer than {longest >> 20} MiB")
+            lines += block.count(b"\n") or block.count(b"\r")
+
+
 def beginning_at(path: Path, offset: int, folder: Path) -> Path:
     """A copy of the file without its first bytes."""
     rest = folder / "rest"
