@@ -42,6 +42,9 @@ class Settings(MessageSettings):
     state_dir: Path = Path("var")
     """Folder of the embedded stores, the pepper, the first admin key, messages as files and the files that steps work
     with; made with mode 0700."""
+    scratch_dir: Path | None = None
+    """Folder of the files that steps work with while they run, as large as what they load; without it, `scratch` in the
+    state folder."""
     configs_dir: Path = _ROOT / "configs"
     """Folder of the pipeline files."""
     ps_templates_dir: Path = _ROOT / "ps_templates"
@@ -236,7 +239,7 @@ class Settings(MessageSettings):
     @property
     def scratch_path(self) -> Path:
         """The folder of the files that steps work with."""
-        return self.state_dir / "scratch"
+        return self.scratch_dir or self.state_dir / "scratch"
 
     def make_state_dir(self) -> Path:
         """Create the state folder; it and every file this process makes from now on are their owner's only.

@@ -48,7 +48,7 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
     async with AsyncExitStack() as stack:
         store = await open_store(database_url=settings.postgres_url, path=settings.control_store_path)
         stack.push_async_callback(store.close)
-        scratch = Scratch(settings.scratch_path)
+        scratch = _open_scratch(settings)
         stack.callback(scratch.close)
         warehouse = await _open_warehouse(settings, scratch)
         stack.push_async_callback(warehouse.close)
@@ -73,6 +73,15 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         helpers = [*pulse, asyncio.create_task(retention.run())]
         mirror = _mirror(settings, worker_id, store, warehouse)
         await _serve(worker, mirror, deliveries, helpers, supervised=supervised)
+
+
+def _open_scratch(settings: Settings) -> Scratch:
+    try:
+        return Scratch(settings.scratch_path)
+    except OSError as error:
+        raise CannotStart(
+            f"the folder {settings.scratch_path} cannot be used: {error.strerror}; see CONVERGENCE_SCRATCH_DIR"
+        ) from None
 
 
 async def _open_warehouse(settings: Settings, scratch: Scratch) -> Warehouse:
