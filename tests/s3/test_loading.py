@@ -3,12 +3,15 @@
 import gzip
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from server.domain.run import Run, RunStatus
 from tests.s3.place import OWN, Place
+from tests.warehouse.tables import column, spec
 
 FIRST = "account,cost,day\na,1.50,2025-11-17\nb,2.25,2025-11-18\n"
 SECOND = "account,cost,day\nc,4.00,2025-11-18\n"
@@ -36,6 +39,27 @@ async def test_objects_by_prefix_glob_and_day(place: Place) -> None:
     assert f"Read s3://{place.bucket}/in/2025-11-18/a.csv: 2 rows, {len(FIRST)} bytes (1 of 2)" in lines
     # Nothing of the attempt's files is left.
     assert [path.name for path in place.scratch.folder.iterdir()] == ["lock"]
+
+
+async def test_csv_ndjson_and_parquet_are_one_load(place: Place, tmp_path: Path) -> None:
+    place.put("a.csv.gz", gzip.compress(b"account,cost,day\n0012,1.10,2025-11-18\n"))
+    place.put("b.ndjson", '{"account": "0013", "cost": "2.20", "day": "2025-11-18"}\n{"account": "0014", "cost": 3}\n')
+    with duckdb.connect() as duck:
+        rows = "SELECT '0015' AS account, 4.40::DECIMAL(18, 4) AS cost, DATE '2025-11-18' AS day"
+        duck.execute(f"COPY ({rows}) TO '{tmp_path / 'c.parquet'}'")
+    place.put("c.snappy.parquet", (tmp_path / "c.parquet").read_bytes())
+    await place.warehouse.ensure_table(OWN.table("costs"), BILLS)
+    run = await place.run()
+    assert (succeeded(run)["objects_loaded"], run.rows_processed) == (3, 4)
+    assert await place.rows("SELECT account, cost, day IS NULL FROM costs ORDER BY account") == [
+        ("0012", Decimal("1.1"), False),
+        ("0013", Decimal("2.2"), False),
+        ("0014", Decimal(3), True),
+        ("0015", Decimal("4.4"), False),
+    ]
+
+
+BILLS = spec(column("account", "STRING", "REQUIRED"), column("cost", "NUMERIC"), column("day", "DATE"))
 
 
 async def test_each_object_is_loaded_once_and_a_changed_one_again(place: Place) -> None:
