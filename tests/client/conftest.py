@@ -6,6 +6,7 @@ import pytest
 
 from convergence.client import ConvergenceClient
 from convergence.watching import Patience
+from tests.forking import Forks
 
 from .command_line import CommandLine
 from .peer import Address, Peer
@@ -26,9 +27,16 @@ async def address(peer):
     await address.stop()
 
 
+@pytest.fixture(scope="session")
+def forks():
+    opened = Forks("convergence", ["convergence.invocation", "pydantic.type_adapter"], GRPC_VERBOSITY="NONE")
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def cli(address):
-    return CommandLine(address.target)
+def cli(address, forks):
+    return CommandLine(address.target, forks)
 
 
 @pytest.fixture

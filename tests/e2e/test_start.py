@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -13,16 +14,30 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convergence.errors import Unavailable
 from tests.e2e.service import Service, make_checkout, onboard
+from tests.forking import Forks
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    opened = Forks(
+        "server",
+        ["server.settings", "server.preparation", "server.credentials", "server.store.opening", "server.api.app"],
+    )
+    yield opened
+    opened.close()
+
+
+def environment(**settings: str) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
+    return plain | {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
 
 
 def start(checkout: Path, module: str = "server", **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
-    environment |= {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
     return subprocess.run(
         [sys.executable, "-m", module],
         check=False,
         cwd=checkout,
-        env=environment,
+        env=environment(**settings),
         capture_output=True,
         text=True,
         timeout=60,
@@ -59,16 +74,16 @@ def start(checkout: Path, module: str = "server", **settings: str) -> subprocess
         *("no plans", "wrong plans"),
     ],
 )
-def test_a_wrong_setting(tmp_path: Path, settings: dict[str, str], says: str) -> None:
+def test_a_wrong_setting(forks: Forks, tmp_path: Path, settings: dict[str, str], says: str) -> None:
     checkout = make_checkout(tmp_path)
     (checkout / "plans.yml").write_text("default: a\nplans:\n  a: {runs_per_dya: 5}\n")
-    done = start(checkout, **settings)
-    assert done.returncode == 2
-    assert "Cannot start: " in done.stderr
-    assert says in done.stderr
-    assert "hunter2" not in done.stderr + done.stdout
-    assert "er2" not in done.stderr + done.stdout, "a part of the password"
-    assert "Traceback" not in done.stderr
+    done = forks.run([], environment(**settings), checkout)
+    assert done.code == 2
+    assert "Cannot start: " in done.err
+    assert says in done.err
+    assert "hunter2" not in done.err + done.out
+    assert "er2" not in done.err + done.out, "a part of the password"
+    assert "Traceback" not in done.err
 
 
 def test_a_taken_port(tmp_path: Path) -> None:

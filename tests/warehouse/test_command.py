@@ -7,12 +7,30 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.forking import Ended, Forks
+
 REPOSITORY = Path(__file__).resolve().parents[2]
+Run = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    imports = ["server.warehouse.embedded", "server.warehouse.billing_export", "server.settings", "typer", "numpy"]
+    opened = Forks("server.warehouse", imports)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def run(forks: Forks) -> Run:
+    """Runs the command on the state in that folder."""
+    return lambda state, *arguments: forks.run(list(map(str, arguments)), environment(state))
 
 
 @pytest.fixture
@@ -20,9 +38,11 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "var"
 
 
-def run(state: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def started(state: Path, *arguments: str | Path) -> Ended:
+    """Python itself, started with the command."""
     command = [sys.executable, "-m", "server.warehouse", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment(state), capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=REPOSITORY, env=environment(state), capture_output=True, text=True, check=False)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def environment(state: Path, columns: int = 200) -> dict[str, str]:
@@ -43,61 +63,63 @@ def on_screen(state: Path, columns: int, *arguments: str) -> str:
     return received.decode().replace("\r\n", "\n")
 
 
-def load_rows(state: Path, tmp_path: Path, table: str, rows: list[dict[str, str]]) -> None:
+def load_rows(run: Run, state: Path, tmp_path: Path, table: str, rows: list[dict[str, str]]) -> None:
     (tmp_path / "schema.json").write_text(json.dumps([{"name": name, "type": "STRING"} for name in rows[0]]))
     (tmp_path / "rows.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     loaded = run(state, "load", tmp_path / "rows.ndjson", "--table", table, "--schema", tmp_path / "schema.json")
-    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.code == 0, loaded.err
 
 
-def test_generate_load_list_and_query(state: Path, tmp_path: Path) -> None:
+def test_generate_load_list_and_query(run: Run, state: Path, tmp_path: Path) -> None:
     out = tmp_path / "export"
     table = "gac-prod-471220.billing.export"
 
-    made = run(state, "generate-billing-export", "--out", out, "--days", "2025-11-16:2025-11-18", "--rows", "20")
-    assert (made.returncode, made.stderr) == (0, "")
+    made = started(state, "generate-billing-export", "--out", out, "--days", "2025-11-16:2025-11-18", "--rows", "20")
+    assert (made.code, made.err) == (0, "")
     assert sorted(path.name for path in out.iterdir()) == ["billing_export.ndjson", "schema.json"]
 
     source = [out / "billing_export.ndjson", "--table", table, "--schema", out / "schema.json"]
     for extra in ([], ["--replace"]):
         loaded = run(state, "load", *source, *extra)
-        assert (loaded.returncode, loaded.stdout) == (0, f"60 rows loaded into {table}\n")
+        assert (loaded.code, loaded.out) == (0, f"60 rows loaded into {table}\n")
     assert (state / "warehouse.duckdb").exists()
 
     listed = run(state, "tables")
-    assert table in listed.stdout
-    assert "DAY of usage_start_time" in listed.stdout
+    assert table in listed.out
+    assert "DAY of usage_start_time" in listed.out
 
     sql = "SELECT DATE(usage_start_time) AS day, COUNT(*) AS n, '[red]' AS markup FROM export GROUP BY day ORDER BY day"
     printed = run(state, "query", sql, "--dataset", "billing")
-    assert printed.returncode == 0
+    assert printed.code == 0
     for words in ("2025-11-16", "20", "[red]", "3 rows"):
-        assert words in printed.stdout
+        assert words in printed.out
 
     as_json = run(state, "query", sql, "--dataset", "gac-prod-471220.billing", "--json", "--max-rows", "1")
-    assert json.loads(as_json.stdout) == [{"day": "2025-11-16", "n": 20, "markup": "[red]"}]
+    assert json.loads(as_json.out) == [{"day": "2025-11-16", "n": 20, "markup": "[red]"}]
 
 
-def test_another_file_by_option(state: Path, tmp_path: Path) -> None:
-    load_rows(state, tmp_path, "d.t", [{"a": "1"}])
+def test_another_file_by_option(run: Run, state: Path, tmp_path: Path) -> None:
+    load_rows(run, state, tmp_path, "d.t", [{"a": "1"}])
     (state / "warehouse.duckdb").rename(tmp_path / "other.duckdb")
 
     answered = run(state, "--warehouse", tmp_path / "other.duckdb", "query", "SELECT a FROM d.t", "--json")
 
-    assert json.loads(answered.stdout) == [{"a": "1"}]
+    assert json.loads(answered.out) == [{"a": "1"}]
     assert list(state.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [[], ["--warehouse", "typo.duckdb"]], ids=["default", "by option"])
 @pytest.mark.parametrize("command", [["tables"], ["tables", "--json"], ["query", "SELECT 1"]], ids=" ".join)
-def test_what_reads_makes_no_warehouse(state: Path, tmp_path: Path, options: list[str], command: list[str]) -> None:
+def test_what_reads_makes_no_warehouse(
+    run: Run, state: Path, tmp_path: Path, options: list[str], command: list[str]
+) -> None:
     place = tmp_path / "typo.duckdb" if options else state / "warehouse.duckdb"
     options = [option.replace("typo", f"{tmp_path}/typo") for option in options]
 
     refused = run(state, *options, *command)
 
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert f"there is no warehouse at {place} " in refused.stderr
+    assert (refused.code, refused.out) == (1, "")
+    assert f"there is no warehouse at {place} " in refused.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -106,10 +128,10 @@ WIDE = {f"column_{number}": f"value {number}" for number in range(30)}
 
 
 @pytest.mark.parametrize("columns", [20, 80, 120])
-def test_names_are_never_cut(state: Path, tmp_path: Path, columns: int) -> None:
-    load_rows(state, tmp_path, LONG, [WIDE])
+def test_names_are_never_cut(run: Run, state: Path, tmp_path: Path, columns: int) -> None:
+    load_rows(run, state, tmp_path, LONG, [WIDE])
 
-    screen, piped = on_screen(state, columns, "tables"), run(state, "tables").stdout
+    screen, piped = on_screen(state, columns, "tables"), run(state, "tables").out
 
     for shown in (screen, piped):
         assert LONG in shown
@@ -117,29 +139,29 @@ def test_names_are_never_cut(state: Path, tmp_path: Path, columns: int) -> None:
         assert "--json" in shown
 
 
-def test_wide_rows_are_blocks(state: Path, tmp_path: Path) -> None:
-    load_rows(state, tmp_path, "d.t", [WIDE, WIDE | {"column_3": "[red] " + "x" * 200}])
+def test_wide_rows_are_blocks(run: Run, state: Path, tmp_path: Path) -> None:
+    load_rows(run, state, tmp_path, "d.t", [WIDE, WIDE | {"column_3": "[red] " + "x" * 200}])
 
     printed = run(state, "query", "SELECT * FROM d.t ORDER BY column_3")
 
-    first, second, last = printed.stdout.split("\n\n")
+    first, second, last = printed.out.split("\n\n")
     assert second.splitlines() == [f"{name}: {value}" for name, value in WIDE.items()]
     assert f"column_3: [red] {'x' * 200}\n" in first
     assert last == "2 rows, too wide for a grid; for other programs there is --json\n"
 
 
-def test_narrow_rows_are_a_grid(state: Path, tmp_path: Path) -> None:
-    load_rows(state, tmp_path, "d.t", [{"a": "x" * 60}])
+def test_narrow_rows_are_a_grid(run: Run, state: Path, tmp_path: Path) -> None:
+    load_rows(run, state, tmp_path, "d.t", [{"a": "x" * 60}])
 
-    assert "│ " + "x" * 60 + " │" in run(state, "query", "SELECT a FROM d.t").stdout
+    assert "│ " + "x" * 60 + " │" in run(state, "query", "SELECT a FROM d.t").out
     assert "│ " + "x" * 60 + " │" in on_screen(state, 80, "query", "SELECT a FROM d.t")
     assert "a: " + "x" * 60 in on_screen(state, 50, "query", "SELECT a FROM d.t")
 
 
-def test_tables_for_machines(state: Path, tmp_path: Path) -> None:
-    load_rows(state, tmp_path, "d.t", [{"a": "1"}])
+def test_tables_for_machines(run: Run, state: Path, tmp_path: Path) -> None:
+    load_rows(run, state, tmp_path, "d.t", [{"a": "1"}])
 
-    listed = json.loads(run(state, "tables", "--json").stdout)
+    listed = json.loads(run(state, "tables", "--json").out)
 
     assert listed == [{"table": "gac-prod-471220.d.t", "fields": [{"name": "a", "type": "STRING"}]}]
 
@@ -159,27 +181,29 @@ def test_tables_for_machines(state: Path, tmp_path: Path) -> None:
         pytest.param(["generate-billing-export", "--out", "x", "--days", "2025-11-18:2025-11-16"], "is not a range of days", id="days"),
     ],
 )  # fmt: skip
-def test_what_can_go_wrong_is_one_sentence(state: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
-    load_rows(state, tmp_path, "d.other", [{"a": "1"}])
+def test_what_can_go_wrong_is_one_sentence(
+    run: Run, state: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    load_rows(run, state, tmp_path, "d.other", [{"a": "1"}])
     (tmp_path / "rows.ndjson").write_text('[{"name": "a", "type": "TEXT"}]\n')
     (tmp_path / "text.json").write_text("no")
     files = [str(tmp_path / text) if text.endswith(("json", "ndjson")) else text for text in arguments]
 
     refused = run(state, *files)
 
-    assert refused.returncode == 1
-    assert words in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert refused.code == 1
+    assert words in refused.err
+    assert "Traceback" not in refused.err
 
 
-def test_a_file_in_use_is_busy(state: Path, tmp_path: Path) -> None:
-    load_rows(state, tmp_path, "d.t", [{"a": "1"}])
+def test_a_file_in_use_is_busy(run: Run, state: Path, tmp_path: Path) -> None:
+    load_rows(run, state, tmp_path, "d.t", [{"a": "1"}])
     holder = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", holder, str(state / "warehouse.duckdb")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"open\n"
-        refused = run(state, "tables")
+        refused = started(state, "tables")
 
-    assert refused.returncode == 1
-    assert f"WAREHOUSE_BUSY: the warehouse file is in use by process {process.pid}" in refused.stderr
+    assert refused.code == 1
+    assert f"WAREHOUSE_BUSY: the warehouse file is in use by process {process.pid}" in refused.err
