@@ -181,7 +181,7 @@ def test_no_value_is_more_than_a_leaf_and_quoted_texts_mean_the_value() -> None:
     seen: Counter[bool] = Counter()
     values = st.sampled_from(USUAL.split()) | VALUES
 
-    @fuzzing(250)
+    @fuzzing(120)
     @given(templates(), st.lists(st.tuples(values, values), min_size=1, max_size=12))
     def renders(template: Template, tried: list[tuple[str, str]]) -> None:
         kinds = {place for place, _ in template.places}

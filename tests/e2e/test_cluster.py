@@ -89,7 +89,8 @@ async def test_when_a_server_is_killed_the_others_go_on(
     cluster: Cluster, tmp_path: Path, warehouse: BigQueryWarehouse
 ) -> None:
     """A server with two workers dies with several runs under way; the worker of the other one finishes them."""
-    doomed, other = await cluster.server(workers="2", worker_concurrency="2"), await cluster.server(workers="0")
+    doomed = await cluster.server(workers="2", worker_concurrency="2", lease_seconds="5")
+    other = await cluster.server(workers="0")
     key = await onboard(doomed, "acme_corp")
     async with other.client(key) as client:
         gates = [tmp_path / f"gate{number}" for number in range(3)]

@@ -25,6 +25,10 @@ steps:
   - {step_id: go, ps_type: setup.tenants.offboarding, trigger: always}
 """
 ROLE = json.dumps({"role_arn": "arn:aws:iam::123456789012:role/reader", "external_id": "acme-7f31"})
+mostly_embedded = pytest.mark.parametrize(
+    "any_service", ["embedded", pytest.param("bigquery", marks=pytest.mark.long)], indirect=True
+)
+"""On BigQuery it takes long, and shows no more than others do there."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,7 @@ async def refusal(call: object) -> str:
     return refused.value.reason
 
 
+@mostly_embedded
 async def test_everything_of_a_tenant_ends(any_service: Service, operator: ConvergenceClient, tmp_path: Path) -> None:
     key = await onboard(any_service, "leaving_corp")
     # The server in BigQuery's place refuses writes that come at once.
@@ -181,6 +186,7 @@ async def test_a_pipeline_of_ones_own_does_not_remove_a_dataset(
     assert "only the run that OffboardTenant starts" in run.error_message
 
 
+@mostly_embedded
 async def test_not_even_in_a_run_that_ends_with_the_tenant(
     any_service: Service, operator: ConvergenceClient, tmp_path: Path
 ) -> None:

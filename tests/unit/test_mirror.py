@@ -30,6 +30,10 @@ from tests.warehouse.tables import effect
 
 # Tables, and how many rows two runs of two steps and of one step have there, with one key.
 FILLED = {"x_meta_pipeline_runs": 2, "x_meta_pipeline_queue": 2, "x_meta_step_logs": 3, "x_meta_api_keys": 1}
+mostly_embedded = pytest.mark.parametrize(
+    "place", ["embedded", pytest.param("bigquery", marks=pytest.mark.long)], indirect=True
+)
+"""On BigQuery it takes long, and shows no more than others do there."""
 
 
 async def test_one_row_a_run_and_a_step_with_the_latest_state(place: Place) -> None:
@@ -78,6 +82,7 @@ async def test_a_lost_table_is_made_again_and_an_older_one_gets_its_columns(plac
     assert await place.rows("SELECT step_id FROM x_meta_step_logs") == [{"step_id": "load"}]
 
 
+@mostly_embedded
 async def test_rows_that_somebody_has_deleted_are_restored_from_the_control_store(place: Place) -> None:
     dataset = await place.dataset()
     active = tenant().model_copy(update={"state": TenantState.ACTIVE})
@@ -119,6 +124,7 @@ async def test_of_a_tenant_without_tables_of_its_own_nothing_is_copied_nor_kept(
     assert await place.warehouse.list_tables(dataset) == []
 
 
+@mostly_embedded
 async def test_the_central_dataset_shows_all_tenants_and_keys_as_they_are(place: Place) -> None:
     """Once the first run has made it: until then nothing is lost, and no tenant waits for it."""
     await place.dataset()
@@ -180,6 +186,7 @@ async def test_the_central_dataset_shows_all_tenants_and_keys_as_they_are(place:
     assert await place.rows(keys, SYSTEM_TENANT) == revoked
 
 
+@mostly_embedded
 async def test_a_tenant_without_a_dataset_waits_and_delays_nobody(place: Place) -> None:
     await place.store.accept_run(new_run("late_corp"), PLANS)
     await place.store.accept_run(new_run(), PLANS)
@@ -436,6 +443,7 @@ class Settling:
         return await self._warehouse.settle(job_id, dataset)
 
 
+@mostly_embedded
 async def test_a_lasting_refusal_costs_the_same_at_each_flush(place: Place) -> None:
     dataset = await place.dataset()
     wrong = TableSpec.model_validate({"fields": [{"name": "pipeline_logging_id", "type": "INT64"}]})

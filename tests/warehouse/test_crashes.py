@@ -22,7 +22,7 @@ from tests.warehouse import crashing
 from tests.warehouse.crashing import Place, contents
 from tests.warehouse.tables import PROJECT
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "2"))
 """`make chaos` asks for 200, which take minutes."""
 pytestmark = pytest.mark.timeout(900)
 # Of one seed, so that a failing round comes again.

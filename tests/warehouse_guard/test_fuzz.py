@@ -46,7 +46,7 @@ def read(sql: str) -> CheckedQuery | None:
 def test_exactly_the_queries_of_allowed_tables_pass_and_tell_what_they_read() -> None:
     seen: Counter[bool] = Counter()
 
-    @fuzzing(150)
+    @fuzzing(75)
     @given(queries())
     def passes(query: Query) -> None:
         checked = read(query.sql)
@@ -63,7 +63,7 @@ def test_exactly_the_queries_of_allowed_tables_pass_and_tell_what_they_read() ->
     assert seen[False] >= seen.total() / 10
 
 
-@fuzzing(150)
+@fuzzing(75)
 @given(forbidden_statements())
 def test_what_is_more_than_a_query_never_passes(statement: tuple[str, str]) -> None:
     forbidden, harmless = statement
@@ -90,7 +90,7 @@ def damaged(draw: Any) -> str:
     return written([word for word in words if word], query.spaces)[: draw(st.none() | st.integers(0, 400))]
 
 
-@fuzzing(150)
+@fuzzing(75)
 @given(damaged())
 def test_every_text_is_refused_or_read_and_what_is_read_reads_the_same_again(sql: str) -> None:
     checked = read(sql)

@@ -133,7 +133,7 @@ async def channel(keys: tuple[Service, dict[str, str]]) -> AsyncIterator[grpc.ai
 
 @pytest.mark.parametrize("method", list(methods()), ids=lambda method: method.name)
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
