@@ -124,7 +124,7 @@ async def _read(config: S3DataLoader.Config, context: Context, bucket: "Bucket",
     try:
         return await _in_thread(lambda: reader.read(chosen.objects, wanted), reader.stop)
     except FileFault as fault:
-        raise ProcessorError(str(fault)) from None
+        raise ProcessorError(str(fault), permanent=True) from None
 
 
 def _from_thread(progress: Progress) -> Progress:
