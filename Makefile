@@ -54,7 +54,7 @@ test: setup $(BIGQUERY)/.installed ## run the tests, several files at a time
 # writers are killed for a quarter of an hour.
 chaos: setup $(BIGQUERY)/.installed ## crash, stall and starve the service at every point of a run; an hour at most
 	@$(TESTED) -m "" --timeout 120 --session-timeout 2700 tests/chaos
-	@$(TESTED) -m long tests/e2e tests/unit
+	@$(TESTED) -m long tests/e2e tests/unit tests/files
 	@CRASH_ROUNDS=200 $(TESTED) tests/warehouse/test_crashes.py
 
 lint: setup ## format check, lint, strict types, lint of the protos

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from convergence.v1.run_pb2 import Run, StepRun
 from server.domain.schema import DatasetRef
 from server.settings import Settings
@@ -113,6 +115,7 @@ async def test_a_step_that_blocks_the_loop_beyond_its_time_has_timed_out(own_ser
     assert len(own_service.mails) == 1, "its notification of the failure was sent"
 
 
+@pytest.mark.long
 async def test_a_step_that_no_worker_survives_is_not_tried_for_ever(own_service: Service) -> None:
     key = await onboard(own_service, "acme_corp")
     async with own_service.client(key) as client:

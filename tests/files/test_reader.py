@@ -44,7 +44,7 @@ def big(folder: Path, columns: int, megabytes: int) -> tuple[Path, int]:
     return path, count
 
 
-@pytest.mark.parametrize(("columns", "megabytes"), [(10, 200), (400, 60)])
+@pytest.mark.parametrize(("columns", "megabytes"), [(10, 200), pytest.param(400, 100, marks=pytest.mark.long)])
 def test_a_file_takes_the_same_memory_whatever_its_size(columns: int, megabytes: int, tmp_path: Path) -> None:
     path, count = big(tmp_path, columns, megabytes)
     command = [sys.executable, "-c", _PEAK, str(path), "big.csv"]

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ PS_TYPE = "aws.s3_data_loader"
 TEMPLATE = Catalog(ROOT / "configs", ROOT / "ps_templates").ps_template(PS_TYPE)
 
 
+@cache
+def _client(endpoint: str) -> Any:
+    identity = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **identity)
+
+
 @dataclass
 class Place:
     """Where loads happen. Each has a bucket of its own, since the tests share one server."""
@@ -44,13 +51,7 @@ class Place:
     bucket: str = field(default_factory=lambda: f"bills-{uuid.uuid4().hex}")
 
     def __post_init__(self) -> None:
-        self.s3 = boto3.client(
-            "s3",
-            endpoint_url=self.aws.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
+        self.s3 = _client(self.aws.endpoint)
         self.s3.create_bucket(Bucket=self.bucket)
 
     def put(self, key: str, content: str | bytes) -> None:
