@@ -27,6 +27,7 @@ Nothing else is needed; the types below are for authors who like their editor to
 """
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypedDict
@@ -71,6 +72,18 @@ AwsCredential = Annotated[str, _credential_of("AWS_ACCESS_KEY", "AWS_ROLE")]
 """A setting of a Config: the name of an access key or a role that the tenant has stored."""
 SlackCredential = Annotated[str, _credential_of("SLACK_WEBHOOK")]
 """A setting of a Config: the name of a Slack webhook that the tenant has stored."""
+
+
+def matching(pattern: str, told: str) -> AfterValidator:
+    """For a setting that has a certain form: whoever gives another is told what it should be, and no expression."""
+    whole = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not whole.fullmatch(value):
+            raise ValueError(f"should be {told}, not {value[:100]!r}")
+        return value
+
+    return AfterValidator(check)
 
 
 class Credentials(Protocol):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from processors.base import Context
+from processors.base import Context, matching
 
 WriteMode = Literal["append", "overwrite", "overwrite_partition", "merge"]
 
@@ -41,10 +41,16 @@ class TableConfig(Strict):
     clustering_fields: Annotated[list[str], Field(max_length=4)] = []
 
 
+TableName = Annotated[
+    str, matching(r"[A-Za-z0-9_]{1,1024}", "the name of a table in the tenant's dataset alone: letters, digits and _")
+]
+"""A table of the tenant's own dataset."""
+
+
 class Destination(Strict):
     """Where the rows go: always a table of the tenant's own dataset."""
 
-    table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,1024}$")]
+    table: TableName
     write_mode: WriteMode = "append"
     merge_keys: Annotated[list[str], Field(max_length=16)] = []
     """Columns that tell rows apart, for write_mode merge."""

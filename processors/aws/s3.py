@@ -20,20 +20,22 @@ _TRIES = 5
 _PAUSE_SECONDS = 0.5
 _MOST_OBJECTS = 10_000
 _MANIFEST_BYTES = 10_485_760
-# What a person can do something about; of the rest only the code is told, since messages repeat parts of requests.
 _CHANGED = {"PreconditionFailed", "412"}
+_DENIED = "access is denied; whoever reads it needs s3:ListBucket and s3:GetObject"
+_ELSEWHERE = "the bucket is in another region; set source.region to it"
+# What a person can do something about; of the rest only the code is told, since messages repeat parts of requests.
 _WORDS = {
-    "NoSuchBucket": "there is no such bucket",
+    "NoSuchBucket": "there is no such bucket; see source.bucket and source.endpoint",
     "NoSuchKey": "the object is gone",
     "404": "there is no such object",
-    "403": "access is denied",
-    "AccessDenied": "access is denied",
-    "AllAccessDisabled": "access is denied",
-    "InvalidAccessKeyId": "the access key is not known there",
-    "SignatureDoesNotMatch": "the secret does not belong to the access key",
+    "403": _DENIED,
+    "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "InvalidAccessKeyId": "the access key is not known there; store the credential anew",
+    "SignatureDoesNotMatch": "the secret does not belong to the access key; store the credential anew",
     "ExpiredToken": "the session has expired",
-    "PermanentRedirect": "the bucket is in another region",
-    "AuthorizationHeaderMalformed": "the bucket is in another region",
+    "PermanentRedirect": _ELSEWHERE,
+    "AuthorizationHeaderMalformed": _ELSEWHERE,
     "InvalidObjectState": "the object is archived and has to be restored first",
 }
 # Another attempt would be refused the same way.
@@ -82,7 +84,7 @@ class Bucket:
 
     def _few(self, objects: list[_T], told: str) -> list[_T]:
         if len(objects) > _MOST_OBJECTS:
-            raise ProcessorError(f"{told}; one step loads so many at most", permanent=True)
+            raise ProcessorError(f"{told}; one step loads so many at most, so name fewer", permanent=True)
         return objects
 
     def _listed(self, prefix: str) -> Iterator[StoredObject]:
@@ -100,7 +102,9 @@ class Bucket:
         manifests = self.matching(pattern)
         if len(manifests) > 1:
             keys = ", ".join(one.key for one in manifests[:5])
-            raise ProcessorError(f"s3://{self.name}/{pattern} matches {len(manifests)} manifests and not one: {keys}")
+            raise ProcessorError(
+                f"s3://{self.name}/{pattern} matches {len(manifests)} manifests, and has to match one: {keys}"
+            )
         return self._listed_by(manifests[0].key) if manifests else []
 
     def _listed_by(self, key: str) -> list[StoredObject]:
@@ -180,4 +184,5 @@ class Bucket:
                 f"{subject}: this installation has no identity at AWS; give the step a credential, or the worker one"
             ) from None
         except BotoCoreError as error:
-            raise ProcessorError(f"{subject}: S3 cannot be reached ({type(error).__name__})") from error
+            told = f"S3 cannot be reached ({type(error).__name__}); see source.endpoint and source.region"
+            raise ProcessorError(f"{subject}: {told}") from error

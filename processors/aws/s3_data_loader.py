@@ -97,7 +97,9 @@ async def _found(config: S3DataLoader.Config, context: Context) -> "tuple[Bucket
     found = await _in_thread(lambda: find(pattern), bucket.stop)
     context["progress"](f"{len(found)} objects match s3://{source.bucket}/{pattern}", objects=len(found))
     if not found and source.missing == "fail":
-        raise ProcessorError(f"no object matches s3://{source.bucket}/{pattern}")
+        raise ProcessorError(
+            f"no object matches s3://{source.bucket}/{pattern}; where there may be none, set source.missing to skip"
+        )
     loaded = await context["loads"].loaded_objects(
         destination.table,
         uris=None if replaces(destination.write_mode) else [one.uri for one in found],

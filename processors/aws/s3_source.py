@@ -6,10 +6,22 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors.aws.keys import fixed_part, with_day
-from processors.base import AwsCredential
+from processors.base import AwsCredential, matching
 from processors.destination import Strict
 
 _ANY_DAY = date(2025, 11, 18)
+BucketName = Annotated[
+    str, matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name: 3 to 63 small letters, digits, . and -")
+]
+Prefix = Annotated[str, Field(min_length=1, max_length=1_024), matching(r"[^*?]*", "without * and ?; glob has those")]
+RoleArn = Annotated[
+    str,
+    matching(r"arn:aws[a-z-]{0,20}:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}", "arn:aws:iam::ACCOUNT:role/NAME"),
+]
+ExternalId = Annotated[str, matching(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "2 to 1,224 letters, digits and =,.@:/+_-")]
+Region = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}", "a region such as eu-west-1")]
+Endpoint = Annotated[str, matching(r"https?://[^/?#@]+", "an address such as https://minio.example.com:9000")]
+
 # What decides whose objects are read, and by which machine.
 _DECIDED_BY_FILE = ("endpoint", "region", "role_arn", "external_id")
 
@@ -25,8 +37,8 @@ def _key(value: str | None) -> str | None:
 class S3Source(Strict):
     """Where the objects are. In `prefix`, `glob` and `manifest`, %Y, %m and %d stand for the run's date."""
 
-    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    prefix: Annotated[str, Field(min_length=1, max_length=1_024, pattern=r"^[^*?]*$")] | None = None
+    bucket: BucketName
+    prefix: Prefix | None = None
     """What the keys begin with, as it is."""
     glob: Annotated[str, Field(min_length=1, max_length=1_024)] | None = None
     """What follows the prefix: `*` and `?` for what has no `/`, `**` for anything; without it, every key."""
@@ -36,27 +48,28 @@ class S3Source(Strict):
     """What to do when there are no such objects."""
     credential: AwsCredential | None = None
     """The tenant's access key or role that reads them; without it, the installation's own identity."""
-    role_arn: (
-        Annotated[str, Field(pattern=r"^arn:aws[a-z-]{0,20}:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}$")] | None
-    ) = None
+    role_arn: RoleArn | None = None
     """A role that the installation's identity assumes to read them."""
-    external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,1224}$")] | None = None
+    external_id: ExternalId | None = None
     """The external id that the role's trust policy asks for."""
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$")] | None = None
+    region: Region | None = None
     """The bucket's region; without it, the one that the worker's environment says."""
-    endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#@]+$")] | None = None
+    endpoint: Endpoint | None = None
     """Address of an S3 that is not AWS's."""
 
     _prefix = field_validator("prefix", "glob", "manifest")(_key)
 
     @model_validator(mode="after")
     def _is_whole(self) -> "S3Source":
+        faults = []
         if self.manifest is not None and (self.prefix is not None or self.glob is not None):
-            raise ValueError("a manifest lists the objects itself; leave out prefix and glob")
+            faults.append("a manifest lists the objects itself; leave out prefix and glob")
         if self.credential is not None and self.role_arn is not None:
-            raise ValueError("credential and role_arn both say who reads the objects; leave one out")
+            faults.append("credential and role_arn both say who reads the objects; leave one out")
         if self.external_id is not None and self.role_arn is None:
-            raise ValueError("external_id belongs to role_arn")
+            faults.append("external_id belongs to role_arn")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")
@@ -69,14 +82,18 @@ class S3Source(Strict):
         if known.get("allowed_sources") is None:
             return self
         of_file = (known.get("of_file") or {}).get("source") or {}
-        for name in _DECIDED_BY_FILE:
-            if getattr(self, name) is not None and getattr(self, name) != of_file.get(name):
-                raise ValueError(f"{name} is for the pipeline's file to say; no variable of a request may change it")
+        faults = [
+            f"{name} is for the pipeline's file to say; no variable of a request may change it"
+            for name in _DECIDED_BY_FILE
+            if getattr(self, name) is not None and getattr(self, name) != of_file.get(name)
+        ]
         if self.credential is None and not self._is_of(of_file) and not self._is_among(known["allowed_sources"]):
-            raise ValueError(
+            faults.append(
                 f"s3://{self.bucket}/{fixed_part(self.pattern)} is not what the pipeline's file says; give a "
                 "credential that may read it, or have an operator add it to the tenant's allowed_sources"
             )
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     def _is_of(self, of_file: dict[str, str]) -> bool:

@@ -16,7 +16,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from processors.data_quality.batch import Batch, Scalar, quoted
 
 _COLUMN = re.compile(r"[^`\\\x00-\x1f.]{1,300}(\.[^`\\\x00-\x1f.]{1,300}){0,15}")
-_TABLE = re.compile(r"[A-Za-z0-9_]{1,1024}")
 
 
 def _column(path: str) -> str:
@@ -27,16 +26,6 @@ def _column(path: str) -> str:
 
 Column = Annotated[str, AfterValidator(_column)]
 """A column, or a field inside a RECORD: `service.id`."""
-
-
-def _table(name: str) -> str:
-    if not _TABLE.fullmatch(name):
-        raise ValueError(f"{name[:100]!r} is no table of the tenant's dataset; write its name alone")
-    return name
-
-
-Table = Annotated[str, AfterValidator(_table)]
-"""A table of the tenant's own dataset."""
 Values = Annotated[list[Scalar], Field(min_length=1, max_length=1_000)]
 Mostly = Annotated[float, Field(gt=0, le=1)]
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from processors.base import Context
 from processors.data_quality.batch import Batch, column_types, enclosed
 from processors.data_quality.evaluation import Evaluation, Outcome, evaluate, measured, statement
-from processors.data_quality.expectation import Expectation, Table
+from processors.data_quality.expectation import Expectation
 from processors.data_quality.suite import Expectations, SuiteOfStep, check_ids
+from processors.destination import TableName
 
 _MOST_TOLD = 20
 _COUNTED = {"passed": "PASSED", "failed": "FAILED", "not_evaluated": "ERROR"}
@@ -24,7 +25,7 @@ class ExpectationsEngine:
 
         model_config = ConfigDict(extra="forbid")
 
-        table: Table
+        table: TableName
         suite: SuiteOfStep | None = None
         """In a file, its name: `billing_cost` is configs/data_quality/expectations/billing_cost.yml."""
         expectations: Expectations = []

@@ -17,9 +17,9 @@ from processors.data_quality.expectation import (
     OfColumn,
     OfValues,
     Range,
-    Table,
     judge_share,
 )
+from processors.destination import TableName
 
 Count = Annotated[int, Field(ge=0)]
 Columns = Annotated[list[Column], Field(min_length=1, max_length=1_000)]
@@ -162,7 +162,7 @@ class ExistInTable(OfValues):
     """Every value is also in a column of another table of the tenant's dataset: a foreign key."""
 
     type: Literal["expect_column_values_to_exist_in_table"]
-    table: Table
+    table: TableName
     table_column: Column | None = None
     """The column there; of the same name when it is left out."""
 

@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 from server.domain.load import Load
-from server.domain.run import RunKind, RunStatus, StepRun
-from server.executor import STOP_SECONDS
+from server.domain.run import Run, RunKind, RunStatus, StepRun
+from server.executor import STOP_SECONDS, RunExecution
 from server.store.port import Lease, RunFilter, StoreBusy
 from server.store.sql.store import SqlStore
 from tests.bigquery.faults import Hold, cut_reply
@@ -64,8 +64,8 @@ async def test_an_object_that_changes_while_it_is_read_is_read_anew(place: Place
 @pytest.mark.parametrize(
     ("status", "code", "says"),
     [
-        (403, "AccessDenied", "access is denied"),
-        (404, "NoSuchBucket", "there is no such bucket"),
+        (403, "AccessDenied", "access is denied; whoever reads it needs s3:ListBucket and s3:GetObject"),
+        (404, "NoSuchBucket", "there is no such bucket; see source.bucket and source.endpoint"),
         (400, "Odd<Code>&", "S3 refuses it ('Odd<Code>&')"),
     ],
 )
@@ -83,7 +83,8 @@ async def test_what_s3_refuses_is_told_in_our_own_words(
     assert run.error_message == f"step load: s3://{place.bucket}/: {says}"
 
 
-async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy: Proxy) -> None:
+async def held(place: Place, proxy: Proxy) -> tuple[Hold, RunExecution, "asyncio.Task[Run]"]:
+    """A load that waits for its object."""
     place.put("a.csv", ROWS)
     hold = Hold()
     proxy.fail(r"GET .*/a\.csv", hold)
@@ -92,6 +93,11 @@ async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy
     execution = await place.execution()
     running = asyncio.create_task(execution.run())
     await hold.reached.wait()
+    return hold, execution, running
+
+
+async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy: Proxy) -> None:
+    hold, execution, running = await held(place, proxy)
     execution.cancel()
     hold.go_on.set()
     assert (await running).status is RunStatus.CANCELLED
@@ -101,14 +107,7 @@ async def test_a_cancelled_load_ends_soon_and_leaves_nothing(place: Place, proxy
 
 
 async def test_a_load_is_cancelled_while_s3_does_not_answer(place: Place, proxy: Proxy) -> None:
-    place.put("a.csv", ROWS)
-    hold = Hold()
-    proxy.fail(r"GET .*/a\.csv", hold)
-    settings = place.settings(source={"endpoint": proxy.endpoint})
-    await place.accept(settings, date="2025-11-18", kind=RunKind.EXECUTE)
-    execution = await place.execution()
-    running = asyncio.create_task(execution.run())
-    await hold.reached.wait()
+    hold, execution, running = await held(place, proxy)
     asked = time.monotonic()
     execution.cancel()
     assert (await running).status is RunStatus.CANCELLED

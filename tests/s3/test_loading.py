@@ -156,7 +156,7 @@ async def test_two_manifests_are_one_too_many(place: Place) -> None:
     place.put("in/a-Manifest.json", "{}")
     place.put("in/b-Manifest.json", "{}")
     run = await place.run(source={"manifest": "in/*-Manifest.json"})
-    assert "matches 2 manifests and not one: in/a-Manifest.json, in/b-Manifest.json" in run.error_message
+    assert "matches 2 manifests, and has to match one: in/a-Manifest.json, in/b-Manifest.json" in run.error_message
 
 
 async def test_objects_that_are_missing(place: Place) -> None:

@@ -44,16 +44,22 @@ def test_what_fits(source: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ({"bucket": "Acme"}, "bucket"),
+        ({"bucket": "Acme"}, "should be a bucket's name: 3 to 63 small letters, digits, . and -, not 'Acme'"),
+        ({"region": "Ireland"}, "should be a region such as eu-west-1, not 'Ireland'"),
+        ({"role_arn": "role/x"}, "should be arn:aws:iam::ACCOUNT:role/NAME, not 'role/x'"),
         ({"prefix": "/bills"}, "is no key within the bucket"),
         ({"prefix": "s3://acme-billing/bills"}, "is no key within the bucket"),
-        ({"prefix": "bills/*/"}, "prefix"),
+        ({"prefix": "bills/*/"}, "should be without * and ?; glob has those, not 'bills/*/'"),
         ({"prefix": "bills/%y/"}, "'%y' in 'bills/%y/': write %Y, %m or %d"),
         ({"manifest": "m.json", "glob": "*"}, "leave out prefix and glob"),
         ({"credential": "own", "role_arn": "arn:aws:iam::123456789012:role/x"}, "leave one out"),
         ({"external_id": "x-1"}, "external_id belongs to role_arn"),
         ({"credential": "others"}, "no credential 'others' of the kind AWS_ACCESS_KEY or AWS_ROLE; there is own"),
-        ({"endpoint": "http://user@host"}, "endpoint"),
+        ({"endpoint": "http://user@host"}, "should be an address such as https://minio.example.com:9000, not"),
+        (
+            {"manifest": "m.json", "glob": "*", "external_id": "x-1"},
+            "leave out prefix and glob; external_id belongs to role_arn",
+        ),
     ],
 )
 def test_what_does_not(source: dict[str, Any], says: str) -> None:

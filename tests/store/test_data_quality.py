@@ -1,6 +1,5 @@
 """What checks find: recorded with the end of their step, listed, copied and removed, on every driver."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,9 +15,10 @@ from server.store.port import (
     StepEnd,
 )
 from server.store.sql.data_quality import list_results
-from server.store.sql.database import Result, Transaction
+from server.store.sql.database import Transaction
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
+from tests.store.explained import Explained
 from tests.store.records import BY, PLANS, claimed, new_run
 
 DAY = 86_400.0
@@ -150,23 +150,6 @@ async def test_they_go_with_their_run(store: SqlStore, clock: Clock) -> None:
     assert await store.check() == []
 
 
-class Explained:
-    """A transaction that notes how the database goes about its looks."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-        self._explain = "EXPLAIN" if tx.for_update else "EXPLAIN QUERY PLAN"
-        self.plan = ""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tx, name)
-
-    def execute(self, sql: str, values: Sequence[object] = ()) -> Result:
-        rows = self._tx.execute(f"{self._explain} {sql}", values).fetchall()
-        self.plan += "".join(f"{list(dict(row).values())[-1]}\n" for row in rows)  # type: ignore[call-overload]
-        return self._tx.execute(sql, values)
-
-
 def multiply(tx: Transaction) -> None:
     """Thousands of results like the one that is there."""
     row = dict(tx.execute("SELECT * FROM data_quality_results WHERE check_id = 'a'").fetchone())  # type: ignore[call-overload]
@@ -191,7 +174,7 @@ async def test_a_list_reads_no_more_than_it_shows(store: SqlStore, wanted: dict[
     await store._db.write(multiply)
 
     def look(tx: Transaction) -> str:
-        explained = Explained(tx)
+        explained = Explained(tx, "data_quality_results")
         assert list_results(explained, DataQualityFilter("acme_corp", **wanted), None, 50)
         return explained.plan
 

@@ -1,17 +1,16 @@
 """What claims and lists read: as much with a long history as without."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from server.domain.run import Run, RunStatus
 from server.store.port import RunEnd, RunFilter, RunPosition
 from server.store.sql import leases, runs
-from server.store.sql.database import Result, Transaction
+from server.store.sql.database import Transaction
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
+from tests.store.explained import Explained
 from tests.store.records import BY, PLANS, claimed, multiply, new_run
 
 OPEN = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.CANCELLING)
@@ -20,27 +19,11 @@ FAILED = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT)
 BY_STATUS = {"runs_by_status", "runs_of_tenant_by_status", "runs_waiting", "runs_active"}
 
 
-class Explained:
-    """A transaction that notes how the database goes about each look at `runs`."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-        self._explain = "EXPLAIN" if tx.for_update else "EXPLAIN QUERY PLAN"
-        self.plan = ""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tx, name)
-
-    def execute(self, sql: str, values: Sequence[object] = ()) -> Result:
-        if sql.lstrip().startswith("SELECT") and " FROM runs" in sql:
-            rows = self._tx.execute(f"{self._explain} {sql}", values).fetchall()
-            self.plan += "".join(f"{list(dict(row).values())[-1]}\n" for row in rows)  # type: ignore[call-overload]
-        return self._tx.execute(sql, values)
-
-    def indexes(self) -> set[str]:
-        """Those that were used; every look has to go through one."""
-        assert not re.search(r"Seq Scan on runs|SCAN runs(?! USING INDEX)", self.plan), self.plan
-        return set(re.findall(r"(?:INDEX|using|Index Scan on) (runs_\w+)", self.plan)) - {"runs_pkey"}
+def indexes(explained: Explained) -> set[str]:
+    """Those that were used; every look has to go through one."""
+    plan = explained.plan
+    assert not re.search(r"Seq Scan on runs|SCAN runs(?! USING INDEX)", plan), plan
+    return set(re.findall(r"(?:INDEX|using|Index Scan on) (runs_\w+)", plan)) - {"runs_pkey"}
 
 
 async def ended(store: SqlStore, tenant_id: str, status: RunStatus) -> Run:
@@ -71,10 +54,10 @@ async def old(store: SqlStore) -> SqlStore:
 @pytest.mark.parametrize("tenant_id", ["acme_corp", None])
 async def test_a_list_by_status_reads_no_run_in_another(old: SqlStore, tenant_id: str | None) -> None:
     def look(tx: Transaction, statuses: tuple[RunStatus, ...]) -> None:
-        explained = Explained(tx)
+        explained = Explained(tx, "runs")
         found = runs.list_runs(explained, RunFilter(tenant_id=tenant_id, statuses=statuses), None, 50)
         assert {run.status for run in found} <= set(statuses)
-        used = explained.indexes()
+        used = indexes(explained)
         assert used, explained.plan
         assert used <= BY_STATUS, explained.plan
 
@@ -84,9 +67,9 @@ async def test_a_list_by_status_reads_no_run_in_another(old: SqlStore, tenant_id
 
 async def test_a_claim_reads_no_run_that_has_ended(old: SqlStore) -> None:
     def claim(tx: Transaction) -> set[str]:
-        explained = Explained(tx)
+        explained = Explained(tx, "runs")
         assert leases.claim(explained, "w1", 30_000_000, PLANS, suspects=True) is not None
-        return explained.indexes()
+        return indexes(explained)
 
     used = await old._db.write(claim)
     assert used

@@ -1,13 +1,17 @@
 """The record of what tables were loaded from: who replaces what, and that nobody loads the same twice."""
 
 import asyncio
+import re
 
 import pytest
 
 from server.domain.load import Load, LoadedObject
 from server.domain.run import RunStatus
 from server.store.port import Claim, LeaseLost, LoadConflict, RunEnd
+from server.store.sql import loads
+from server.store.sql.database import Transaction
 from server.store.sql.store import SqlStore
+from tests.store.explained import Explained
 from tests.store.records import claimed, new_run, plans
 
 TENANT = "acme_corp"
@@ -198,3 +202,45 @@ async def test_of_many_objects_those_that_are_asked_for_are_told(store: SqlStore
     (record,) = await store.loads(TENANT, "costs", "", uris=wanted)
     assert len(record.objects) == 600
     assert await store.loads(TENANT, "costs", "", uris=[]) == []
+
+
+async def test_a_newer_version_in_one_partition_leaves_what_another_one_holds(store: SqlStore) -> None:
+    held = await running(store)
+    await commit(store, held, load("e1", "a", partition="2025-11-17"))
+    await commit(store, held, load("e2", "a", etag="v2", partition="2025-11-18"))
+    assert await known(store, "2025-11-17") == {"a": ("v1", True)}
+    assert await known(store, "2025-11-18") == {"a": ("v2", True)}
+    await commit(store, held, load("e3", "a", etag="v3", partition="2025-11-18"))
+    assert await known(store, "2025-11-18") == {"a": ("v3", True)}
+
+
+def multiply(tx: Transaction) -> None:
+    """Thousands of objects like the one that is there."""
+    row = dict(tx.execute("SELECT * FROM loaded_objects").fetchone())  # type: ignore[call-overload]
+    others = [{**row, "uri": f"s3://bills/{n}", "effect_id": f"e{n}"} for n in range(100, 3_100)]
+    sql = f"INSERT INTO loaded_objects ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+    tx.executemany(sql, [tuple(other.values()) for other in others])
+    if tx.for_update:
+        tx.execute("ANALYZE loaded_objects")
+
+
+async def test_a_load_reads_the_same_however_much_was_loaded_before(store: SqlStore) -> None:
+    held = await running(store)
+    await commit(store, held, load("e1", "a"))
+    await store._db.write(multiply)
+    await begin(store, held, load("e2", "b"))
+
+    def look(tx: Transaction) -> list[str]:
+        plans = []
+        for ask in (
+            lambda explained: loads.begun(explained, TENANT, "costs"),
+            lambda explained: loads.loads(explained, TENANT, "costs", "", ["s3://bills/a"]),
+        ):
+            explained = Explained(tx, "loaded_objects")
+            assert len(ask(explained)) == 1
+            plans.append(explained.plan)
+        return plans
+
+    begun, of_objects = await store._db.read(look)
+    assert "loaded_objects_begun" in begun, begun
+    assert re.search(r"uri=\?|\(uri = ", of_objects), of_objects

@@ -120,18 +120,16 @@ def end(tx: Transaction, effect_id: str, *, is_committed: bool) -> None:
 
 def _forget_replaced(tx: Transaction, load: Row) -> None:
     """The rows of what was loaded before are not there any more, or stand beside those of a newer version."""
-    replaced = {
-        "overwrite": "TRUE",
-        "overwrite_partition": "partition_day = ?",
-        "append": "uri IN (SELECT uri FROM loaded_objects WHERE effect_id = ?)",
-    }
-    mode = load["write_mode"]
-    condition = replaced.get(mode, replaced["append"])
-    value = {"overwrite": (), "overwrite_partition": (load["partition_day"],)}.get(mode, (load["effect_id"],))
+    condition, values = "TRUE", list[str]()
+    if load["write_mode"] != "overwrite":
+        condition, values = "partition_day = ?", [load["partition_day"]]
+    if load["write_mode"] in ("append", "merge"):
+        condition += " AND uri IN (SELECT uri FROM loaded_objects WHERE effect_id = ?)"
+        values.append(load["effect_id"])
     tx.execute(
         "DELETE FROM loaded_objects WHERE tenant_id = ? AND table_name = ? AND loaded_at IS NOT NULL"
         f" AND effect_id != ? AND {condition}",
-        (load["tenant_id"], load["table_name"], load["effect_id"], *value),
+        (load["tenant_id"], load["table_name"], load["effect_id"], *values),
     )
 
 

@@ -16,3 +16,4 @@ CREATE TABLE loaded_objects (
     PRIMARY KEY (tenant_id, table_name, partition_day, uri, effect_id)
 );
 CREATE INDEX loaded_objects_of_effect ON loaded_objects (effect_id);
+CREATE INDEX loaded_objects_begun ON loaded_objects (tenant_id, table_name) WHERE loaded_at IS NULL;
