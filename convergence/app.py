@@ -12,6 +12,7 @@ from convergence.arguments import (
     RequestId,
     RunId,
     TenantOption,
+    Variables,
     group,
     parse_statuses,
     parse_variables,
@@ -19,6 +20,7 @@ from convergence.arguments import (
     split_path,
     take,
 )
+from convergence.backfills import backfill, backfills
 from convergence.client import DEFAULT_TARGET, ConvergenceClient
 from convergence.commands import pipelines, system, tenants
 from convergence.credentials import credentials
@@ -26,6 +28,7 @@ from convergence.data_quality import data_quality
 from convergence.keys import keys
 from convergence.output import as_dict, steps_table
 from convergence.plans import plan_parts
+from convergence.schedules import schedules
 from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, Session, TlsFiles, current_session
 from convergence.tables import deliveries_parts, run_facts, runs_table
 from convergence.v1.run_pb2 import Run
@@ -43,13 +46,13 @@ line, on standard error.
 EXIT_CODES = """Exit codes:
 
 \b
-  0    done; with --watch: the run ended as SUCCESS
-  1    the run ended, or would end, in another way; the provider refused the credential; or output could not be written
+  0    done; with --watch: the run, or every run of the backfill, ended as SUCCESS
+  1    a run ended, or would end, in another way; the provider refused the credential; or output could not be written
   2    the request or the command line was refused
   3    no valid API key, or it may not do that
   4    the server cannot be reached, or failed
-  130  interrupted; a run that was being watched goes on
-  141  nobody reads the output any more; a run that was being watched goes on
+  130  interrupted; what was being watched goes on
+  141  nobody reads the output any more; what was being watched goes on
 """
 
 
@@ -63,6 +66,8 @@ app = typer.Typer(
 )
 runs = group("Shows, watches, cancels and retries runs.")
 app.add_typer(runs, name="runs")
+app.add_typer(schedules, name="schedules")
+app.add_typer(backfills, name="backfills")
 app.add_typer(pipelines, name="pipelines")
 app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
@@ -108,7 +113,7 @@ def run(
     *,
     tenant: TenantOption,
     date: Annotated[str, typer.Option(help="The day the run is about, YYYY-MM-DD; today in UTC by default.")] = "",
-    var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set a variable; repeatable.")] = None,
+    var: Variables = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the run until it has ended.")] = False,
     request_id: RequestId = "",
 ) -> None:
@@ -141,7 +146,7 @@ def plan(
     *,
     tenant: TenantOption,
     date: Annotated[str, typer.Option(help="The day the run is about, YYYY-MM-DD; today in UTC by default.")] = "",
-    var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set a variable; repeatable.")] = None,
+    var: Variables = None,
 ) -> None:
     """Show what a run would do, without doing it; exit code 1 when it would fail."""
     session = current_session(ctx)
@@ -165,14 +170,20 @@ def plan(
     session.execute(work)
 
 
+app.command()(backfill)
+
+
 @runs.command("list")
 def list_runs(
     ctx: typer.Context,
+    *,
     tenant: Annotated[str, typer.Option("--tenant", help="The tenant's id; operators may leave it out.")] = "",
     pipeline: Annotated[
         str, typer.Option(help="With a / it is provider/domain/name, as the list shows it; without, a pipeline_id.")
     ] = "",
     status: Annotated[list[str] | None, typer.Option(help="PENDING, RUNNING, ...; repeatable.")] = None,
+    schedule: Annotated[str, typer.Option(help="Only those that this schedule started, by its id.")] = "",
+    backfill: Annotated[str, typer.Option(help="Only those of this backfill, by its id.")] = "",
     limit: Limit = 20,
 ) -> None:
     """List runs, newest first."""
@@ -181,7 +192,7 @@ def list_runs(
     async def work(client: ConvergenceClient) -> int:
         wanted = pipeline_filter(pipeline)
         wanted["statuses"] = parse_statuses(status or [])
-        wanted["page_size"] = min(limit, 500)
+        wanted |= {"schedule_id": schedule, "backfill_id": backfill, "page_size": min(limit, 500)}
         found = await take(client.iter_runs(tenant, **wanted), limit)
         session.show({"runs": [as_dict(item) for item in found]}, runs_table(found))
         return 0

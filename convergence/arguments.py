@@ -1,7 +1,7 @@
 """Reads what people write on the command line. Whatever is wrong is told at once, with what would be right."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Annotated, Concatenate, ParamSpec, TypeVar
 
 import grpc
 import typer
@@ -12,6 +12,10 @@ from convergence.v1.run_pb2 import Run
 from convergence.v1.tenant_service_pb2 import TenantQuotas
 
 _Item = TypeVar("_Item")
+_Given = TypeVar("_Given")
+_Read = TypeVar("_Read")
+_Rest = ParamSpec("_Rest")
+_Value = TypeVar("_Value")
 
 # What the protos' int64 holds.
 _LARGEST = 2**63 - 1
@@ -26,6 +30,7 @@ Quotas = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=NUMBER", help="A limit other than its plan's, such as runs_per_day=50; repeatable."),
 ]
+Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable; repeatable.")]
 RequestId = Annotated[str, typer.Option(help="Repeating a command with the same id does nothing twice.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
@@ -39,6 +44,57 @@ def refused(*violations: Violation) -> InvalidArgument:
     """What is wrong with the command line, told as the server tells what is wrong with a request."""
     message = "; ".join(f"{v.field}: {v.description}" for v in violations)
     return InvalidArgument(grpc.StatusCode.INVALID_ARGUMENT, message, Details("INVALID_OPTION", violations))
+
+
+class Reading:
+    """Reads options one after the other, and keeps what is wrong with them until all have been read."""
+
+    def __init__(self) -> None:
+        self._faults = list[Violation]()
+
+    def read(
+        self,
+        parse: Callable[Concatenate[_Given, _Rest], _Read],
+        given: _Given | None,
+        *args: _Rest.args,
+        **kwargs: _Rest.kwargs,
+    ) -> _Read | None:
+        """What `parse` makes of what is given; None when that is nothing, or is wrong."""
+        if given is None:
+            return None
+        try:
+            return parse(given, *args, **kwargs)
+        except InvalidArgument as error:
+            self._faults += error.violations
+            return None
+
+    def refuse(self, option: str, why: str) -> None:
+        """Note what is wrong with an option beside others."""
+        self._faults.append(Violation(option, why))
+
+    def end(self) -> None:
+        """Raises InvalidArgument when anything was wrong, listing all of it."""
+        if self._faults:
+            raise refused(*self._faults)
+
+
+def choose(names: Sequence[str], known: Mapping[str, _Value], option: str) -> list[_Value]:
+    """What the names of an option stand for, in any case.
+
+    Raises:
+        InvalidArgument: listing every name that is none.
+    """
+    values = {name.upper(): value for name, value in known.items()}
+    right = f"is no {option.removeprefix('--')}; write one of {', '.join(known)}"
+    faults = [Violation(option, f"{name!r} {right}") for name in names if name.upper() not in values]
+    if faults:
+        raise refused(*faults)
+    return [values[name.upper()] for name in names]
+
+
+def choose_one(name: str, known: Mapping[str, _Value], option: str) -> _Value:
+    """Like `choose`, of one name."""
+    return choose([name], known, option)[0]
 
 
 def split_path(path: str, place: str = "PIPELINE") -> tuple[str, str, str]:
@@ -122,15 +178,7 @@ def parse_statuses(names: Sequence[str]) -> list[Run.Status.ValueType]:
     Raises:
         InvalidArgument: listing every name that is none.
     """
-    known = {name: value for name, value in Run.Status.items() if value}
-    faults = [
-        Violation("--status", f"{name!r} is no status; write one of {', '.join(known)}")
-        for name in names
-        if name.upper() not in known
-    ]
-    if faults:
-        raise refused(*faults)
-    return [known[name.upper()] for name in names]
+    return choose(names, {name: value for name, value in Run.Status.items() if value}, "--status")
 
 
 def parse_limits(pairs: Sequence[str], unset: Sequence[str]) -> dict[str, int | None]:

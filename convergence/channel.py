@@ -16,7 +16,7 @@ _TARGET = re.compile(r"(?:[^\s:/@\[\]]+|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):([0-9]{1,5}
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
-# Reads, and writes that may be repeated: RunPipeline and OnboardTenant come with a request_id.
+# Reads, and writes that may be repeated: those that make or start something come with a request_id.
 _REPEATABLE = {
     "PipelineService": (
         "RunPipeline",
@@ -26,6 +26,11 @@ _REPEATABLE = {
         "ListPipelines",
         "GetPipeline",
         "ListDataQualityResults",
+        "BackfillPipeline",
+        "GetBackfill",
+        "ListBackfills",
+        "PauseBackfill",
+        "CancelBackfill",
     ),
     "TenantService": (
         "OnboardTenant",
@@ -37,7 +42,7 @@ _REPEATABLE = {
         "ListCredentials",
         "CheckCredential",
     ),
-    "ScheduleService": ("GetSchedule", "ListSchedules", "ListScheduledRuns"),
+    "ScheduleService": ("CreateSchedule", "GetSchedule", "ListSchedules", "PauseSchedule", "ListScheduledRuns"),
     "SystemService": ("GetSystemInfo", "ListAuditEvents"),
 }
 

@@ -21,16 +21,8 @@ from convergence.client import ConvergenceClient
 from convergence.errors import Violation
 from convergence.output import as_dict
 from convergence.session import current_session
-from convergence.tables import (
-    audit_table,
-    onboarded_parts,
-    pipeline_parts,
-    pipelines_parts,
-    system_facts,
-    tenant_facts,
-    tenants_table,
-    usage_parts,
-)
+from convergence.tables import audit_table, pipeline_parts, pipelines_parts, system_facts
+from convergence.tenant_tables import onboarded_parts, tenant_facts, tenants_table, usage_parts
 from convergence.v1.tenant_service_pb2 import Tenant
 
 pipelines = group("Shows the pipelines that the server has.")

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from convergence.arguments import RequestId, group, refused
+from convergence.arguments import RequestId, choose_one, group, refused
 from convergence.client import ConvergenceClient
 from convergence.errors import Violation
 from convergence.output import as_dict
 from convergence.session import current_session
-from convergence.tables import checked_facts, credentials_table
+from convergence.tenant_tables import checked_facts, credentials_table
 from convergence.v1.tenant_service_pb2 import Credential
 
 credentials = group("Stores, lists, checks and deletes credentials of cloud providers and Slack webhooks.")
@@ -38,7 +38,7 @@ def put_credential(
     session = current_session(ctx)
 
     async def work(client: ConvergenceClient) -> int:
-        number, secret = _kind(kind), _text(file.read(_MOST_BYTES))
+        number, secret = choose_one(kind, _KINDS, "--kind"), _text(file.read(_MOST_BYTES))
         made = await client.put_credential(name, number, secret, tenant_id=tenant, request_id=request_id)
         session.show(as_dict(made), credentials_table([made]))
         return 0
@@ -83,12 +83,6 @@ def delete_credential(ctx: typer.Context, name: Name, tenant: Owner = "") -> Non
         return 0
 
     session.execute(work)
-
-
-def _kind(name: str) -> Credential.Kind.ValueType:
-    if name not in _KINDS:
-        raise refused(Violation("--kind", f"{name!r} is no kind; write one of {', '.join(_KINDS)}"))
-    return _KINDS[name]
 
 
 def _text(data: bytes) -> str:

@@ -1,13 +1,11 @@
 """The commands about data quality."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from convergence.arguments import Limit, TenantOption, group, refused, take
+from convergence.arguments import Limit, TenantOption, choose, group, take
 from convergence.client import ConvergenceClient, ResultFilter
-from convergence.errors import Violation
 from convergence.output import as_dict
 from convergence.session import current_session
 from convergence.tables import results_table
@@ -34,7 +32,7 @@ def list_results(
         wanted = ResultFilter(
             pipeline_logging_id=run,
             table_name=table,
-            statuses=_parse_statuses(status or []),
+            statuses=choose(status or [], _STATUSES, "--status"),
             page_size=min(limit, 500),
         )
         found = await take(client.iter_data_quality_results(tenant, **wanted), limit)
@@ -42,14 +40,3 @@ def list_results(
         return 0
 
     session.execute(work)
-
-
-def _parse_statuses(names: Sequence[str]) -> list[DataQualityResult.Status.ValueType]:
-    faults = [
-        Violation("--status", f"{name!r} is no status; write one of {', '.join(_STATUSES)}")
-        for name in names
-        if name.upper() not in _STATUSES
-    ]
-    if faults:
-        raise refused(*faults)
-    return [_STATUSES[name.upper()] for name in names]

@@ -9,7 +9,7 @@ from convergence.arguments import RequestId, group
 from convergence.client import ConvergenceClient
 from convergence.output import as_dict
 from convergence.session import current_session
-from convergence.tables import keys_table, new_key_parts
+from convergence.tenant_tables import keys_table, new_key_parts
 
 keys = group("Makes, lists, rotates and revokes API keys.")
 

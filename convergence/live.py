@@ -5,7 +5,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from google.protobuf.json_format import MessageToDict
@@ -42,7 +42,9 @@ async def follow(run: Run, events: AsyncIterator[RunEvent], output: Console, *, 
         return await _feed(run, events, JsonEvents())
     if not output.is_terminal:
         return await _feed(run, events, PlainLines(output))
-    return await _follow_live(run, events, output)
+    board = Board(run)
+    async with drawn(board, output):
+        return await _feed(run, events, board)
 
 
 async def _feed(run: Run, events: AsyncIterator[RunEvent], view: View) -> Run:
@@ -53,13 +55,14 @@ async def _feed(run: Run, events: AsyncIterator[RunEvent], view: View) -> Run:
     return run
 
 
-async def _follow_live(run: Run, events: AsyncIterator[RunEvent], output: Console) -> Run:
-    board = Board(run)
-    # What goes to standard error is moved above the table, unless it goes somewhere else.
+@asynccontextmanager
+async def drawn(board: RenderableType, output: Console) -> AsyncIterator[None]:
+    """Within, the board is on the terminal as it is at each moment; its last state stays there."""
+    # What goes to standard error is moved above the board, unless it goes somewhere else.
     with Live(board, console=output, auto_refresh=False, redirect_stderr=sys.stderr.isatty()) as live:
         refreshing = asyncio.create_task(_refresh(live))
         try:
-            return await _feed(run, events, board)
+            yield
         finally:
             refreshing.cancel()
             with suppress(asyncio.CancelledError):

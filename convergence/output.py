@@ -36,6 +36,14 @@ _STYLES = {
     "OFFBOARDED": "dim",
     "QUEUED": "cyan",
     "DELIVERED": "green",
+    "PAUSED": "yellow",
+    "ENDED": "dim",
+    "FIRED": "green",
+    "BUFFERED": "cyan",
+    "MISSED": "yellow",
+    "REFUSED": "bold red",
+    "PLANNED": "dim",
+    "FINISHED": "bold",
 }
 
 

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from convergence.arguments import refused
+from convergence.backfill_live import follow_backfill
+from convergence.backfill_tables import all_succeeded, backfill_line, warning_lines
 from convergence.channel import Tls, check_target
 from convergence.cli import leave
 from convergence.client import ConvergenceClient
@@ -41,6 +44,7 @@ from convergence.output import (
     status_text,
     tell,
 )
+from convergence.v1.backfill_pb2 import Backfill
 from convergence.v1.run_pb2 import Run
 from convergence.watching import Patience
 
@@ -94,15 +98,28 @@ class TlsFiles:
             raise refused(Violation("--tls-key", message)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is being watched, and how the command line names it."""
+
+    noun: str
+    """`run` or `backfill`; with an s it is the group of its commands."""
+    arguments: str
+
+    def command(self, name: str) -> str:
+        """The command of that name about it."""
+        return f"convergence {self.noun}s {name} {self.arguments}"
+
+
 @dataclass
 class Session:
-    """The global options, and the run that is being watched."""
+    """The global options, and what is being watched."""
 
     target: str
     api_key_file: Path | None
     tls: TlsFiles
     as_json: bool
-    watched: Run | None = None
+    watched: Watched | None = None
     told_of_loss: bool = False
 
     def execute(self, work: Work) -> NoReturn:
@@ -157,38 +174,48 @@ class Session:
         return key
 
     def _farewell(self) -> str:
-        run = self.watched
-        if run is None:
+        watched = self.watched
+        if watched is None:
             return "Interrupted.\n"
-        name = _arguments(run)
         return (
-            f"Stopped watching; the run goes on. To watch it again or to cancel it:\n"
-            f"  convergence runs watch {name}\n  convergence runs cancel {name}\n"
+            f"Stopped watching; the {watched.noun} goes on. To watch it again or to cancel it:\n"
+            f"  {watched.command('watch')}\n  {watched.command('cancel')}\n"
         )
 
     def _way_back(self) -> str:
         if self.watched is None:
             return ""
-        return f"The run may go on. To watch it again: convergence runs watch {_arguments(self.watched)}"
+        return f"The {self.watched.noun} may go on. To watch it again: {self.watched.command('watch')}"
 
-    def _tell_of_loss(self) -> None:
+    def _tell_of_loss(self, noun: str) -> None:
         if self.told_of_loss:
             return
         self.told_of_loss = True
         patience = f"for up to {Patience().give_up:g} seconds"
         print_notice(
-            f"Lost the connection to {self.target}; trying to reconnect {patience}. The run may go on meanwhile.",
+            f"Lost the connection to {self.target}; trying to reconnect {patience}. The {noun} may go on meanwhile.",
             as_json=self.as_json,
         )
 
     async def watch(self, client: ConvergenceClient, run: Run) -> int:
         """Show a run to its end; answers with the exit code."""
-        self.watched = run
-        events = client.watch(run.tenant_id, run.pipeline_logging_id, on_connection_loss=self._tell_of_loss)
+        self.watched = _watched_run(run)
+        on_loss = partial(self._tell_of_loss, "run")
+        events = client.watch(run.tenant_id, run.pipeline_logging_id, on_connection_loss=on_loss)
         ended = await follow(run, events, console(), as_json=self.as_json)
         if not self.as_json:
             console().print(_outcome(ended), soft_wrap=True)
         return 0 if ended.status == Run.SUCCESS else EXIT_RUN_NOT_SUCCESSFUL
+
+    async def watch_backfill(self, client: ConvergenceClient, backfill: Backfill) -> int:
+        """Show a backfill to its end; answers with the exit code."""
+        self.watched = _watched_backfill(backfill)
+        on_loss = partial(self._tell_of_loss, "backfill")
+        states = client.watch_backfill(backfill.backfill_id, on_connection_loss=on_loss)
+        ended = await follow_backfill(backfill, states, console(), as_json=self.as_json)
+        if not self.as_json:
+            console().print(backfill_line(ended), soft_wrap=True)
+        return 0 if all_succeeded(ended) else EXIT_RUN_NOT_SUCCESSFUL
 
     def show(self, document: dict[str, object], *for_people: RenderableType) -> None:
         """Print the document as JSON, or what people like better."""
@@ -202,7 +229,12 @@ class Session:
 
     def show_accepted(self, run: Run) -> None:
         """Print a run that has been accepted and is not watched."""
-        self.show(as_dict(run), _outcome(run), f"Watch it: convergence runs watch {_arguments(run)}")
+        self.show(as_dict(run), _outcome(run), f"Watch it: {_watched_run(run).command('watch')}")
+
+    def show_started(self, backfill: Backfill) -> None:
+        """Print a backfill that has been started and is not watched."""
+        told = [backfill_line(backfill), *warning_lines(backfill)]
+        self.show(as_dict(backfill), *told, f"Watch it: {_watched_backfill(backfill).command('watch')}")
 
 
 def current_session(ctx: typer.Context) -> Session:
@@ -243,9 +275,12 @@ def _read(path: Path, option: str) -> bytes:
         raise refused(Violation(option, f"cannot read {path}: {error.strerror}")) from None
 
 
-def _arguments(run: Run) -> str:
-    """How a run is named on the command line."""
-    return f"{clean(run.pipeline_logging_id)} --tenant {clean(run.tenant_id)}"
+def _watched_run(run: Run) -> Watched:
+    return Watched("run", f"{clean(run.pipeline_logging_id)} --tenant {clean(run.tenant_id)}")
+
+
+def _watched_backfill(backfill: Backfill) -> Watched:
+    return Watched("backfill", clean(backfill.backfill_id))
 
 
 def _outcome(run: Run) -> RenderableType:

@@ -19,6 +19,8 @@ from server.api.schedules import ScheduleServicer
 from server.api.system import Stores, SystemServicer
 from server.api.tenants import TenantServicer
 from server.api.tls import Tls, TlsFiles
+from server.backfill_runner import BackfillRunner
+from server.backfills import Backfills
 from server.care import Care
 from server.catalog import Catalog
 from server.credentials import Credentials
@@ -27,6 +29,7 @@ from server.domain.pipeline import PipelineName
 from server.domain.run import RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
 from server.errors import ServiceError
+from server.estimates import Estimates
 from server.first_key import FILE, ensure_first_key, open_key_ring
 from server.following import Following
 from server.keys import ApiKeys
@@ -38,6 +41,8 @@ from server.registry import Registry
 from server.request_rates import RequestRates
 from server.retention import Retention
 from server.runs import Caller, Runs
+from server.scheduler import Scheduler
+from server.schedules import Schedules
 from server.security.api_keys import KeyRing
 from server.security.limits import allow_many_files, keep_no_dumps
 from server.security.private_files import only_one
@@ -79,7 +84,7 @@ async def serve(settings: Settings) -> None:
         following = Following(store, max_streams=settings.max_streams, max_streams_per_key=settings.max_streams_per_key)
         stack.push_async_callback(following.close)
         runs = Runs(store, preparation, plans, following)
-        tenants = Tenants(store, runs, keys, plans)
+        tenants = Tenants(store, runs, keys, plans, catalog)
         authenticator = Authenticator(store, keys)
         stack.push_async_callback(end_tasks, [asyncio.create_task(authenticator.keep_noting())])
         gate = Gate(authenticator, RequestRates(store, plans))
@@ -94,12 +99,17 @@ async def serve(settings: Settings) -> None:
         tenant_servicer = TenantServicer(
             tenants, ApiKeys(store, keys), credentials, default_location=settings.bigquery_location
         )
-        servicers = _servicers(settings, store, catalog, runs, tenant_servicer)
+        backfills = Backfills(store, runs, Estimates(store, runs), following)
+        pipeline_servicer = PipelineServicer(runs, backfills, catalog)
+        schedule_servicer = ScheduleServicer(Schedules(store, runs))
+        servicers = _servicers(settings, store, pipeline_servicer, tenant_servicer, schedule_servicer)
         api = Api(servicers, gate, max_connections=settings.max_connections)
         port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls)
         supervisors = [asyncio.create_task(Supervisor(store, settings).run()) for _ in range(settings.workers)]
         if supervisors:
             stack.push_async_callback(end_tasks, supervisors)
+        firing = [Scheduler(store, runs, plans).run(), BackfillRunner(store, runs, plans).run()]
+        stack.push_async_callback(end_tasks, [asyncio.create_task(one) for one in firing])
         # Undone first: probes and clients hear of the end before the worker drains.
         stack.push_async_callback(api.stop, settings.stop_notice_seconds, _STOP_GRACE_SECONDS)
         await _bootstrap(store, runs)
@@ -123,13 +133,17 @@ async def _credentials(settings: Settings, store: SqlStore, ring: KeyRing, provi
 
 
 def _servicers(
-    settings: Settings, store: ControlStore, catalog: Catalog, runs: Runs, tenants: TenantServicer
+    settings: Settings,
+    store: ControlStore,
+    pipelines: PipelineServicer,
+    tenants: TenantServicer,
+    schedules: ScheduleServicer,
 ) -> Servicers:
     retention = Retention(store, run_days=settings.run_retention_days, event_days=settings.event_retention_days)
     return Servicers(
-        pipelines=PipelineServicer(runs, catalog),
+        pipelines=pipelines,
         tenants=tenants,
-        schedules=ScheduleServicer(),
+        schedules=schedules,
         system=SystemServicer(
             store,
             Stores(

@@ -192,7 +192,7 @@ class _Draft:
         steps = data.get("steps")
         items: list[Data] = steps if isinstance(steps, list) else []
         places = self._places(items)
-        model = _without_empty(data, {"variables", "description"})
+        model = _without_empty(data, {"variables", "description", "schedule"})
         if isinstance(steps, list):
             model["steps"] = [self._step(item, index, places) for index, item in enumerate(items)]
         self._check_step_ids(places)

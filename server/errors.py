@@ -182,6 +182,41 @@ class EtagMismatch(ServiceError):
     reason = "ETAG_MISMATCH"
 
 
+class ScheduleNotFound(ServiceError):
+    """There is no such schedule."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "SCHEDULE_NOT_FOUND"
+
+
+class ScheduleExists(ServiceError):
+    """The tenant has a schedule of this id. Change that one, or choose another id."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = "SCHEDULE_EXISTS"
+
+
+class ScheduleLimitReached(ServiceError):
+    """The tenant has as many schedules as it may. Delete one that nobody needs any more."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "TOO_MANY_SCHEDULES"
+
+
+class BackfillNotFound(ServiceError):
+    """There is no such backfill."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "BACKFILL_NOT_FOUND"
+
+
+class BackfillFinished(ServiceError):
+    """The backfill has ended, or is being cancelled."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "BACKFILL_FINISHED"
+
+
 class RunFinished(ServiceError):
     """The run has ended already."""
 

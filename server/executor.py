@@ -68,6 +68,7 @@ class RunExecution:
         self._cancel_asked = asyncio.Event()
         self.is_suspect = claim.is_suspect
         """Whether the loss of its worker would tell that the run is poison: until it has got on."""
+        self.is_backfill = bool(claim.run.backfill_id)
         if claim.run.status is RunStatus.CANCELLING:
             self._cancel_asked.set()
 

@@ -32,6 +32,7 @@ from server.mirror_rows import (
     run_row,
     step_row,
     subscription_row,
+    tick_row,
 )
 from server.store.port import ControlStore, Flush, OutboxEntry, OutboxKind, StoreBusy
 from server.tasks import end_tasks
@@ -49,13 +50,12 @@ _IDLE_SECONDS = 1.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _REPAIRABLE = {"TABLE_NOT_FOUND", "SCHEMA_MISMATCH", "INVALID_ROWS"}
-# When the run of a row was accepted: never changes, and is what the tables of runs are partitioned by.
-_CREATED_AT = "created_at"
 _KEYS = {
     "x_meta_pipeline_runs": ("pipeline_logging_id",),
     "x_meta_pipeline_queue": ("pipeline_logging_id",),
     "x_meta_step_logs": ("pipeline_logging_id", "step_id"),
     "x_meta_dq_results": ("pipeline_logging_id", "step_id", "check_id"),
+    "x_meta_scheduled_runs": ("schedule_id", "scheduled_for"),
     "x_meta_api_keys": ("key_id",),
     "x_meta_cloud_credentials": ("tenant_id", "name"),
 }
@@ -260,7 +260,9 @@ class Mirror:
             await self._upsert(ref, part, _job_id(flush.tenant_id, table, flush.number, number))
 
     async def _upsert(self, table: TableRef, rows: Sequence[Row], job_id: str) -> None:
-        fixed = _CREATED_AT if self._specs[table.table].time_partitioning else None
+        partitioning = self._specs[table.table].time_partitioning
+        # When the run of a row was accepted, or a tick was due: never changes.
+        fixed = partitioning.field if partitioning else None
         key = _keys(table.dataset)[table.table]
         try:
             await self._warehouse.upsert(table, key, rows, job_id=job_id, fixed=fixed)
@@ -297,7 +299,7 @@ class Mirror:
                 "api_key": {"tenant_api_keys": api_keys},
             }
             return _not_empty(central)
-        step_keys = {_step_of(key) for key in keys["step"]}
+        step_keys = {_parted(key) for key in keys["step"]}
         states = await self._store.queue_states(keys["run"] | {run_id for run_id, _ in step_keys})
         runs = [state for state in states if state.run.pipeline_logging_id in keys["run"]]
         steps = [
@@ -306,8 +308,10 @@ class Mirror:
             for step in state.run.steps
             if (state.run.pipeline_logging_id, step.step_id) in step_keys
         ]
-        checked = [_step_of(key) for key in keys["dq"]]
+        checked = [_parted(key) for key in keys["dq"]]
         checks = [check_row(result) for result in await self._store.data_quality_results_of(checked)]
+        dues = [(schedule_id, int(micros)) for schedule_id, micros in map(_parted, keys["tick"])]
+        ticks = [tick_row(tick) for tick in await self._store.ticks_of(tenant_id, dues)]
         names = keys["credential"]
         credentials = [credential_row(item) for item in await self._store.tenant_credentials(tenant_id, names)]
         found: dict[OutboxKind, Tables] = {
@@ -317,6 +321,7 @@ class Mirror:
             },
             "step": {"x_meta_step_logs": steps},
             "dq": {"x_meta_dq_results": checks},
+            "tick": {"x_meta_scheduled_runs": ticks},
             "api_key": {"x_meta_api_keys": api_keys},
             "credential": {"x_meta_cloud_credentials": credentials},
         }
@@ -335,9 +340,9 @@ def _keys(dataset: str) -> Mapping[str, Sequence[str]]:
     return _CENTRAL_KEYS if dataset == SYSTEM_TENANT else _KEYS
 
 
-def _step_of(key: str) -> tuple[str, str]:
-    run_id, _, step_id = key.partition("/")
-    return run_id, step_id
+def _parted(key: str) -> tuple[str, str]:
+    whose, _, which = key.partition("/")
+    return whose, which
 
 
 def _not_empty(found: Mapping[OutboxKind, Tables]) -> dict[OutboxKind, Tables]:

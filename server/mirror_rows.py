@@ -8,6 +8,7 @@ from typing import Any
 from server.domain.credential import Credential
 from server.domain.data_quality import DataQualityResult
 from server.domain.run import Run, RunStatus, StepRun
+from server.domain.schedule import Tick
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import QueueState
 
@@ -97,6 +98,24 @@ def queue_row(state: QueueState) -> Row:
         "claimed_at": _iso(run.started_at),
         "worker_id": state.worker_id or None,
         "finished_at": _iso(run.finished_at),
+    }
+
+
+def tick_row(tick: Tick) -> Row:
+    """A row of x_meta_scheduled_runs."""
+    return {
+        "schedule_id": tick.schedule_id,
+        "scheduled_for": _iso(tick.nominal_time),
+        "tenant_id": tick.tenant_id,
+        "pipeline_logging_id": tick.pipeline_logging_id or None,
+        "pipeline_id": tick.pipeline_id or None,
+        "provider": tick.name.provider,
+        "domain": tick.name.domain,
+        "template_name": tick.name.template_name,
+        "date": tick.date,
+        "status": tick.outcome.value,
+        "error_message": tick.message or None,
+        "created_at": _iso(tick.fired_at),
     }
 
 

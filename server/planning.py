@@ -43,6 +43,7 @@ class PlanExecution:
         self._to_come: dict[TableRef, str] = {}
         self._cancel_asked = asyncio.Event()
         self.is_suspect = claim.is_suspect
+        self.is_backfill = False
         if claim.run.status is RunStatus.CANCELLING:
             self._cancel_asked.set()
 

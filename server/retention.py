@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from random import random
+from typing import Protocol
 
 from server.store.port import ControlStore, EndPosition, StoreBusy
 
@@ -13,6 +15,12 @@ _BATCH = 50
 _PAUSE_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
+
+
+class _Remove(Protocol):
+    """Removes some of what is older than that; answers how many."""
+
+    def __call__(self, *, older_than_days: float, limit: int) -> Awaitable[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +56,19 @@ class Retention:
 
     async def round(self) -> Removed:
         """Remove everything that is too old now. Raises StoreBusy."""
-        runs = await self._remove_runs(self._run_days) if self._run_days is not None else 0
+        runs = 0 if self._run_days is None else await self._remove_all(self._store.remove_runs, self._run_days)
         bare = await self._remove_events(self._event_days) if self._event_days is not None else 0
+        if self._run_days is not None:
+            await self._remove_all(self._store.remove_ticks, self._run_days)
+            await self._remove_all(self._store.remove_backfills, self._run_days)
         await self._store.remove_usage()
         await self._store.destroy_superseded_credentials()
         return Removed(runs, bare)
 
-    async def _remove_runs(self, days: float) -> int:
+    async def _remove_all(self, remove: _Remove, days: float) -> int:
+        """Remove batch after batch; answers how many."""
         total = 0
-        while removed := await self._store.remove_runs(older_than_days=days, limit=_BATCH):
+        while removed := await remove(older_than_days=days, limit=_BATCH):
             total += removed
             await asyncio.sleep(_PAUSE_SECONDS)
         return total

@@ -102,11 +102,20 @@ class Runs:
         try:
             if key is not None and (earlier := await self._store.find_request(key)):
                 return earlier
-            tenant = await self._tenant_facts(caller.tenant_id, request.name)
-            prepared = await self.prepare(caller, request, tenant, key)
-            return await self.accept(replace(prepared, kind=kind))
+            return await self.accept(replace(await self.checked(caller, request, key), kind=kind))
         except RequestConflict:
             raise RequestIdReused from None
+
+    async def checked(self, caller: Caller, request: RunRequest, key: RequestKey | None = None) -> NewRun:
+        """The run that a request asks for, after every check but that of the quotas; nothing is recorded.
+
+        Raises:
+            PermissionDenied: the provider's pipelines are an operator's to run.
+            InvalidRequest: with every fault. PipelineMissing, TenantNotFound, TenantNotActive.
+        """
+        _require_runnable(caller, request.name)
+        tenant = await self._tenant_facts(caller.tenant_id, request.name)
+        return await self.prepare(caller, request, tenant, key)
 
     async def accept(self, new: NewRun) -> Run:
         """Store a run that passed every check. Raises RequestConflict, QuotaExhausted, TenantNotActive."""
@@ -162,7 +171,7 @@ class Runs:
         if use_present_file:
             new = await self.prepare(caller, same_request(old, snapshot), tenant, key)
             require_steps(old, new.snapshot)
-            return replace(new, retry_of=old.pipeline_logging_id)
+            return replace(new, retry_of=old.pipeline_logging_id, schedule_id=_schedule_of(old))
         run_id = str(uuid.uuid4())
         return NewRun(
             pipeline_logging_id=run_id,
@@ -177,6 +186,7 @@ class Runs:
             by=caller.by,
             request=key,
             retry_of=old.pipeline_logging_id,
+            schedule_id=_schedule_of(old),
         )
 
     async def prepare(self, caller: Caller, request: RunRequest, tenant: TenantFacts, key: RequestKey | None) -> NewRun:
@@ -204,8 +214,8 @@ class Runs:
             prepared = await asyncio.to_thread(
                 self._preparation.prepare, request, tenant=tenant, now=now, pipeline_logging_id=run_id
             )
-            named = prepared.datasets_read - {tenant.tenant_id}
-            judge_foreign(prepared, await self._store.tenants_among(named))
+            if named := prepared.datasets_read - {tenant.tenant_id}:
+                judge_foreign(prepared, await self._store.tenants_among(named))
         except PipelineNotFound as missing:
             raise PipelineMissing(str(missing)) from None
         except Refused as refused:
@@ -317,6 +327,11 @@ def request_key(tenant_id: str, method: str, request_id: str, content: Mapping[s
         return None
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return RequestKey(tenant_id, method, request_id, digest)
+
+
+def _schedule_of(old: Run) -> str:
+    """The schedule that a retry belongs to; the day of a refresh window is no run of the schedule's ticks."""
+    return "" if old.backfill_id else old.schedule_id
 
 
 def _content(request: RunRequest) -> dict[str, object]:

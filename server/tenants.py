@@ -1,15 +1,18 @@
 """Tenants, as operators and they themselves ask for them: onboard, read, list, change."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from server.catalog import Catalog
 from server.domain.audit import Actor
 from server.domain.faults import Fault
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import QuotaUse
 from server.domain.run import Run, RunTrigger
+from server.domain.schedule import MAX_SCHEDULES, NewSchedule, schedule_of_file
 from server.domain.tenant import (
     CHANGEABLE,
     ApiKey,
@@ -61,14 +64,15 @@ class TenantChange:
 class Tenants:
     """The use cases around tenants."""
 
-    def __init__(self, store: ControlStore, runs: Runs, keys: KeyRing, plans: PlansFile) -> None:
+    def __init__(self, store: ControlStore, runs: Runs, keys: KeyRing, plans: PlansFile, catalog: Catalog) -> None:
         self._store = store
         self._runs = runs
         self._keys = keys
         self._plans = plans
+        self._catalog = catalog
 
     async def onboard(self, new: NewTenant, by: Actor, *, request_id: str = "") -> Onboarded:
-        """Store the tenant with its first key and start the run that makes its dataset.
+        """Store the tenant with its first key and its schedules, and start the run that makes its dataset.
 
         Raises:
             InvalidRequest: with every fault. TenantExists, RequestIdReused.
@@ -92,10 +96,21 @@ class Tenants:
         run = await self._runs.prepare(caller, request, TenantFacts(new.tenant_id, new.allowed_sources), key)
         secret = self._keys.make()
         first_key = new_key(secret, new.tenant_id, "first key", _FIRST_KEY_SCOPES)
-        stored = await self._store.onboard_tenant(_tenant(new), first_key, run, plans)
+        schedules = await asyncio.to_thread(self._schedules, new.tenant_id)
+        stored = await self._store.onboard_tenant(_tenant(new), first_key, run, plans, schedules=schedules)
         # Another repetition of the request may have been faster.
         is_new = stored.pipeline_logging_id == run.pipeline_logging_id
         return await self._answer(stored, secret.text if is_new else "")
+
+    def _schedules(self, tenant_id: str) -> list[NewSchedule]:
+        """Those of the pipelines' files, as many as a tenant may have; what is broken is left out."""
+        sources = [entry.source for entry in self._catalog.entries() if entry.source is not None]
+        wanted = [
+            schedule_of_file(source.name, source.pipeline.schedule, tenant_id)
+            for source in sources
+            if source.pipeline.schedule is not None
+        ]
+        return wanted[:MAX_SCHEDULES]
 
     async def _answer(self, run: Run, secret: str) -> Onboarded:
         tenant = await self.get(run.tenant_id)

@@ -13,6 +13,7 @@ PACKAGES = ("server", "processors", "convergence")
 # package or module -> what it may import of the project and of third parties; the longest matching rule counts.
 ALLOWED: dict[str, set[str]] = {
     "server.domain": {"server.domain", "pydantic", "pydantic_core", "sqlglot"},
+    "server.domain.cron": {"cronsim"},
     "server.store": {"server.store", "server.domain"},
     "server.store.postgres": {"server.store", "server.domain", "psycopg", "psycopg_pool"},
     "server.warehouse": {"server.warehouse", "server.domain", "sqlglot", "duckdb", "pydantic", "pytz"},

@@ -28,6 +28,12 @@ SCOPES: dict[str, Scope | None] = {
     _PIPELINES + "RetryRun": Scope.RUNS_WRITE,
     _PIPELINES + "PlanPipeline": Scope.RUNS_WRITE,
     _PIPELINES + "BackfillPipeline": Scope.RUNS_WRITE,
+    _PIPELINES + "GetBackfill": Scope.RUNS_READ,
+    _PIPELINES + "WatchBackfill": Scope.RUNS_READ,
+    _PIPELINES + "ListBackfills": Scope.RUNS_READ,
+    _PIPELINES + "PauseBackfill": Scope.RUNS_WRITE,
+    _PIPELINES + "ResumeBackfill": Scope.RUNS_WRITE,
+    _PIPELINES + "CancelBackfill": Scope.RUNS_WRITE,
     _PIPELINES + "ListPipelines": Scope.RUNS_READ,
     _PIPELINES + "GetPipeline": Scope.RUNS_READ,
     _PIPELINES + "ListDataQualityResults": Scope.RUNS_READ,
@@ -88,12 +94,12 @@ def authorize_request(principal: Principal, request: Message) -> None:
     """A tenant's key speaks of its own tenant only; another one looks like none. Raises TenantNotFound."""
     if principal.is_admin:
         return
-    named = _named_tenant(request)
-    if named and named != principal.tenant_id:
+    if any(named != principal.tenant_id for named in _named_tenants(request)):
         raise TenantNotFound
 
 
-def _named_tenant(request: Message) -> str:
-    """The tenant that a request speaks of; the one to be changed stands inside it."""
-    message = getattr(request, "tenant", request)
-    return str(getattr(message, "tenant_id", ""))
+def _named_tenants(request: Message) -> set[str]:
+    """The tenants that a request speaks of; what is to be made or changed stands inside it."""
+    messages = [request, *(getattr(request, part) for part in ("tenant", "schedule") if hasattr(request, part))]
+    named = {str(getattr(message, "tenant_id", "")) for message in messages} - {""}
+    return named | set(getattr(request, "tenant_ids", ()))

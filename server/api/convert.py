@@ -68,6 +68,8 @@ def run(record: Run) -> run_pb2.Run:
         config_hash=record.config_hash,
         created_by=record.created_by,
         retry_of=record.retry_of,
+        schedule_id=record.schedule_id,
+        backfill_id=record.backfill_id,
         wait_reason=record.wait_reason or "",
         queue_position=record.queue_position,
     )

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from convergence.v1 import pipeline_service_pb2, system_service_pb2, tenant_service_pb2
+from convergence.v1 import pipeline_service_pb2, schedule_service_pb2, system_service_pb2, tenant_service_pb2
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.errors import InvalidRequest
@@ -19,6 +19,9 @@ ListRequest = (
     pipeline_service_pb2.ListRunsRequest
     | pipeline_service_pb2.ListPipelinesRequest
     | pipeline_service_pb2.ListDataQualityResultsRequest
+    | pipeline_service_pb2.ListBackfillsRequest
+    | schedule_service_pb2.ListSchedulesRequest
+    | schedule_service_pb2.ListScheduledRunsRequest
     | tenant_service_pb2.ListTenantsRequest
     | tenant_service_pb2.ListApiKeysRequest
     | tenant_service_pb2.ListCredentialsRequest

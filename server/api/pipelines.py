@@ -7,14 +7,17 @@ from typing import Any
 
 import grpc
 
+from convergence.v1 import backfill_pb2, run_pb2
 from convergence.v1 import pipeline_service_pb2 as pb
-from convergence.v1 import run_pb2
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
+from server.api import backfill_messages as backfills
 from server.api import convert
 from server.api.authorization import current_actor, current_principal
 from server.api.pages import fitting, page_key, page_moment, page_number, page_pipeline, page_size, page_token
 from server.api.requests import OfTenant, checked_request_id, known_names, moments, own_tenant, pipeline_name
+from server.backfills import Backfills
 from server.catalog import Catalog, Entry, PipelineNotFound
+from server.domain.backfill import BackfillState
 from server.domain.data_quality import CheckStatus, DataQualityResult
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
@@ -30,8 +33,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class PipelineServicer(PipelineServiceServicer):
     """Translates; the use cases decide."""
 
-    def __init__(self, runs: Runs, catalog: Catalog) -> None:
+    def __init__(self, runs: Runs, backfills: Backfills, catalog: Catalog) -> None:
         self._runs = runs
+        self._backfills = backfills
         self._catalog = catalog
 
     async def RunPipeline(self, request: pb.RunPipelineRequest, context: Context) -> run_pb2.Run:
@@ -70,9 +74,6 @@ class PipelineServicer(PipelineServiceServicer):
         """See the proto."""
         size, after = page_size(request.page_size), _position(request)
         wanted = _run_filter(request)
-        if request.backfill_id or request.schedule_id:
-            # No run belongs to either in this version.
-            return pb.ListRunsResponse()
         runs = await self._runs.list(wanted, after=after, limit=size + 1)
         page = runs[:size]
         return pb.ListRunsResponse(
@@ -94,6 +95,54 @@ class PipelineServicer(PipelineServiceServicer):
             request_id=checked_request_id(request),
         )
         return convert.run(run)
+
+    async def BackfillPipeline(self, request: pb.BackfillPipelineRequest, context: Context) -> backfill_pb2.Backfill:
+        """See the proto."""
+        caller, asked = backfills.backfill_caller(), backfills.backfill_request(request)
+        if request.plan_only:
+            return backfills.backfill(await self._backfills.plan(caller, asked))
+        request_id = checked_request_id(request)
+        return backfills.backfill(await self._backfills.start(caller, asked, request_id=request_id))
+
+    async def GetBackfill(self, request: pb.GetBackfillRequest, context: Context) -> backfill_pb2.Backfill:
+        """See the proto."""
+        return backfills.backfill(await self._backfills.get(backfills.backfill_caller(), request.backfill_id))
+
+    async def WatchBackfill(
+        self, request: pb.WatchBackfillRequest, context: Context
+    ) -> AsyncIterator[backfill_pb2.Backfill]:
+        """See the proto."""
+        async with aclosing(self._backfills.watch(backfills.backfill_caller(), request.backfill_id)) as states:
+            async for state in states:
+                yield backfills.backfill(state)
+
+    async def ListBackfills(self, request: pb.ListBackfillsRequest, context: Context) -> pb.ListBackfillsResponse:
+        """See the proto."""
+        size, after = page_size(request.page_size), backfills.backfill_position(request)
+        found = await self._backfills.list(backfills.backfill_filter(request), after=after, limit=size + 1)
+        # One of very many tenants names them all.
+        page = fitting(map(backfills.backfill, found[:size]))
+        more = len(found) > len(page)
+        return pb.ListBackfillsResponse(
+            backfills=page,
+            next_page_token=backfills.token_behind_backfill(request, found[len(page) - 1]) if more else "",
+        )
+
+    async def PauseBackfill(self, request: pb.PauseBackfillRequest, context: Context) -> backfill_pb2.Backfill:
+        """See the proto."""
+        return await self._change_backfill(request.backfill_id, BackfillState.PAUSED, request.reason)
+
+    async def ResumeBackfill(self, request: pb.ResumeBackfillRequest, context: Context) -> backfill_pb2.Backfill:
+        """See the proto."""
+        return await self._change_backfill(request.backfill_id, BackfillState.ACTIVE)
+
+    async def CancelBackfill(self, request: pb.CancelBackfillRequest, context: Context) -> backfill_pb2.Backfill:
+        """See the proto."""
+        return await self._change_backfill(request.backfill_id, BackfillState.CANCELLING)
+
+    async def _change_backfill(self, backfill_id: str, state: BackfillState, reason: str = "") -> backfill_pb2.Backfill:
+        changed = await self._backfills.change(backfills.backfill_caller(), backfill_id, state, reason)
+        return backfills.backfill(changed)
 
     async def ListPipelines(self, request: pb.ListPipelinesRequest, context: Context) -> pb.ListPipelinesResponse:
         """See the proto."""
@@ -184,6 +233,8 @@ def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
         statuses=known_names(RunStatus, run_pb2.Run.Status.Name, request.statuses, "statuses"),
         created_after=created_after,
         created_before=created_before,
+        schedule_id=request.schedule_id,
+        backfill_id=request.backfill_id,
         kind=_kind(request.kind),
     )
 

@@ -1,7 +1,106 @@
 """ScheduleService."""
 
+from typing import Any
+
+import grpc
+
+from convergence.v1 import schedule_service_pb2 as pb
 from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
+from server.api import schedule_messages as messages
+from server.api.authorization import current_actor, current_principal
+from server.api.pages import page_key, page_moment, page_size, page_token
+from server.api.requests import OfTenant, checked_request_id, known_names, own_tenant
+from server.domain.schedule import Schedule, ScheduleState, Tick, TickOutcome
+from server.runs import Caller
+from server.schedules import Schedules
+from server.store.schedule_port import ScheduleFilter, TickFilter, TickPosition
+
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ScheduleServicer(ScheduleServiceServicer):
-    """Part of the contract; every method answers UNIMPLEMENTED."""
+    """Translates; the use cases decide."""
+
+    def __init__(self, schedules: Schedules) -> None:
+        self._schedules = schedules
+
+    async def CreateSchedule(self, request: pb.CreateScheduleRequest, context: Context) -> pb.Schedule:
+        """See the proto."""
+        caller = _caller(request.schedule)
+        new = messages.new_schedule(request.schedule, caller.tenant_id)
+        made = await self._schedules.create(caller, new, request_id=checked_request_id(request))
+        return messages.schedule(made)
+
+    async def GetSchedule(self, request: pb.GetScheduleRequest, context: Context) -> pb.Schedule:
+        """See the proto."""
+        return messages.schedule(await self._schedules.get(own_tenant(request), request.schedule_id))
+
+    async def ListSchedules(self, request: pb.ListSchedulesRequest, context: Context) -> pb.ListSchedulesResponse:
+        """See the proto."""
+        size, key = page_size(request.page_size), page_key(request, parts=2)
+        # To leave the tenant out means all of them to an operator, and to everyone else their own.
+        sees_all = current_principal.get().is_admin and not request.tenant_id
+        wanted = ScheduleFilter(
+            tenant_id=None if sees_all else own_tenant(request),
+            provider=request.provider,
+            domain=request.domain,
+            template_name=request.template_name,
+            states=known_names(ScheduleState, pb.Schedule.State.Name, request.states, "states"),
+        )
+        after = (key[0], key[1]) if key else None
+        found = await self._schedules.list(wanted, after=after, limit=size + 1)
+        return pb.ListSchedulesResponse(
+            schedules=[messages.schedule(record, fires=1) for record in found[:size]],
+            next_page_token=_token_behind(request, found[size - 1]) if len(found) > size else "",
+        )
+
+    async def UpdateSchedule(self, request: pb.UpdateScheduleRequest, context: Context) -> pb.Schedule:
+        """See the proto."""
+        change = messages.schedule_change(request)
+        return messages.schedule(await self._schedules.update(_caller(request.schedule), change))
+
+    async def DeleteSchedule(self, request: pb.DeleteScheduleRequest, context: Context) -> pb.DeleteScheduleResponse:
+        """See the proto."""
+        tenant_id, by = own_tenant(request), current_actor.get()
+        await self._schedules.delete(tenant_id, request.schedule_id, by, etag=request.etag)
+        return pb.DeleteScheduleResponse()
+
+    async def PauseSchedule(self, request: pb.PauseScheduleRequest, context: Context) -> pb.Schedule:
+        """See the proto."""
+        tenant_id, by = own_tenant(request), current_actor.get()
+        return messages.schedule(await self._schedules.pause(tenant_id, request.schedule_id, request.reason, by))
+
+    async def ResumeSchedule(self, request: pb.ResumeScheduleRequest, context: Context) -> pb.Schedule:
+        """See the proto."""
+        tenant_id, by = own_tenant(request), current_actor.get()
+        return messages.schedule(await self._schedules.resume(tenant_id, request.schedule_id, by))
+
+    async def ListScheduledRuns(
+        self, request: pb.ListScheduledRunsRequest, context: Context
+    ) -> pb.ListScheduledRunsResponse:
+        """See the proto."""
+        size, key = page_size(request.page_size), page_key(request, parts=2)
+        wanted = TickFilter(
+            own_tenant(request),
+            request.schedule_id,
+            known_names(TickOutcome, pb.ScheduledRun.Outcome.Name, request.outcomes, "outcomes"),
+        )
+        after = TickPosition(page_moment(key[0]), key[1]) if key else None
+        found = await self._schedules.ticks(wanted, after=after, limit=size + 1)
+        return pb.ListScheduledRunsResponse(
+            scheduled_runs=map(messages.scheduled_run, found[:size]),
+            next_page_token=_token_behind_tick(request, found[size - 1]) if len(found) > size else "",
+        )
+
+
+def _caller(request: OfTenant) -> Caller:
+    """Whom a request is for, and who asks. Raises InvalidRequest."""
+    return Caller(own_tenant(request), current_actor.get(), is_admin=current_principal.get().is_admin)
+
+
+def _token_behind(request: pb.ListSchedulesRequest, schedule: Schedule) -> str:
+    return page_token(request, schedule.tenant_id, schedule.schedule_id)
+
+
+def _token_behind_tick(request: pb.ListScheduledRunsRequest, tick: Tick) -> str:
+    return page_token(request, tick.nominal_time.isoformat(), tick.schedule_id)

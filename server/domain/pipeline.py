@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from server.domain.cron import cron_problem, time_zone_problem
 from server.domain.faults import refuse
 from server.domain.pattern import require_pattern
 from server.domain.schema import Strict
@@ -75,6 +76,18 @@ def _variable_name(value: str) -> str:
     return value
 
 
+def _cron(value: str) -> str:
+    if problem := cron_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if problem := time_zone_problem(value):
+        raise ValueError(problem)
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_plain_text), Field(max_length=100_000)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 
@@ -140,13 +153,62 @@ class Step(StepBase):
     """Everything else on the step and under its `config:`, merged over the ps_template's config.yml."""
 
 
+class FileCatchUp(Strict):
+    """What a file's schedule does about ticks that passed while no server was up."""
+
+    policy: Literal["skip", "latest", "all"] = "latest"
+    max_runs: Annotated[int, Field(ge=1, le=1000)] = 10
+    window_days: Annotated[float, Field(ge=1, le=366)] = 7
+
+
+class FileSchedule(Strict):
+    """The schedule that a pipeline gets for each tenant that is onboarded."""
+
+    cron: Annotated[str, AfterValidator(_cron)] | None = None
+    interval_minutes: Annotated[int, Field(ge=1, le=366 * 1440)] | None = None
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    variables: dict[VariableName, Text] = Field(default_factory=dict)
+    overlap: Literal["skip", "buffer_one", "allow"] = "skip"
+    catch_up: FileCatchUp = FileCatchUp()
+    jitter_minutes: Annotated[float, Field(ge=0, le=1440)] = 0
+    date_offset_days: Annotated[int, Field(ge=-366, le=366)] = 0
+    refresh_window_days: Annotated[int, Field(ge=0, le=366)] = 0
+    pause_after_failures: Annotated[int, Field(ge=0, le=1000)] = 0
+    paused: bool = False
+    """The tenant, or its operator, resumes it when everything that it needs is there."""
+
+    @model_validator(mode="after")
+    def _has_times(self) -> "FileSchedule":
+        if (self.cron is None) == (self.interval_minutes is None):
+            raise ValueError("a schedule has cron or interval_minutes: one of the two")
+        if "date" in self.variables:
+            raise ValueError("each run of a schedule has a date of its own: see date_offset_days")
+        return self
+
+
 class Pipeline(Strict):
     """A pipeline file. The catalog sees to it that each step_id stands once."""
 
     pipeline_id: Annotated[str, Field(min_length=1, max_length=200)]
     description: str = ""
     variables: dict[VariableName, Variable] = Field(default_factory=dict)
+    schedule: FileSchedule | None = None
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> "Pipeline":
+        if self.schedule is None:
+            return self
+        declared = dict(self.variables)
+        for step in self.steps:
+            declared |= step.variables
+        given = self.schedule.variables.keys()
+        if unknown := sorted(given - declared.keys()):
+            raise ValueError(f"schedule.variables sets what the pipeline does not declare: {', '.join(unknown)}")
+        lacking = [name for name, variable in declared.items() if variable.required and name not in given]
+        if lacking and not self.schedule.paused:
+            raise ValueError(f"schedule.variables lacks {', '.join(lacking)}; set it there, or write paused: true")
+        return self
 
 
 class PsTemplateSnapshot(Strict):

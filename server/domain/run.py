@@ -165,6 +165,10 @@ class Run(Record):
     kind: RunKind = RunKind.EXECUTE
     retry_of: str = ""
     """The run that this one goes on with."""
+    schedule_id: str = ""
+    """The schedule that started it, or the run that it retries; '' without one."""
+    backfill_id: str = ""
+    """The backfill that it belongs to; '' without one. Such runs yield to others."""
     plan: Plan | None = None
     """Of a run of the kind PLAN, once it has ended."""
     wait_reason: WaitReason | None = None

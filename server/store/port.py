@@ -18,6 +18,7 @@ from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
 from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun
+from server.domain.schedule import NewSchedule, Tick
 from server.domain.tenant import ApiKey, Tenant, TenantState
 
 EVENT_CHARACTERS = 256 * 1_024
@@ -130,6 +131,10 @@ class NewRun:
     kind: RunKind = RunKind.EXECUTE
     retry_of: str = ""
     """The run that this one goes on with: steps that succeeded there are taken over as they are."""
+    schedule_id: str = ""
+    """The schedule that it belongs to, or ''."""
+    backfill_id: str = ""
+    """The backfill that it belongs to, or ''."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,8 @@ class RunFilter:
     """At this time or later."""
     created_before: datetime | None = None
     """Before this time."""
+    schedule_id: str = ""
+    backfill_id: str = ""
     kind: RunKind = RunKind.EXECUTE
 
 
@@ -239,7 +246,7 @@ class RunEnd:
     logs: tuple[LogEntry, ...] = ()
 
 
-OutboxKind = Literal["run", "step", "dq", "api_key", "credential", "tenant"]
+OutboxKind = Literal["run", "step", "dq", "tick", "api_key", "credential", "tenant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +259,7 @@ class OutboxEntry:
     key: str
     """pipeline_logging_id, key_id, tenant_id or a credential's name; for a step `pipeline_logging_id/step_id`.
 
-    For the checks of a step (dq) that of the step.
+    For the checks of a step (dq) that of the step; for a tick `schedule_id/nominal time`, in microseconds.
     """
 
 
@@ -324,8 +331,10 @@ class ControlStore(Protocol):
 
     # -- tenants and keys ----------------------------------------------------------------------------------------
 
-    async def onboard_tenant(self, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans) -> Run:
-        """Store a tenant, its first key and its onboarding run together.
+    async def onboard_tenant(
+        self, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans, *, schedules: Sequence[NewSchedule] = ()
+    ) -> Run:
+        """Store a tenant, its first key, its onboarding run and its schedules together.
 
         Repeating the same request answers the same run and stores nothing.
 
@@ -531,13 +540,18 @@ class ControlStore(Protocol):
 
     # -- the worker's side ---------------------------------------------------------------------------------------
 
-    async def claim(self, worker_id: str, *, lease_seconds: float, plans: Plans, suspects: bool = True) -> Claim | None:
+    async def claim(
+        self, worker_id: str, *, lease_seconds: float, plans: Plans, suspects: bool = True, backfills: bool = True
+    ) -> Claim | None:
         """Take over a run whose lease has ended, or claim the next waiting one.
 
         The next is the oldest run of the tenant with the fewest running ones, among the tenants that may run more by
         their quotas and are not suspended; tenants with equally many take turns. A run that lost MAX_LEASES_LOST leases
         is failed instead of being claimed again. Without `suspects`, runs that have one lease left are not taken over:
         a worker takes one at a time, so that the loss of a worker tells which of them is poison.
+
+        Runs of backfills come after all others, those of their tenant and those of other tenants. Without `backfills`
+        none of them is begun.
         """
         ...
 
@@ -640,10 +654,22 @@ class ControlStore(Protocol):
         """What the checks of those steps found; a step is its run's pipeline_logging_id and its step_id."""
         ...
 
+    async def ticks_of(self, tenant_id: str, wanted: Collection[tuple[str, int]]) -> list[Tick]:
+        """The ticks of a tenant's schedules with those keys: the schedule's id, and microseconds since 1970 UTC."""
+        ...
+
     # -- care ----------------------------------------------------------------------------------------------------
 
     async def remove_runs(self, *, older_than_days: float, limit: int) -> int:
         """Remove at most `limit` runs that ended so long ago, with all that belongs to them; answers how many."""
+        ...
+
+    async def remove_ticks(self, *, older_than_days: float, limit: int) -> int:
+        """Remove at most `limit` ticks of schedules that were dealt with so long ago; answers how many."""
+        ...
+
+    async def remove_backfills(self, *, older_than_days: float, limit: int) -> int:
+        """Remove at most `limit` backfills that ended so long ago; answers how many."""
         ...
 
     async def remove_events(self, *, older_than_days: float, after: EndPosition, limit: int) -> RemovedEvents:

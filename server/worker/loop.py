@@ -72,10 +72,16 @@ class Worker:
                 self.worker_id,
                 lease_seconds=self._settings.lease_seconds,
                 plans=self._plans.current(),
-                suspects=not any(self._running[lease][0].is_suspect for lease in self._running),
+                suspects=not any(execution.is_suspect for execution, _ in self._running.values()),
+                backfills=self._has_place_for_backfill(),
             )
         except StoreBusy:
             return None
+
+    def _has_place_for_backfill(self) -> bool:
+        """Whether another run of a backfill leaves a place to those that somebody may wait for."""
+        count = sum(execution.is_backfill for execution, _ in self._running.values())
+        return count < max(1, self._settings.worker_concurrency - 1)
 
     async def _wait_for_work(self, seen: int) -> None:
         """Until something is committed, a run of this worker ends, draining begins, or it is time to look again."""

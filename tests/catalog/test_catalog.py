@@ -161,6 +161,36 @@ BAD = {
         STEP + "    variables:\n      error_message: x\n",
         [("PROTECTED_VARIABLE", 6, "load", "steps[0].variables.error_message")],
     ),
+    "a schedule without times": (STEP + "schedule:\n  time_zone: UTC\n", [("INVALID_FIELD", 5, "", "schedule")]),
+    "a schedule with both": (
+        STEP + "schedule:\n  cron: '0 6 * * *'\n  interval_minutes: 5\n",
+        [("INVALID_FIELD", 5, "", "schedule")],
+    ),
+    "a schedule with everything wrong": (
+        STEP + "schedule:\n  cron: '0 25 * * *'\n  time_zone: Mars/Base\n  overlap: never\n  refresh_window_days: -1\n"
+        "  catch_up:\n    policy: some\n    runs: 3\n  every: day\n",
+        [
+            ("INVALID_FIELD", 6, "", "schedule.cron"),
+            ("INVALID_FIELD", 7, "", "schedule.time_zone"),
+            ("INVALID_FIELD", 8, "", "schedule.overlap"),
+            ("INVALID_FIELD", 11, "", "schedule.catch_up.policy"),
+            ("UNKNOWN_FIELD", 12, "", "schedule.catch_up.runs"),
+            ("INVALID_FIELD", 9, "", "schedule.refresh_window_days"),
+            ("UNKNOWN_FIELD", 13, "", "schedule.every"),
+        ],
+    ),
+    "a schedule of one date": (
+        STEP + "schedule: {cron: '0 6 * * *', variables: {date: '2025-11-18'}}\n",
+        [("INVALID_FIELD", 5, "", "schedule")],
+    ),
+    "a schedule of a variable that is not declared": (
+        STEP + "schedule: {cron: '0 6 * * *', variables: {region: eu}}\n",
+        [("INVALID_FIELD", 1, "", "")],
+    ),
+    "a schedule without what is required": (
+        STEP + "variables: {region: {required: true}}\nschedule: {cron: '0 6 * * *'}\n",
+        [("INVALID_FIELD", 1, "", "")],
+    ),
     "all at once": (
         "pipeline_id: 5\nextra: 1\nsteps:\n  - step_id: a b\n    trigger: never\n    ps_type: a.b\n  - step_id: x\n",
         [
@@ -192,11 +222,19 @@ def test_messages_say_what_would_be_right(configs, catalog):
 
 @pytest.mark.parametrize(
     "empty",
-    ["description:", "variables:"],
+    ["description:", "variables:", "schedule:"],
 )
 def test_a_key_with_nothing_behind_it(configs, catalog, empty):
     configs.write("gcp/cost/daily.yml", f"{STEP}    config:\n    variables:\n    trigger:\n{empty}\n")
     assert catalog.load(NAME).pipeline.steps[0].settings == {}
+
+
+def test_a_schedule_that_waits_needs_no_values_yet(configs, catalog):
+    text = "variables: {region: {required: true}}\nschedule: {interval_minutes: 60, paused: true}\n"
+    configs.write("gcp/cost/daily.yml", STEP + text)
+    schedule = catalog.load(NAME).pipeline.schedule
+    assert schedule.paused
+    assert schedule.interval_minutes == 60
 
 
 def test_settings_are_merged_over_the_template(configs, ps_templates, catalog):

@@ -11,14 +11,17 @@ from google.rpc import status_pb2
 
 from convergence.v1 import pipeline_service_pb2 as pipelines
 from convergence.v1 import pipeline_service_pb2_grpc as pipelines_grpc
+from convergence.v1 import schedule_service_pb2_grpc as schedules_grpc
 from convergence.v1 import system_service_pb2_grpc as system_grpc
 from convergence.v1 import tenant_service_pb2 as tenants
 from convergence.v1 import tenant_service_pb2_grpc as tenants_grpc
+from convergence.v1.backfill_pb2 import Backfill
 from convergence.v1.run_pb2 import Heartbeat, LogEntry, Run, RunEvent, StepRun
 
 TENANT = "acme_corp"
 RUN_ID = "4a7e1f2c-0000-4000-8000-000000000001"
 
+BackfillStream = Callable[[grpc.aio.ServicerContext], AsyncIterator[Backfill]]
 Stream = Callable[[pipelines.GetRunStatusRequest, grpc.aio.ServicerContext], AsyncIterator[RunEvent]]
 
 
@@ -73,6 +76,7 @@ async def refuse(context: grpc.aio.ServicerContext, code: grpc.StatusCode, messa
 class Peer(
     pipelines_grpc.PipelineServiceServicer,
     tenants_grpc.TenantServiceServicer,
+    schedules_grpc.ScheduleServiceServicer,
     system_grpc.SystemServiceServicer,
 ):
     """Remembers what it was asked; answers what `answers` holds for a method, and streams as `streams` say."""
@@ -80,6 +84,7 @@ class Peer(
     def __init__(self) -> None:
         self.answers: dict[str, Message | Callable[[Message, grpc.aio.ServicerContext], Awaitable[Message]]] = {}
         self.streams: list[Stream] = []
+        self.backfill_streams: list[BackfillStream] = []
         self.requests: dict[str, list[Message]] = {}
         self.keys: list[str] = []
 
@@ -91,14 +96,22 @@ class Peer(
         answer = self.answers[method]
         return answer if isinstance(answer, Message) else await answer(request, context)
 
-    async def GetRunStatus(self, request, context):  # noqa: N802 - the contract's name
+    def _next_stream(self, method: str, streams: list, request: Message, context: grpc.aio.ServicerContext):
         """The first connection gets the first stream, and so on; the last one serves all that follow."""
-        number = len(self.requests.setdefault("GetRunStatus", []))
-        self.requests["GetRunStatus"].append(request)
+        number = len(self.requests.setdefault(method, []))
+        self.requests[method].append(request)
         self.keys += [str(value) for name, value in context.invocation_metadata() or () if name == "x-api-key"]
-        stream = self.streams[min(number, len(self.streams) - 1)]
+        return streams[min(number, len(streams) - 1)]
+
+    async def GetRunStatus(self, request, context):  # noqa: N802 - the contract's name
+        stream = self._next_stream("GetRunStatus", self.streams, request, context)
         async for event in stream(request, context):
             yield event
+
+    async def WatchBackfill(self, request, context):  # noqa: N802 - the contract's name
+        stream = self._next_stream("WatchBackfill", self.backfill_streams, request, context)
+        async for state in stream(context):
+            yield state
 
     @property
     def resumed_after(self) -> list[int]:
@@ -141,6 +154,20 @@ for _name in (
     "RebuildMirror",
     "RescueRun",
     "ApplyRetention",
+    "BackfillPipeline",
+    "GetBackfill",
+    "ListBackfills",
+    "PauseBackfill",
+    "ResumeBackfill",
+    "CancelBackfill",
+    "CreateSchedule",
+    "GetSchedule",
+    "ListSchedules",
+    "UpdateSchedule",
+    "DeleteSchedule",
+    "PauseSchedule",
+    "ResumeSchedule",
+    "ListScheduledRuns",
 ):
     setattr(Peer, _name, _method(_name))
 
@@ -161,6 +188,7 @@ class Address:
         server = grpc.aio.server()
         pipelines_grpc.add_PipelineServiceServicer_to_server(self._peer, server)
         tenants_grpc.add_TenantServiceServicer_to_server(self._peer, server)
+        schedules_grpc.add_ScheduleServiceServicer_to_server(self._peer, server)
         system_grpc.add_SystemServiceServicer_to_server(self._peer, server)
         address = f"127.0.0.1:{self.port}"
         self.port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)

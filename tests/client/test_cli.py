@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import pty
 import re
 import signal
 import sys
@@ -47,6 +45,7 @@ from convergence.v1.tenant_service_pb2 import (
     Tenant,
 )
 
+from .command_line import NASTY, SHOWN, in_a_terminal, lines_in_a_terminal, read_until
 from .peer import (
     RUN_ID,
     TENANT,
@@ -573,12 +572,11 @@ async def test_broken_pipelines_are_shown_with_their_faults(cli, peer):
 
 def hostile_events():
     """Names with markup, emoji codes and terminal control in them."""
-    nasty = "[red]x[/red] :smile: \x1b[2J\x9b2J\r\n\u202e"
     events = events_of(Run.FAILED)
-    events[2].step.MergeFrom(StepRun(step_id=nasty, name=nasty, ps_type=nasty, error_message=nasty))
-    events[3].log.MergeFrom(LogEntry(step_id=nasty, message=nasty))
-    events[3].log.fields["[bold]"] = nasty
-    events[6].run.MergeFrom(Run(pipeline_id=nasty, error_message=nasty, wait_reason=nasty))
+    events[2].step.MergeFrom(StepRun(step_id=NASTY, name=NASTY, ps_type=NASTY, error_message=NASTY))
+    events[3].log.MergeFrom(LogEntry(step_id=NASTY, message=NASTY))
+    events[3].log.fields["[bold]"] = NASTY
+    events[6].run.MergeFrom(Run(pipeline_id=NASTY, error_message=NASTY, wait_reason=NASTY))
     return events
 
 
@@ -590,30 +588,9 @@ async def test_names_with_markup_are_shown_as_they_are(cli, peer):
 
     assert ended.code == 1
     step, log, run, outcome = ended.out.splitlines()[3:5] + ended.out.splitlines()[-2:]
-    shown = "[red]x[/red] :smile: \ufffd[2J\ufffd2J \ufffd"
-    assert [line.count(shown) for line in (step, log, run, outcome)] == [2, 3, 1, 2]
+    assert [line.count(SHOWN) for line in (step, log, run, outcome)] == [2, 3, 1, 2]
     assert "[bold]=" in log
     assert not set("\x1b\x9b\r\u202e") & set(ended.out)
-
-
-async def in_a_terminal(cli, *arguments, columns=140):
-    """The process, and the descriptor of what its terminal receives."""
-    ours, theirs = pty.openpty()
-    cli.environment |= {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
-    process = await cli.start(*arguments, stdout=theirs)
-    os.close(theirs)
-    return process, ours
-
-
-def read_until(descriptor, wanted=b""):
-    """What the terminal receives until it has got `wanted`, or until nothing comes any more."""
-    received = b""
-    try:
-        while not wanted or wanted not in received:
-            received += os.read(descriptor, 65536)
-    except OSError:  # how a terminal says that the other end is gone
-        pass
-    return received.decode()
 
 
 async def test_a_terminal_gets_a_table_that_changes_in_place(cli, peer):
@@ -851,14 +828,6 @@ async def test_plain_lines_say_which_time_they_have(cli, peer):
     assert first == "Times are UTC."
     assert second == "09:30:01 run PENDING"
     assert "UTC" not in "".join(rest)
-
-
-async def lines_in_a_terminal(cli, *arguments, columns):
-    """What it shows, without colours."""
-    process, terminal = await in_a_terminal(cli, *arguments, columns=columns)
-    screen = await asyncio.to_thread(read_until, terminal)
-    assert await process.wait() == 0
-    return [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", screen).splitlines()]
 
 
 WIDTHS = {

@@ -9,8 +9,15 @@ import pytest
 from convergence.channel import Tls
 from convergence.client import ConvergenceClient, answer
 from convergence.errors import Unavailable
-from convergence.v1.pipeline_service_pb2 import ListPipelinesResponse, ListRunsResponse, Pipeline, PipelineSummary
+from convergence.v1.pipeline_service_pb2 import (
+    ListBackfillsResponse,
+    ListPipelinesResponse,
+    ListRunsResponse,
+    Pipeline,
+    PipelineSummary,
+)
 from convergence.v1.run_pb2 import Run
+from convergence.v1.schedule_service_pb2 import ListScheduledRunsResponse, ListSchedulesResponse, Schedule
 from convergence.v1.system_service_pb2 import ListAuditEventsResponse, SystemInfo
 from convergence.v1.tenant_service_pb2 import (
     ApiKey,
@@ -21,6 +28,7 @@ from convergence.v1.tenant_service_pb2 import (
     Tenant,
 )
 
+from .backfills import BACKFILL_ID, DAYS, a_backfill
 from .peer import RUN_ID, TENANT, a_run, all_events, events_of, listed_runs, onboarded
 
 
@@ -52,6 +60,16 @@ CALLS = {
     "CancelRun": (a_run(), lambda client: client.cancel_run(TENANT, RUN_ID)),
     "ListPipelines": (ListPipelinesResponse(), lambda client: client.list_pipelines()),
     "GetPipeline": (Pipeline(), lambda client: client.get_pipeline(**PIPELINE)),
+    "BackfillPipeline": (a_backfill(), lambda client: client.backfill_pipeline([TENANT], **PIPELINE, **DAYS)),
+    "GetBackfill": (a_backfill(), lambda client: client.get_backfill(BACKFILL_ID)),
+    "ListBackfills": (ListBackfillsResponse(), lambda client: client.list_backfills()),
+    "PauseBackfill": (a_backfill(), lambda client: client.pause_backfill(BACKFILL_ID)),
+    "CancelBackfill": (a_backfill(), lambda client: client.cancel_backfill(BACKFILL_ID)),
+    "CreateSchedule": (Schedule(), lambda client: client.create_schedule(Schedule(tenant_id=TENANT))),
+    "GetSchedule": (Schedule(), lambda client: client.get_schedule(TENANT, "nightly")),
+    "ListSchedules": (ListSchedulesResponse(), lambda client: client.list_schedules()),
+    "PauseSchedule": (Schedule(), lambda client: client.pause_schedule(TENANT, "nightly")),
+    "ListScheduledRuns": (ListScheduledRunsResponse(), lambda client: client.list_scheduled_runs(TENANT)),
     "OnboardTenant": (onboarded(), lambda client: client.onboard_tenant(TENANT)),
     "GetTenant": (Tenant(), lambda client: client.get_tenant(TENANT)),
     "ListTenants": (ListTenantsResponse(), lambda client: client.list_tenants()),
@@ -89,7 +107,7 @@ async def test_a_write_without_request_id_is_not_repeated(client, peer):
     assert len(peer.requests["CreateApiKey"]) == 1
 
 
-@pytest.mark.parametrize("method", ["RunPipeline", "OnboardTenant"])
+@pytest.mark.parametrize("method", ["RunPipeline", "OnboardTenant", "BackfillPipeline", "CreateSchedule"])
 async def test_each_write_gets_an_id_of_its_own(client, peer, method):
     peer.answers[method], call = CALLS[method]
     await call(client)
@@ -155,6 +173,8 @@ async def test_a_page_of_runs(client, peer):
         pipeline="acme_corp-gcp-cost-billing",
         statuses=[Run.FAILED, Run.TIMED_OUT],
         created_after=datetime(2025, 11, 18, tzinfo=UTC),
+        schedule_id="nightly",
+        backfill_id=BACKFILL_ID,
         page_size=7,
         page_token="here",
     )
@@ -165,6 +185,7 @@ async def test_a_page_of_runs(client, peer):
     assert request.created_after.ToDatetime() == datetime(2025, 11, 18)
     assert not request.HasField("created_before")
     assert (request.pipeline, request.page_size, request.page_token) == ("acme_corp-gcp-cost-billing", 7, "here")
+    assert (request.schedule_id, request.backfill_id) == ("nightly", BACKFILL_ID)
 
 
 async def test_a_time_without_zone_is_refused(client):

@@ -16,7 +16,9 @@ from tests.store.records import BY, PLANS, claimed, multiply, new_run
 OPEN = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.CANCELLING)
 FAILED = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT)
 # Those that have the runs of a status; all others have what has been.
-BY_STATUS = {"runs_by_status", "runs_of_tenant_by_status", "runs_waiting", "runs_active"}
+BY_STATUS = {
+    *("runs_by_status", "runs_of_tenant_by_status", "runs_waiting", "runs_waiting_of_backfills", "runs_active")
+}
 
 
 def indexes(explained: Explained) -> set[str]:
@@ -68,7 +70,7 @@ async def test_a_list_by_status_reads_no_run_in_another(old: SqlStore, tenant_id
 async def test_a_claim_reads_no_run_that_has_ended(old: SqlStore) -> None:
     def claim(tx: Transaction) -> set[str]:
         explained = Explained(tx, "runs")
-        assert leases.claim(explained, "w1", 30_000_000, PLANS, suspects=True) is not None
+        assert leases.claim(explained, "w1", 30_000_000, PLANS, suspects=True, backfills=True) is not None
         return indexes(explained)
 
     used = await old._db.write(claim)

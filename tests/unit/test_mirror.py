@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 from server.care import Care
 from server.domain.quotas import Quotas
 from server.domain.run import RunStatus, RunTrigger
+from server.domain.schedule import NewSchedule, Overlap, ScheduleSettings, TickOutcome
 from server.domain.schema import DatasetRef, TableSpec
 from server.domain.tenant import SYSTEM_TENANT, TenantState
 from server.mirror import Mirror
 from server.retention import Retention
 from server.store.port import RunEnd
+from server.store.schedule_port import Settlement, TickToFire, TickToRecord
 from server.store.sqlite import open_sqlite
 from server.warehouse.bigquery import BigQueryWarehouse
 from server.warehouse.port import Warehouse
@@ -56,6 +59,39 @@ async def test_one_row_a_run_and_a_step_with_the_latest_state(place: Place) -> N
     ]
     assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_step_logs") == [{"n": 2}]
     assert await place.store.outbox(skip=(), limit=9) == []
+
+
+async def test_one_row_a_tick_with_the_latest_state(place: Place) -> None:
+    await place.dataset()
+    settings = ScheduleSettings(name=new_run().name, cron="0 6 * * *", overlap=Overlap.ALLOW)
+    new = NewSchedule("acme_corp", "daily", settings)
+    schedule = await place.store.create_schedule(new, by=BY, request=None)
+    ticks = [datetime(2025, 11, day, 6, tzinfo=UTC) for day in (17, 18)]
+    recorded = (TickToRecord(ticks[0], TickOutcome.MISSED, "why"), TickToRecord(ticks[1], TickOutcome.BUFFERED))
+    assert await place.store.settle(schedule, Settlement(None, None, recorded=recorded), PLANS)
+    await place.mirror.finish()
+    statuses = "SELECT scheduled_for, status, pipeline_logging_id FROM x_meta_scheduled_runs ORDER BY 1"
+    assert await place.rows(statuses) == [
+        {"scheduled_for": ticks[0], "status": "MISSED", "pipeline_logging_id": None},
+        {"scheduled_for": ticks[1], "status": "BUFFERED", "pipeline_logging_id": None},
+    ]
+    (waiting,) = await place.store.waiting_ticks(skip=(), limit=9)
+    run = new_run()
+    assert await place.store.start_tick(waiting, TickToFire(ticks[1], run), PLANS)
+    await place.mirror.finish()
+    rows = await place.rows("SELECT * FROM x_meta_scheduled_runs ORDER BY scheduled_for")
+    assert [row["status"] for row in rows] == ["MISSED", "FIRED"]
+    assert rows[1]["pipeline_logging_id"] == run.pipeline_logging_id
+    assert rows[1]["pipeline_id"] == run.pipeline_id
+    assert rows[1]["date"] == date(2025, 11, 18)
+    assert (rows[0]["error_message"], rows[1]["error_message"]) == ("why", None)
+    assert {(row["schedule_id"], row["tenant_id"], row["template_name"]) for row in rows} == {
+        ("daily", "acme_corp", "cost_billing")
+    }
+    # Copied again it is the same.
+    assert await place.store.note_all("acme_corp", by=BY) >= 2
+    await place.mirror.finish()
+    assert await place.rows("SELECT * FROM x_meta_scheduled_runs ORDER BY scheduled_for") == rows
 
 
 async def test_the_next_worker_is_shown(place: Place) -> None:

@@ -110,6 +110,11 @@ def found(row: Row | None) -> Row:
     return row
 
 
+def ago(tx: Transaction, days: float) -> int:
+    """The moment so many days before the transaction's."""
+    return tx.now - int(days * 86_400 * 1_000_000)
+
+
 def to_micros(moment: datetime) -> int:
     """Microseconds since 1970 UTC."""
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond

@@ -7,7 +7,7 @@ from server.domain.load import Load
 from server.domain.quotas import Plans
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, RunHeld, StepEnd
-from server.store.sql import audit, deliveries, loads
+from server.store.sql import audit, deliveries, loads, schedules
 from server.store.sql.credentials import latest_versions
 from server.store.sql.data_quality import keep_checks
 from server.store.sql.database import Row, Transaction, found
@@ -29,38 +29,42 @@ from server.store.sql.tenants import find_tenant
 from server.store.sql.waiting import IS_HELD, claimable, is_claimable
 
 
-def has_work(tx: Transaction, plans: Plans, *, suspects: bool) -> bool:
+def has_work(tx: Transaction, plans: Plans, *, suspects: bool, backfills: bool) -> bool:
     """Whether a claim could find something."""
-    return next(_abandoned(tx, suspects=suspects), None) is not None or next(claimable(tx, plans), None) is not None
+    if next(_abandoned(tx, suspects=suspects), None) is not None:
+        return True
+    return next(claimable(tx, plans, backfills=backfills), None) is not None
 
 
-def claim(tx: Transaction, worker_id: str, lease_micros: int, plans: Plans, *, suspects: bool) -> Claim | None:
+def claim(
+    tx: Transaction, worker_id: str, lease_micros: int, plans: Plans, *, suspects: bool, backfills: bool
+) -> Claim | None:
     """Take over an abandoned run, or claim the next waiting one."""
     for abandoned in _abandoned(tx, suspects=suspects):
         if (taken := _take_over(tx, abandoned, worker_id, lease_micros, plans)) is not None:
             return taken
     # Past the tenants of which others claim a run at this moment; only where there is nothing else, after them.
     for lock_as in dict.fromkeys((tx.skip_locked, tx.for_update)):
-        for tenant_id in list(claimable(tx, plans)):
-            if (run_id := _claim_first(tx, tenant_id, plans, lock_as)) is not None:
+        for tenant_id in list(claimable(tx, plans, backfills=backfills)):
+            if (run_id := _claim_first(tx, tenant_id, plans, lock_as, backfills=backfills)) is not None:
                 return _lease(tx, run_id, worker_id, lease_micros, plans)
     return None
 
 
-def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str) -> str | None:
-    """Let the tenant's oldest waiting run begin; None when others were faster, or are at it."""
+def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *, backfills: bool) -> str | None:
+    """Let the tenant's oldest waiting run begin, one of a backfill only when no other waits.
+
+    None when others were faster, or are at it.
+    """
     held = tx.execute(f"SELECT 1 FROM queues WHERE tenant_id = ? AND pending > 0{lock_as}", (tenant_id,)).fetchone()
     # What others did before this transaction had the queue may have used up what the tenant may.
     if held is None or not is_claimable(tx, plans, tenant_id):
         return None
-    row = tx.execute(
-        f"SELECT pipeline_logging_id FROM runs WHERE tenant_id = ? AND status = 'PENDING' AND NOT {IS_HELD}"
-        f" ORDER BY created_at, pipeline_logging_id LIMIT 1{tx.skip_locked}",
-        (tenant_id,),
-    ).fetchone()
-    if row is None:
+    run_id = _oldest_waiting(tx, tenant_id, "=")
+    if run_id is None and backfills:
+        run_id = _oldest_waiting(tx, tenant_id, "!=")
+    if run_id is None:
         return None
-    run_id = str(row["pipeline_logging_id"])
     tx.execute(
         "UPDATE runs SET status = 'RUNNING', started_at = coalesce(started_at, ?) WHERE pipeline_logging_id = ?",
         (tx.now, run_id),
@@ -69,6 +73,17 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str) ->
     tx.execute("UPDATE queues SET claimed_at = ? WHERE tenant_id = ?", (tx.now, tenant_id))
     announce(tx, run_id)
     return run_id
+
+
+def _oldest_waiting(tx: Transaction, tenant_id: str, of_backfill: str) -> str | None:
+    """The tenant's oldest waiting run that is of no backfill (`=`), or of one (`!=`)."""
+    row = tx.execute(
+        f"SELECT pipeline_logging_id FROM runs WHERE tenant_id = ? AND status = 'PENDING'"
+        f" AND backfill_id {of_backfill} '' AND NOT {IS_HELD}"
+        f" ORDER BY created_at, pipeline_logging_id LIMIT 1{tx.skip_locked}",
+        (tenant_id,),
+    ).fetchone()
+    return None if row is None else str(row["pipeline_logging_id"])
 
 
 def _abandoned(tx: Transaction, *, suspects: bool) -> Iterator[Row]:
@@ -369,4 +384,6 @@ def _end_run(tx: Transaction, tenant_id: str, pipeline_logging_id: str, end: Run
             pipeline_logging_id,
         ),
     )
-    return announce(tx, pipeline_logging_id)
+    run = announce(tx, pipeline_logging_id)
+    schedules.count_end(tx, run)
+    return run

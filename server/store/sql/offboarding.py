@@ -5,7 +5,7 @@ from server.domain.quotas import Plans
 from server.domain.run import RunStatus
 from server.domain.tenant import CHANGEABLE, DatasetState, TenantState
 from server.store.port import NewRun, RequestKey
-from server.store.sql import audit, credentials, keys
+from server.store.sql import audit, credentials, keys, schedules
 from server.store.sql.database import Transaction
 from server.store.sql.outbox import note_tenant
 from server.store.sql.queues import move
@@ -30,6 +30,7 @@ def offboard(tx: Transaction, tenant_id: str, by: Actor, request: RequestKey | N
         note_tenant(tx, tenant_id)
         told = {"state": tenant.state, "dataset": dataset}
         audit.record(tx, by, AuditAction.TENANT_OFFBOARD, tenant_id, tenant_id=tenant_id, details=told)
+    schedules.pause_all(tx, tenant_id, "the tenant was offboarded", by)
     keys.revoke_all(tx, tenant_id, by)
     credentials.delete_all(tx, tenant_id, by)
 

@@ -21,6 +21,7 @@ _PROJECTED = (
         "pipeline_logging_id || '/' || step_id",
         "(SELECT DISTINCT tenant_id, pipeline_logging_id, step_id FROM data_quality_results) AS done WHERE tenant_id",
     ),
+    ("tick", "schedule_id || '/' || nominal_time", "scheduled_runs WHERE tenant_id"),
     ("api_key", "key_id", "api_keys WHERE tenant_id"),
     ("credential", "name", "(SELECT DISTINCT tenant_id, name FROM credentials) AS named WHERE tenant_id"),
 )

@@ -44,6 +44,8 @@ def run_of(row: Row, steps: Iterable[StepRun] = ()) -> Run:
         rows_processed=row["rows_processed"],
         steps=tuple(steps),
         retry_of=row["retry_of"],
+        schedule_id=row["schedule_id"],
+        backfill_id=row["backfill_id"],
         kind=RunKind(row["kind"]),
         plan=Plan.model_validate_json(row["plan"]) if row["plan"] else None,
     )

@@ -20,7 +20,7 @@ from server.store.port import (
     RunPosition,
 )
 from server.store.sql import audit
-from server.store.sql.database import Row, Transaction, found, marks, to_micros
+from server.store.sql.database import Transaction, found, marks, to_micros
 from server.store.sql.offboarded import require_not_gone
 from server.store.sql.queues import admit, lock, move
 from server.store.sql.rows import event_body, event_of, moment, run_of, snapshot_of
@@ -32,7 +32,7 @@ def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
     Raises:
         RequestConflict, TenantGone, QuotaExceeded, AlreadyRetried, OriginGone.
     """
-    if new.request is not None and not _take_request(tx, new.request, new.pipeline_logging_id):
+    if new.request is not None and not take_request(tx, new.request, new.pipeline_logging_id):
         return found_run(find_request(tx, new.request))
     admit(tx, new, plans)
     # Whoever asked before the tenant was offboarded may come here after it; what the product itself starts ends it.
@@ -55,8 +55,11 @@ def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
     return run
 
 
-def _take_request(tx: Transaction, request: RequestKey, pipeline_logging_id: str) -> bool:
-    """Whether nobody has used the request's id yet; whoever uses it at this moment is waited for."""
+def take_request(tx: Transaction, request: RequestKey, made: str) -> bool:
+    """Whether nobody has used the request's id yet; whoever uses it at this moment is waited for.
+
+    `made` is the id of what the request makes: a run, for most.
+    """
     return bool(
         tx.execute(
             """
@@ -68,7 +71,7 @@ def _take_request(tx: Transaction, request: RequestKey, pipeline_logging_id: str
                 request.method,
                 request.request_id,
                 request.content_hash,
-                pipeline_logging_id,
+                made,
                 tx.now,
             ),
         ).rowcount
@@ -77,10 +80,8 @@ def _take_request(tx: Transaction, request: RequestKey, pipeline_logging_id: str
 
 def remember(tx: Transaction, request: RequestKey) -> None:
     """Note a request that makes no run of its own. Raises RequestConflict."""
-    if not _take_request(tx, request, ""):
-        row = _request_row(tx, request)
-        if row is not None and row["content_hash"] != request.content_hash:
-            raise RequestConflict(request.request_id)
+    if not take_request(tx, request, ""):
+        requested(tx, request)
 
 
 def _first_steps(tx: Transaction, new: NewRun) -> list[StepRun]:
@@ -101,8 +102,9 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
     inserted = tx.execute(
         """
         INSERT INTO runs (pipeline_logging_id, tenant_id, pipeline_id, provider, domain, template_name, status,
-                          trigger_kind, run_date, variables, config_hash, created_by, created_at, kind, retry_of)
-        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?)
+                          trigger_kind, run_date, variables, config_hash, created_by, created_at, kind, retry_of,
+                          schedule_id, backfill_id)
+        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT DO NOTHING
         """,
         (
@@ -120,6 +122,8 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
             tx.now,
             new.kind,
             new.retry_of,
+            new.schedule_id,
+            new.backfill_id,
         ),
     ).rowcount
     if not inserted:
@@ -130,19 +134,21 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
 
 def find_request(tx: Transaction, request: RequestKey) -> Run | None:
     """The run of an earlier request with the same id; another content is a conflict."""
-    row = _request_row(tx, request)
+    run_id = requested(tx, request)
+    return None if run_id is None else stored_run(tx, run_id)
+
+
+def requested(tx: Transaction, request: RequestKey) -> str | None:
+    """The id of what an earlier request with the same id has made, or None. Raises RequestConflict."""
+    row = tx.execute(
+        "SELECT content_hash, pipeline_logging_id FROM requests WHERE tenant_id = ? AND method = ? AND request_id = ?",
+        (request.tenant_id, request.method, request.request_id),
+    ).fetchone()
     if row is None:
         return None
     if row["content_hash"] != request.content_hash:
         raise RequestConflict(request.request_id)
-    return stored_run(tx, row["pipeline_logging_id"])
-
-
-def _request_row(tx: Transaction, request: RequestKey) -> Row | None:
-    return tx.execute(
-        "SELECT content_hash, pipeline_logging_id FROM requests WHERE tenant_id = ? AND method = ? AND request_id = ?",
-        (request.tenant_id, request.method, request.request_id),
-    ).fetchone()
+    return str(row["pipeline_logging_id"])
 
 
 def found_run(run: Run | None) -> Run:
@@ -186,6 +192,9 @@ def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, lim
         ("template_name = ?", wanted.template_name),
         ("created_at >= ?", wanted.created_after and to_micros(wanted.created_after)),
         ("created_at < ?", wanted.created_before and to_micros(wanted.created_before)),
+        # The indexes of both hold none of the other runs, which has to be said.
+        ("schedule_id = ? AND schedule_id != ''", wanted.schedule_id),
+        ("backfill_id = ? AND backfill_id != ''", wanted.backfill_id),
     ]
     used = [(condition, value) for condition, value in conditions if value not in (None, "")]
     where = [condition for condition, _ in used]

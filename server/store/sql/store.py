@@ -9,6 +9,7 @@ from server.domain.load import Load
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans, QuotaUse
 from server.domain.run import LogEntry, Run, RunEvent, StepRun
+from server.domain.schedule import NewSchedule, Tick
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import (
     Claim,
@@ -32,6 +33,7 @@ from server.store.port import (
 )
 from server.store.sql import (
     audit,
+    backfills,
     checking,
     data_quality,
     deliveries,
@@ -43,22 +45,20 @@ from server.store.sql import (
     retention,
     runs,
     tenants,
+    ticks,
     waiting,
 )
-from server.store.sql.database import Transaction
+from server.store.sql.database import Transaction, ago
 from server.store.sql.delivery_store import SqlDeliveryStore
 from server.store.sql.load_store import SqlLoadStore
+from server.store.sql.schedule_store import SqlScheduleStore
 
 
 def _micros(seconds: float) -> int:
     return int(seconds * 1_000_000)
 
 
-def _ago(tx: Transaction, days: float) -> int:
-    return tx.now - _micros(days * 86_400)
-
-
-class SqlStore(SqlLoadStore, SqlDeliveryStore):
+class SqlStore(SqlLoadStore, SqlDeliveryStore, SqlScheduleStore):
     """A ControlStore in an SQL database, which several processes may use at once."""
 
     @property
@@ -70,9 +70,11 @@ class SqlStore(SqlLoadStore, SqlDeliveryStore):
         """See the port."""
         return await self._db.wait_for_change(seen, timeout)
 
-    async def onboard_tenant(self, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans) -> Run:
+    async def onboard_tenant(
+        self, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans, *, schedules: Sequence[NewSchedule] = ()
+    ) -> Run:
         """See the port."""
-        return await self._db.write(lambda tx: tenants.onboard(tx, tenant, key, run, plans))
+        return await self._db.write(lambda tx: tenants.onboard(tx, tenant, key, run, plans, own_schedules=schedules))
 
     async def get_tenant(self, tenant_id: str) -> Tenant | None:
         """See the port."""
@@ -239,13 +241,17 @@ class SqlStore(SqlLoadStore, SqlDeliveryStore):
         """See the port."""
         return await self._db.write(lambda tx: queues.take_requests(tx, tenant_id, wanted, plans))
 
-    async def claim(self, worker_id: str, *, lease_seconds: float, plans: Plans, suspects: bool = True) -> Claim | None:
+    async def claim(
+        self, worker_id: str, *, lease_seconds: float, plans: Plans, suspects: bool = True, backfills: bool = True
+    ) -> Claim | None:
         """See the port."""
         # A look costs a reader's time; asking for the write lock at every commit of anyone would cost every writer's.
-        if not await self._db.read(lambda tx: leases.has_work(tx, plans, suspects=suspects)):
+        if not await self._db.read(lambda tx: leases.has_work(tx, plans, suspects=suspects, backfills=backfills)):
             return None
         lease = _micros(lease_seconds)
-        return await self._db.write(lambda tx: leases.claim(tx, worker_id, lease, plans, suspects=suspects))
+        return await self._db.write(
+            lambda tx: leases.claim(tx, worker_id, lease, plans, suspects=suspects, backfills=backfills)
+        )
 
     async def renew(self, held: Collection[Lease], *, lease_seconds: float) -> frozenset[Lease]:
         """See the port."""
@@ -314,13 +320,25 @@ class SqlStore(SqlLoadStore, SqlDeliveryStore):
         """See the port."""
         return await self._db.read(lambda tx: data_quality.results_of(tx, steps))
 
+    async def ticks_of(self, tenant_id: str, wanted: Collection[tuple[str, int]]) -> list[Tick]:
+        """See the port."""
+        return await self._db.read(lambda tx: ticks.ticks_of(tx, tenant_id, wanted))
+
     async def remove_runs(self, *, older_than_days: float, limit: int) -> int:
         """See the port."""
-        return await self._db.write(lambda tx: retention.remove_runs(tx, _ago(tx, older_than_days), limit))
+        return await self._db.write(lambda tx: retention.remove_runs(tx, ago(tx, older_than_days), limit))
+
+    async def remove_ticks(self, *, older_than_days: float, limit: int) -> int:
+        """See the port."""
+        return await self._db.write(lambda tx: ticks.remove(tx, ago(tx, older_than_days), limit))
+
+    async def remove_backfills(self, *, older_than_days: float, limit: int) -> int:
+        """See the port."""
+        return await self._db.write(lambda tx: backfills.remove(tx, ago(tx, older_than_days), limit))
 
     async def remove_events(self, *, older_than_days: float, after: EndPosition, limit: int) -> RemovedEvents:
         """See the port."""
-        return await self._db.write(lambda tx: retention.remove_events(tx, _ago(tx, older_than_days), after, limit))
+        return await self._db.write(lambda tx: retention.remove_events(tx, ago(tx, older_than_days), after, limit))
 
     async def remove_usage(self) -> None:
         """See the port."""

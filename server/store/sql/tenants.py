@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from server.domain.audit import Actor, AuditAction
 from server.domain.quotas import Plans
 from server.domain.run import Run
+from server.domain.schedule import NewSchedule
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import NewRun, TenantChanged, TenantConflict
-from server.store.sql import audit
+from server.store.sql import audit, schedules
 from server.store.sql.database import Transaction, found, from_micros, marks
 from server.store.sql.keys import add_key
 from server.store.sql.outbox import note_tenant
@@ -16,8 +17,10 @@ from server.store.sql.rows import tenant_of
 from server.store.sql.runs import accept, find_request
 
 
-def onboard(tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans) -> Run:
-    """Store tenant, key and run together, once."""
+def onboard(
+    tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun, plans: Plans, *, own_schedules: Sequence[NewSchedule]
+) -> Run:
+    """Store tenant, key, run and schedules together, once."""
     if run.request is not None and (earlier := find_request(tx, run.request)):
         return earlier
     inserted = tx.execute(
@@ -49,6 +52,8 @@ def onboard(tx: Transaction, tenant: Tenant, key: ApiKey, run: NewRun, plans: Pl
     add_key(tx, key)
     told = {"plan": tenant.plan, "location": tenant.location, "api_key": key.key_id}
     audit.record(tx, run.by, AuditAction.TENANT_ONBOARD, tenant.tenant_id, tenant_id=tenant.tenant_id, details=told)
+    for schedule in own_schedules:
+        schedules.insert(tx, schedule, run.by)
     return accept(tx, run, plans)
 
 

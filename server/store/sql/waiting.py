@@ -13,6 +13,9 @@ SELECT queues.tenant_id, queues.active, COALESCE(tenants.plan, '') AS plan, COAL
        COALESCE(tenants.state, 'ACTIVE') AS state, COALESCE(tenants.offboarding_run, '') AS offboarding_run,
        COALESCE(usage.bytes_billed, 0) AS bytes_billed
 FROM queues
+LEFT JOIN (
+    SELECT tenant_id, COUNT(*) AS pending FROM runs WHERE status = 'PENDING' AND backfill_id != '' GROUP BY tenant_id
+) AS backfills ON backfills.tenant_id = queues.tenant_id
 LEFT JOIN tenants ON tenants.tenant_id = queues.tenant_id
 LEFT JOIN usage ON usage.tenant_id = queues.tenant_id AND usage.period = ?
 WHERE queues.pending > 0
@@ -22,13 +25,16 @@ IS_HELD = (
     " OR state = 'OFFBOARDED' AND offboarding_run != runs.pipeline_logging_id))"
 )
 """Of a row of `runs`: whether its tenant is suspended or offboarded; then only the removal of its dataset goes on."""
-# Those with the fewest running runs first, and among them who waits longest for a claim.
-_IN_TURN = " ORDER BY queues.active, queues.claimed_at, queues.tenant_id"
+_HAS_OTHERS = "queues.pending > COALESCE(backfills.pending, 0)"
+"""Whether not only runs of backfills wait."""
+# Those with the fewest running runs first, and among them who waits longest for a claim. Backfills come last.
+_IN_TURN = f" ORDER BY CASE WHEN {_HAS_OTHERS} THEN 0 ELSE 1 END, queues.active, queues.claimed_at, queues.tenant_id"
 
 
-def claimable(tx: Transaction, plans: Plans) -> Iterator[str]:
+def claimable(tx: Transaction, plans: Plans, *, backfills: bool) -> Iterator[str]:
     """The tenants of which a run may start, the one whose turn it is first."""
-    for row in _queues(tx, "AND COALESCE(tenants.state, 'ACTIVE') != 'SUSPENDED'" + _IN_TURN):
+    wanted = "" if backfills else f" AND {_HAS_OTHERS}"
+    for row in _queues(tx, f"AND COALESCE(tenants.state, 'ACTIVE') != 'SUSPENDED'{wanted}{_IN_TURN}"):
         if _reason(row, plans) is WaitReason.QUEUED:
             yield str(row["tenant_id"])
 
@@ -76,8 +82,8 @@ def placed(tx: Transaction, run: Run) -> Run:
     row = found(
         tx.execute(
             "SELECT COUNT(*) AS place FROM runs WHERE tenant_id = ? AND status = 'PENDING'"
-            " AND (created_at, pipeline_logging_id) <= (?, ?)",
-            (run.tenant_id, to_micros(run.created_at), run.pipeline_logging_id),
+            " AND (CASE WHEN backfill_id = '' THEN 0 ELSE 1 END, created_at, pipeline_logging_id) <= (?, ?, ?)",
+            (run.tenant_id, int(bool(run.backfill_id)), to_micros(run.created_at), run.pipeline_logging_id),
         ).fetchone()
     )
     return run.model_copy(update={"queue_position": row["place"]})

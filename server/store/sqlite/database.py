@@ -8,19 +8,21 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from server.store.port import StoreBusy
 from server.store.sql.database import Clock, Transaction, to_micros, utc_now
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 _READERS = 2
+# Writes that have one commit: those that wait for it wait for each other.
+_TOGETHER = 64
 _BUSY_SECONDS = 10
 # How soon another process's commit is noticed; the probe reads shared memory and costs a few microseconds.
 _PROBE_SECONDS = 0.02
@@ -43,6 +45,27 @@ class SqliteTransaction:
         """Writers take turns anyway."""
 
 
+class _Write:
+    """A write that waits for its turn, and then what came of it."""
+
+    def __init__(self, work: Callable[[Transaction], Any]) -> None:
+        self.work = work
+        self.is_wanted = True
+        self.is_done = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def end(self, result: Any, error: BaseException | None) -> None:
+        """Remember what came of it."""
+        self._result, self._error, self.is_done = result, error, True
+
+    def outcome(self) -> Any:
+        """The result. Raises what ended it."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
 class SqliteDatabase:
     """The file: every access goes through `read` or `write`, which run a function in a thread of their own."""
 
@@ -51,6 +74,7 @@ class SqliteDatabase:
         self._clock = clock
         self._local = threading.local()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._waiting = deque[_Write]()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._scanner = ThreadPoolExecutor(1, thread_name_prefix="store-scanner")
         self._connections: list[sqlite3.Connection] = []
@@ -82,18 +106,37 @@ class SqliteDatabase:
     def _now(self) -> int:
         return to_micros(self._clock())
 
-    def _transact(self, work: Callable[[Transaction], T]) -> tuple[T, bool]:
-        """Run `work` in one write transaction; an exception rolls it back. Answers whether it changed anything."""
+    def _write(self, write: "_Write") -> bool:
+        """See to it that `write` is done, with all that wait behind it. Answers whether that changed anything.
+
+        Each has a savepoint of its own, and all have one commit, which is what takes the time: it waits for the disk.
+        """
+        if write.is_done:
+            return False
+        together = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
+        together = [one for one in together if one.is_wanted]
         connection = self._connection()
         before = connection.total_changes
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            result = work(SqliteTransaction(connection, self._now()))
+            connection.execute("BEGIN IMMEDIATE")
+            for one in together:
+                self._write_one(connection, one)
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:  # noqa: BLE001 - raised where the write is awaited
             self._roll_back(connection)
-            raise
-        return result, connection.total_changes != before
+            for one in together:
+                one.end(None, error)
+        return connection.total_changes != before
+
+    def _write_one(self, connection: sqlite3.Connection, write: "_Write") -> None:
+        """Do one of several writes; an exception undoes it and no other."""
+        connection.execute("SAVEPOINT one")
+        try:
+            write.end(write.work(SqliteTransaction(connection, self._now())), None)
+        except BaseException as error:  # noqa: BLE001 - raised where the write is awaited
+            write.end(None, error)
+            connection.execute("ROLLBACK TO one")
+        connection.execute("RELEASE one")
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         """Leave the transaction, or the connection: a later transaction must not begin inside this one."""
@@ -117,18 +160,26 @@ class SqliteDatabase:
 
     async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Run `work` in a write transaction; all of them take turns. Raises StoreBusy when SQLite cannot."""
-        result, changed = await _in_thread(self._writer, self._transact, work)
+        write = _Write(work)
+        self._waiting.append(write)
+        try:
+            changed = await asyncio.get_running_loop().run_in_executor(self._writer, self._write, write)
+        finally:
+            # Whoever has stopped waiting does not want what has not begun.
+            write.is_wanted = False
         if changed:
             await self._announce()
+        with _no_answer():
+            result: T = write.outcome()
         return result
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one consistent state. Raises StoreBusy when SQLite cannot."""
-        return await _in_thread(self._readers, self._look, work)
+        return await _look_in(self._readers, self._look, work)
 
     async def scan(self, work: Callable[[Transaction], T]) -> T:
         """As `read`, for what may look at many rows: such reads wait for each other and for nobody else."""
-        return await _in_thread(self._scanner, self._look, work)
+        return await _look_in(self._scanner, self._look, work)
 
     async def _announce(self) -> None:
         async with self._changed:
@@ -187,11 +238,18 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-async def _in_thread(
-    pool: ThreadPoolExecutor, run: Callable[[Callable[[Transaction], T]], U], work: Callable[[Transaction], T]
-) -> U:
+async def _look_in(
+    pool: ThreadPoolExecutor, look: Callable[[Callable[[Transaction], T]], T], work: Callable[[Transaction], T]
+) -> T:
+    with _no_answer():
+        return await asyncio.get_running_loop().run_in_executor(pool, look, work)
+
+
+@contextmanager
+def _no_answer() -> Iterator[None]:
+    """Raises StoreBusy for what SQLite raises."""
     try:
-        return await asyncio.get_running_loop().run_in_executor(pool, run, work)
+        yield
     except sqlite3.Error as error:
         logger.exception("The control store did not answer")
         raise StoreBusy(str(error)) from error

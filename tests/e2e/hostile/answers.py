@@ -55,7 +55,7 @@ async def ask(channel: grpc.aio.Channel, method: str, request: Message | bytes, 
     path = method if method.startswith("/") else f"/convergence.v1.{method}"
     began = time.monotonic()
     try:
-        if method.endswith(("GetRunStatus", "Watch")):
+        if method.endswith(("GetRunStatus", "Watch", "WatchBackfill")):
             call = channel.unary_stream(path)(data, metadata=metadata, timeout=MOST_SECONDS)
             shown = str(await call.read())
             call.cancel()

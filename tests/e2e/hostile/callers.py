@@ -6,7 +6,6 @@ from typing import Any
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from convergence.v1.pipeline_service_pb2 import (
-    BackfillPipelineRequest,
     CancelRunRequest,
     GetRunRequest,
     GetRunStatusRequest,
@@ -335,13 +334,6 @@ SCOPES = [
         NO_TENANT,
         MISSING,
         "tenantless",
-    ),
-    Row(
-        "days of all tenants",
-        PIPELINES + "BackfillPipeline",
-        BackfillPipelineRequest(all_tenants=True, provider="gcp", template_name="x"),
-        "NOT_IMPLEMENTED",
-        "UNIMPLEMENTED",
     ),
 ]
 

@@ -10,12 +10,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from convergence.v1.pipeline_service_pb2 import (
     DataQualityResult,
     GetRunStatusRequest,
+    ListBackfillsRequest,
     ListDataQualityResultsRequest,
     ListPipelinesRequest,
     ListRunsRequest,
     RunPipelineRequest,
 )
 from convergence.v1.run_pb2 import Run
+from convergence.v1.schedule_service_pb2 import ListScheduledRunsRequest, ListSchedulesRequest
 from convergence.v1.system_service_pb2 import ListAuditEventsRequest
 from convergence.v1.tenant_service_pb2 import (
     CreateApiKeyRequest,
@@ -29,13 +31,16 @@ from convergence.v1.tenant_service_pb2 import (
 )
 from server.api.pages import ListRequest, page_token
 from tests.e2e.hostile.records import change
-from tests.e2e.hostile.rows import MEGABYTE, PIPELINES, SYSTEM, TENANTS, Row, run
+from tests.e2e.hostile.rows import MEGABYTE, PIPELINES, SCHEDULES, SYSTEM, TENANTS, Row, run
 
 RUN_ID = "00000000-0000-4000-8000-000000000000"
 SURROGATE = "\ud800"
 WRONG, NO_PAGE, NO_SIZE, NO_MASK = "INVALID_FIELD", "INVALID_PAGE_TOKEN", "INVALID_PAGE_SIZE", "INVALID_UPDATE_MASK"
 _SERVICES = {
     ListRunsRequest: PIPELINES,
+    ListBackfillsRequest: PIPELINES,
+    ListSchedulesRequest: SCHEDULES,
+    ListScheduledRunsRequest: SCHEDULES,
     ListPipelinesRequest: PIPELINES,
     ListDataQualityResultsRequest: PIPELINES,
     ListTenantsRequest: TENANTS,
@@ -106,6 +111,9 @@ LISTS = [
     page("a page behind a negative number", ListAuditEventsRequest(), "-1"),
     page("a page behind no check", RESULTS, "2025-11-18T10:00:00+00:00", RUN_ID, "check", "first"),
     page("a page of results without a step", RESULTS, "2025-11-18T10:00:00+00:00", RUN_ID),
+    page("a page of backfills behind no time", ListBackfillsRequest(), "yesterday", RUN_ID),
+    page("a page of schedules without a tenant", ListSchedulesRequest(), "far"),
+    page("a page of ticks behind no time", ListScheduledRunsRequest(tenant_id="acme_corp"), "x", "far"),
     token("a page of deep lists", CUSTOMERS, base64.urlsafe_b64encode(b"[" * 100_000).decode()),
     token("a page of numbers", CUSTOMERS, encoded([1, 2])),
     token("a page of another list", RUNS, page_token(CUSTOMERS, "2025-11-18T10:00:00+00:00", RUN_ID)),

@@ -1,6 +1,6 @@
 """The whole table."""
 
-from tests.e2e.hostile import callers, lists, pipeline_files, queries, records, runs
+from tests.e2e.hostile import callers, lists, pipeline_files, queries, records, runs, timing
 from tests.e2e.hostile.rows import Row
 
 GROUPS: dict[str, list[Row]] = {
@@ -18,6 +18,9 @@ GROUPS: dict[str, list[Row]] = {
     "quotas and plans": records.QUOTAS,
     "bytes on the wire": callers.WIRE,
     "offboarding": records.OFFBOARDING,
+    "schedules": timing.CREATE,
+    "schedules that are there": timing.READ,
+    "backfills": timing.BACKFILLS,
     "sizes": lists.SIZES,
     "unicode": lists.UNICODE,
 }

@@ -28,15 +28,22 @@ RIGHT: dict[str, list[Any]] = {
     "key": ["greeting", "destination_table"],
     "key_id": ["0123456789ab"],
     "scopes": ["runs:read", "tenant:admin"],
-    "paths": ["display_name", "quotas", "quotas.runs_per_day", "state", "allowed_sources", "plan"],
+    "paths": ["display_name", "quotas", "quotas.runs_per_day", "state", "allowed_sources", "plan", "cron", "jitter"],
     "confirm_delete_dataset": ["", "victim_corp"],
     "secret": ['{"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "' + "a" * 40 + '"}'],
     "name": ["bucket"],
     "kind": [2],
+    "schedule_id": ["daily", "other"],
+    "cron": ["0 6 * * *", "*/5 * * * *"],
+    "time_zone": ["", "Europe/Berlin"],
+    "backfill_id": ["00000000-0000-4000-8000-000000000000"],
+    "tenant_ids": ["acme_corp"],
+    "start_date": ["2025-11-01"],
+    "end_date": ["2025-11-03"],
     "state": [2, 3],
     "request_id": ["", "again"],
 }
-RIGHT_MESSAGES = {"tenant", "update_mask"}
+RIGHT_MESSAGES = {"tenant", "schedule", "update_mask"}
 TEXTS = st.one_of(
     st.sampled_from(
         ["", " ", "\0", "a\0b", "\x1b[2J", "\r\n", "\u202eabc", "\u200b", "\ufeff", "\U0010ffff", "ß" * 300]

@@ -6,10 +6,13 @@ import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from convergence.client import ConvergenceClient
 from convergence.v1.run_pb2 import Run
+from convergence.v1.schedule_service_pb2 import Schedule
 from convergence.v1.tenant_service_pb2 import Credential, Tenant
 from server.security.api_keys import KeyRing
 from tests.e2e.service import Service, finished, onboard, start
@@ -17,6 +20,8 @@ from tests.e2e.service import Service, finished, onboard, start
 OWN = ("runs:read", "runs:write", "tenant:admin")
 ACCESS_KEY = json.dumps({"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "a" * 40})
 DRYRUN = "gcp/example/dryrun"
+PIPELINE: Any = {"provider": "gcp", "domain": "example", "template_name": "dryrun"}
+FAR = 32_000_000_000
 OUTSIDE = "text-of-a-file-elsewhere"
 
 
@@ -28,6 +33,7 @@ class World:
     keys: dict[str, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     etags: dict[str, str] = field(default_factory=dict)
+    backfills: dict[str, str] = field(default_factory=dict)
 
     def key_id(self, name: str) -> str:
         return self.keys[name].split("_")[1]
@@ -77,6 +83,14 @@ class World:
                 run = await finished(tenant, await start(tenant, "", DRYRUN, request_id="used"))
                 assert run.status == Run.SUCCESS, run.error_message
                 self.runs[name] = run.pipeline_logging_id
+                # It begins in another age, and of the one day there is a run already.
+                wanted = Schedule(schedule_id="far" if name == "acme" else "rivals", cron="* * * * *", **PIPELINE)
+                wanted.start_time.FromSeconds(FAR)
+                await tenant.create_schedule(wanted)
+                today = datetime.fromisoformat(run.date).date()
+                days = {"start_date": run.date, "end_date": (today + timedelta(days=1)).isoformat()}
+                made = await tenant.backfill_pipeline([], **PIPELINE, **days)
+                self.backfills[name] = made.backfill_id
                 await tenant.put_credential("bucket", Credential.AWS_ACCESS_KEY, ACCESS_KEY, request_id="used")
         async with self.service.client(self.keys["acme"]) as acme:
             plan = {"provider": "gcp", "domain": "example", "template_name": "dryrun"}

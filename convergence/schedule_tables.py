@@ -1,0 +1,108 @@
+"""How schedules and their ticks look to people."""
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from convergence.fitting import FittingTable
+from convergence.output import facts, moment, status_text, table
+from convergence.tables import pipeline_path
+from convergence.times import span_text
+from convergence.v1.schedule_service_pb2 import Schedule, ScheduledRun
+
+
+def schedules_table(schedules: Sequence[Schedule]) -> RenderableType:
+    """One line a schedule."""
+    if not schedules:
+        return "No schedules."
+    return FittingTable(
+        [_cells(item) for item in schedules],
+        expendable=("TENANT", "TIME ZONE", "NEXT", "WHEN", "PIPELINE", "STATE"),
+        numbers=(),
+        whole=("STATE", "SCHEDULE"),
+    )
+
+
+def _cells(schedule: Schedule) -> dict[str, str | Text]:
+    return {
+        "STATE": status_text(Schedule.State.Name(schedule.state)),
+        "TENANT": schedule.tenant_id,
+        "PIPELINE": pipeline_path(schedule),
+        "WHEN": _timing(schedule),
+        "TIME ZONE": schedule.time_zone,
+        "NEXT": moment(schedule.next_fire_times[0]) if schedule.next_fire_times else "",
+        "SCHEDULE": schedule.schedule_id,
+    }
+
+
+def schedule_parts(schedule: Schedule, ticks: Sequence[ScheduledRun] = ()) -> list[RenderableType]:
+    """A schedule, the times it fires next, and its latest ticks."""
+    parts: list[RenderableType] = [_schedule_facts(schedule)]
+    if schedule.next_fire_times:
+        parts += ["", table("FIRES NEXT", rows=[(moment(time),) for time in schedule.next_fire_times])]
+    return [*parts, "", ticks_table(ticks)] if ticks else parts
+
+
+def _schedule_facts(schedule: Schedule) -> RenderableType:
+    offset, refreshed = schedule.date_offset_days, schedule.refresh_window_days
+    most_failures = schedule.pause_after_failures
+    return facts(
+        {
+            "schedule": schedule.schedule_id,
+            "state": status_text(Schedule.State.Name(schedule.state)),
+            "paused because": schedule.pause_reason,
+            "description": schedule.description,
+            "tenant": schedule.tenant_id,
+            "pipeline": pipeline_path(schedule),
+            "variables": ", ".join(f"{name}={value}" for name, value in sorted(schedule.variables.items())),
+            "when": _timing(schedule),
+            "time zone": schedule.time_zone,
+            "date": f"{offset:+,} days" if offset else "",
+            "runs again": f"{refreshed:,} days before that date" if refreshed else "",
+            "overlap": Schedule.Overlap.Name(schedule.overlap) if schedule.overlap else "",
+            "catch up": _catch_up(schedule.catch_up),
+            "jitter": span_text(schedule.jitter),
+            "pauses after": f"{most_failures:,} failures in a row" if most_failures else "",
+            "starts": moment(schedule.start_time),
+            "ends": moment(schedule.end_time),
+            "missed ticks": f"{schedule.missed_ticks:,}" if schedule.missed_ticks else "",
+            "failures": f"{schedule.consecutive_failures:,} in a row" if schedule.consecutive_failures else "",
+            "last run": schedule.last_run,
+            "created": moment(schedule.created_at),
+            "updated": moment(schedule.updated_at),
+        }
+    )
+
+
+def ticks_table(ticks: Sequence[ScheduledRun]) -> RenderableType:
+    """One line a tick; why it has no run in the last column."""
+    if not ticks:
+        return "No ticks."
+    rows = [
+        (
+            moment(tick.nominal_time),
+            tick.schedule_id,
+            status_text(ScheduledRun.Outcome.Name(tick.outcome)),
+            tick.date,
+            moment(tick.fired_at),
+            tick.pipeline_logging_id,
+            tick.message,
+        )
+        for tick in ticks
+    ]
+    columns = ("TICK", "SCHEDULE", "OUTCOME", "DATE", "DEALT WITH", "RUN", "NOTE")
+    return table(*columns, rows=rows, whole=("OUTCOME", "RUN"))
+
+
+def _timing(schedule: Schedule) -> str:
+    return schedule.cron or f"every {span_text(schedule.interval)}"
+
+
+def _catch_up(catch_up: Schedule.CatchUp) -> str:
+    parts = [
+        Schedule.CatchUp.Policy.Name(catch_up.policy) if catch_up.policy else "",
+        f"at most {catch_up.max_runs:,}" if catch_up.policy == Schedule.CatchUp.ALL else "",
+        f"of the last {span_text(catch_up.window)}" if catch_up.HasField("window") else "",
+    ]
+    return ", ".join(part for part in parts if part)

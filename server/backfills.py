@@ -1,0 +1,242 @@
+"""Backfills, as clients ask for them: plan, start, read, watch, pause, cancel."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from time import monotonic
+from typing import Protocol
+from uuid import uuid4
+
+from server.domain.backfill import (
+    MAX_RUNS,
+    Backfill,
+    BackfillOrder,
+    BackfillSettings,
+    BackfillState,
+    Reprocess,
+    backfill_faults,
+    days_to_run,
+    range_faults,
+)
+from server.domain.faults import Fault
+from server.domain.pipeline import PipelineName
+from server.domain.run import RunTrigger
+from server.domain.tenant import TenantState
+from server.errors import (
+    BackfillFinished,
+    BackfillNotFound,
+    InvalidRequest,
+    RequestIdReused,
+    TenantNotActive,
+    TenantNotFound,
+)
+from server.estimates import Estimates
+from server.exact_writes import inexact_writes
+from server.following import Following
+from server.preparation import RunRequest
+from server.runs import Caller, Runs, request_key, why_inactive
+from server.schedules import require_reason
+from server.store.port import ControlStore, NewRun, RequestConflict
+from server.store.schedule_port import (
+    BackfillEnded,
+    BackfillFilter,
+    BackfillPosition,
+    NewBackfill,
+    ScheduleStore,
+)
+
+_TENANTS_CHECKED = 20
+"""Of very many tenants, those for which the first run is checked beforehand."""
+_HEARTBEAT_SECONDS = 15.0
+# Between two looks, however much is committed meanwhile; and where nothing is.
+_LEAST_SECONDS = 0.2
+_IDLE_SECONDS = 5.0
+_PAGE = 500
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class BackfillStore(ControlStore, ScheduleStore, Protocol):
+    """The store, with backfills and tenants."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRequest:
+    """What somebody asks for."""
+
+    name: PipelineName
+    start_date: str
+    end_date: str
+    """The day after the last one, as the first written YYYY-MM-DD."""
+    tenant_ids: tuple[str, ...] = ()
+    all_tenants: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    order: BackfillOrder = BackfillOrder.OLDEST_FIRST
+    reprocess: Reprocess = Reprocess.NONE
+    max_active_runs: int = 1
+
+
+class Backfills:
+    """The use cases around backfills. One that is not the caller's tenant's alone is not found by it."""
+
+    def __init__(self, store: BackfillStore, runs: Runs, estimates: Estimates, following: Following) -> None:
+        self._store = store
+        self._runs = runs
+        self._estimates = estimates
+        self._following = following
+
+    async def start(self, caller: Caller, request: BackfillRequest, *, request_id: str = "") -> Backfill:
+        """Store a backfill, whose runs begin by and by.
+
+        Raises:
+            InvalidRequest: with every fault. PermissionDenied, PipelineMissing, TenantNotFound, TenantNotActive: as for
+                a run. RequestIdReused.
+        """
+        key = request_key(caller.tenant_id, "BackfillPipeline", request_id, _content(request))
+        try:
+            if key is not None and (earlier := await self._store.find_backfill_request(key)):
+                return earlier
+            new = await self._checked(caller, request)
+            return await self._store.create_backfill(new, by=caller.by, request=key)
+        except RequestConflict:
+            raise RequestIdReused from None
+
+    async def plan(self, caller: Caller, request: BackfillRequest) -> Backfill:
+        """What `start` would do, with an estimate of what its runs would read. Raises as that."""
+        new = await self._checked(caller, request)
+        estimate = await self._estimates.of(caller, new)
+        return Backfill(
+            backfill_id="",
+            tenant_ids=new.tenant_ids,
+            settings=new.settings,
+            state=BackfillState.PLANNED,
+            total_runs=len(new.days),
+            skipped_days=new.skipped_days,
+            waiting_runs=len(new.days),
+            created_by=caller.by.key_id,
+            warnings=(*new.warnings, *estimate.warnings),
+            estimated_bytes=estimate.bytes_processed,
+            created_at=datetime.now(UTC),
+        )
+
+    async def _checked(self, caller: Caller, request: BackfillRequest) -> NewBackfill:
+        start, end = _day(request.start_date), _day(request.end_date)
+        faults = [*range_faults(start, end), *backfill_faults(request.variables, request.max_active_runs)]
+        tenant_ids = await self._tenants(request)
+        first = await self._first_runs(caller, request, tenant_ids, start, faults)
+        if faults or start is None or end is None:
+            raise InvalidRequest(dict.fromkeys(faults))
+        settings = BackfillSettings(
+            name=request.name,
+            start_date=start,
+            end_date=end,
+            variables=dict(request.variables),
+            order=request.order,
+            reprocess=request.reprocess,
+            max_active_runs=request.max_active_runs,
+        )
+        latest = await self._store.latest_statuses(request.name, tenant_ids, start, end)
+        days, skipped = days_to_run(settings, tenant_ids, latest)
+        if len(days) > MAX_RUNS:
+            message = f"a backfill has at most {MAX_RUNS:,} runs, not {len(days):,}; take fewer days or tenants"
+            raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="end_date")])
+        warnings = tuple(inexact_writes(first[0].snapshot)) if first else ()
+        return NewBackfill(str(uuid4()), tuple(tenant_ids), settings, tuple(days), skipped, warnings)
+
+    async def _tenants(self, request: BackfillRequest) -> list[str]:
+        """The tenants that are meant. Raises InvalidRequest, TenantNotFound, TenantNotActive."""
+        if request.all_tenants == bool(request.tenant_ids):
+            message = "name tenants, or set all_tenants: one of the two"
+            raise InvalidRequest([Fault("MISSING_FIELD", message, field="tenant_ids")])
+        if request.all_tenants:
+            return await self._active_tenants()
+        named = list(dict.fromkeys(request.tenant_ids))
+        found = {tenant.tenant_id: tenant for tenant in await self._store.tenants_with(named)}
+        for tenant_id in named:
+            if tenant_id not in found:
+                raise TenantNotFound
+            tenant = found[tenant_id]
+            if tenant.state is not TenantState.ACTIVE:
+                raise TenantNotActive(f"{tenant_id}: {why_inactive(tenant.state, tenant.onboarding_run)}")
+        return named
+
+    async def _active_tenants(self) -> list[str]:
+        found, after = list[str](), ""
+        while page := await self._store.list_tenants(after=after, limit=_PAGE, states=[TenantState.ACTIVE]):
+            found += (tenant.tenant_id for tenant in page)
+            after = found[-1]
+        return found
+
+    async def _first_runs(
+        self, caller: Caller, request: BackfillRequest, tenant_ids: Sequence[str], day: date | None, faults: list[Fault]
+    ) -> list[NewRun]:
+        """The first runs of the tenants, checked; what is wrong with them is added to the faults."""
+        variables = {name: value for name, value in request.variables.items() if name != "date"}
+        run = RunRequest(request.name, day.isoformat() if day else None, variables)
+        checked = list[NewRun]()
+        for tenant_id in tenant_ids[:_TENANTS_CHECKED]:
+            try:
+                checked.append(
+                    await self._runs.checked(Caller(tenant_id, caller.by, RunTrigger.BACKFILL, caller.is_admin), run)
+                )
+            except InvalidRequest as refused:
+                faults += refused.faults
+        return checked
+
+    async def get(self, caller: Caller, backfill_id: str) -> Backfill:
+        """The backfill. Raises BackfillNotFound."""
+        found = await self._store.get_backfill(backfill_id)
+        if found is None or not (caller.is_admin or found.tenant_ids == (caller.tenant_id,)):
+            raise BackfillNotFound
+        return found
+
+    async def list(self, wanted: BackfillFilter, *, after: BackfillPosition | None, limit: int) -> "list[Backfill]":
+        """Backfills, newest first."""
+        return await self._store.list_backfills(wanted, after=after, limit=limit)
+
+    async def change(self, caller: Caller, backfill_id: str, state: BackfillState, reason: str = "") -> Backfill:
+        """Let a backfill be ACTIVE, PAUSED or CANCELLING; repeating it is harmless.
+
+        Raises:
+            InvalidRequest, BackfillNotFound, BackfillFinished.
+        """
+        require_reason(reason)
+        await self.get(caller, backfill_id)
+        try:
+            changed = await self._store.change_backfill(backfill_id, state, reason, by=caller.by)
+        except BackfillEnded:
+            raise BackfillFinished from None
+        if changed is None:
+            raise BackfillNotFound
+        return changed
+
+    async def watch(self, caller: Caller, backfill_id: str) -> AsyncGenerator[Backfill, None]:
+        """The backfill as it is now and at each change, to the terminal one; the same again after 15 s of silence.
+
+        Raises:
+            BackfillNotFound. TooManyStreams: the caller's key, or the server, follows too much.
+        """
+        shown, shown_at = await self.get(caller, backfill_id), monotonic()
+        with self._following.place(caller.by.key_id):
+            yield shown
+            while not shown.state.is_terminal:
+                seen = self._store.version
+                current = await self.get(caller, backfill_id)
+                if current != shown or monotonic() - shown_at >= _HEARTBEAT_SECONDS:
+                    shown, shown_at = current, monotonic()
+                    yield shown
+                await asyncio.sleep(_LEAST_SECONDS)
+                await self._store.wait_for_change(seen, _IDLE_SECONDS)
+
+
+def _content(request: BackfillRequest) -> dict[str, object]:
+    return {**asdict(request), "name": str(request.name)}
+
+
+def _day(text: str) -> date | None:
+    """The day that a text is, as it is written everywhere; None for what is none."""
+    try:
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None

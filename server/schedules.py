@@ -1,0 +1,187 @@
+"""Schedules, as clients ask for them: make, read, change, pause; and their ticks."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from secrets import token_hex
+
+from server.domain.audit import Actor
+from server.domain.faults import Fault
+from server.domain.run import RunTrigger
+from server.domain.schedule import (
+    NewSchedule,
+    Schedule,
+    ScheduleSettings,
+    Tick,
+    schedule_id_faults,
+    settings_faults,
+)
+from server.domain.tenant import TenantState
+from server.errors import (
+    EtagMismatch,
+    InvalidRequest,
+    PipelineMissing,
+    RequestIdReused,
+    ScheduleExists,
+    ScheduleLimitReached,
+    ScheduleNotFound,
+    TenantNotActive,
+)
+from server.exact_writes import inexact_writes
+from server.preparation import RunRequest
+from server.runs import Caller, Runs, request_key, why_inactive
+from server.store.port import RequestConflict, TenantGone
+from server.store.schedule_port import (
+    ScheduleChanged,
+    ScheduleConflict,
+    ScheduleFilter,
+    ScheduleStore,
+    TickFilter,
+    TickPosition,
+    TooManySchedules,
+)
+
+_MAX_REASON = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """What is to be changed of a schedule."""
+
+    schedule_id: str
+    values: Mapping[str, object]
+    """By the names of ScheduleSettings' fields."""
+    catch_up: Mapping[str, object] = field(default_factory=dict)
+    """By the names of CatchUp's fields."""
+    etag: str = ""
+    """The schedule has to be as it was when it had this etag; '' for however it is."""
+
+
+class Schedules:
+    """The use cases around schedules. Another tenant's schedule is not found, as one that does not exist."""
+
+    def __init__(self, store: ScheduleStore, runs: Runs) -> None:
+        self._store = store
+        self._runs = runs
+
+    async def create(self, caller: Caller, new: NewSchedule, *, request_id: str = "") -> Schedule:
+        """Make a schedule. Without an id it gets one.
+
+        Raises:
+            InvalidRequest: with every fault, also those that its runs would have.
+            PermissionDenied, PipelineMissing, TenantNotFound, TenantNotActive: as for a run.
+            ScheduleExists, ScheduleLimitReached, RequestIdReused.
+        """
+        content = {"schedule_id": new.schedule_id, "settings": new.settings.model_dump(mode="json")}
+        key = request_key(new.tenant_id, "CreateSchedule", request_id, content)
+        try:
+            if key is not None and (earlier := await self._store.find_schedule_request(key)):
+                return earlier
+            faults = schedule_id_faults(new.schedule_id) if new.schedule_id else []
+            await self._check(caller, new.settings, faults)
+            named = replace(new, schedule_id=new.schedule_id or _made_id(new.settings))
+            return await self._store.create_schedule(named, by=caller.by, request=key)
+        except RequestConflict:
+            raise RequestIdReused from None
+        except ScheduleConflict:
+            raise ScheduleExists from None
+        except TooManySchedules:
+            raise ScheduleLimitReached from None
+        except TenantGone:
+            raise TenantNotActive(why_inactive(TenantState.OFFBOARDED, "")) from None
+
+    async def _check(self, caller: Caller, settings: ScheduleSettings, faults: list[Fault]) -> None:
+        """Whether the schedule can be kept, and its runs would be accepted. Raises as `create`."""
+        faults = [*faults, *settings_faults(settings)]
+        variables = {name: value for name, value in settings.variables.items() if name != "date"}
+        today = datetime.now(UTC).date().isoformat()
+        try:
+            run = await self._runs.checked(
+                replace(caller, trigger=RunTrigger.SCHEDULE), RunRequest(settings.name, today, variables)
+            )
+        except InvalidRequest as refused:
+            faults += refused.faults
+        except PipelineMissing as missing:
+            if not faults:
+                raise
+            faults.append(Fault(missing.reason, missing.message, field="template_name"))
+        else:
+            if settings.refresh_window_days:
+                faults += (
+                    Fault("REFRESH_NOT_EXACT", told, "refresh_window_days") for told in inexact_writes(run.snapshot)
+                )
+        if faults:
+            raise InvalidRequest(faults)
+
+    async def get(self, tenant_id: str, schedule_id: str) -> Schedule:
+        """The schedule. Raises ScheduleNotFound."""
+        return _found(await self._store.get_schedule(tenant_id, schedule_id))
+
+    async def update(self, caller: Caller, change: ScheduleChange) -> Schedule:
+        """Change a schedule.
+
+        Raises:
+            ScheduleNotFound, EtagMismatch, and as `create`.
+        """
+        while True:
+            was = await self.get(caller.tenant_id, change.schedule_id)
+            _require_etag(was, change.etag)
+            catch_up = was.settings.catch_up.model_copy(update=dict(change.catch_up))
+            settings = was.settings.model_copy(update={"catch_up": catch_up, **change.values})
+            if settings == was.settings:
+                return was
+            await self._check(caller, settings, [])
+            with suppress(ScheduleChanged):
+                return await self._store.update_schedule(was, settings, by=caller.by)
+
+    async def delete(self, tenant_id: str, schedule_id: str, by: Actor, *, etag: str = "") -> None:
+        """Delete a schedule. Raises ScheduleNotFound, EtagMismatch."""
+        while True:
+            was = await self.get(tenant_id, schedule_id)
+            _require_etag(was, etag)
+            with suppress(ScheduleChanged):
+                await self._store.delete_schedule(was, by=by)
+                return
+
+    async def pause(self, tenant_id: str, schedule_id: str, reason: str, by: Actor) -> Schedule:
+        """Stop a schedule. Raises InvalidRequest, ScheduleNotFound."""
+        require_reason(reason)
+        return _found(await self._store.pause_schedule(tenant_id, schedule_id, reason, by=by))
+
+    async def resume(self, tenant_id: str, schedule_id: str, by: Actor) -> Schedule:
+        """Let a schedule fire again. Raises ScheduleNotFound, TenantNotActive."""
+        try:
+            return _found(await self._store.resume_schedule(tenant_id, schedule_id, by=by))
+        except TenantGone:
+            raise TenantNotActive(why_inactive(TenantState.OFFBOARDED, "")) from None
+
+    async def ticks(self, wanted: TickFilter, *, after: TickPosition | None, limit: int) -> list[Tick]:
+        """Ticks of a tenant's schedules, newest first."""
+        return await self._store.list_ticks(wanted, after=after, limit=limit)
+
+    async def list(self, wanted: ScheduleFilter, *, after: tuple[str, str] | None, limit: int) -> list[Schedule]:
+        """Schedules by tenant and id."""
+        return await self._store.list_schedules(wanted, after=after, limit=limit)
+
+
+def require_reason(reason: str) -> None:
+    """Whether a reason may be kept. Raises InvalidRequest."""
+    if len(reason) > _MAX_REASON or not reason.isprintable():
+        message = f"a reason is at most {_MAX_REASON:,} printable characters"
+        raise InvalidRequest([Fault("INVALID_FIELD", message, field="reason")])
+
+
+def _made_id(settings: ScheduleSettings) -> str:
+    return f"{settings.name.template_name[:50]}-{token_hex(4)}"
+
+
+def _found(schedule: Schedule | None) -> Schedule:
+    if schedule is None:
+        raise ScheduleNotFound
+    return schedule
+
+
+def _require_etag(schedule: Schedule, etag: str) -> None:
+    if etag and etag != schedule.etag:
+        raise EtagMismatch

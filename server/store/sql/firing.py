@@ -1,0 +1,107 @@
+"""Schedules at work: ticks that have passed, and the runs that they start."""
+
+from collections.abc import Collection
+
+from server.domain.audit import PRODUCT
+from server.domain.quotas import Plans
+from server.domain.schedule import Overlap, Schedule, TickOutcome
+from server.store.schedule_port import Settlement, TickToFire, TickToRecord, WaitingTick
+from server.store.sql import backfills, schedules, ticks
+from server.store.sql.database import Transaction
+from server.store.sql.queues import move
+from server.store.sql.rows import micros
+from server.store.sql.runs import accept
+
+
+def settle(tx: Transaction, was: Schedule, settlement: Settlement, plans: Plans) -> bool:
+    """Record what becomes of ticks that have passed, and go on with the next; False when that has been done."""
+    schedule = _locked(tx, was)
+    if schedule is None or schedule.etag != was.etag or schedule.next_tick != was.next_tick:
+        return False
+    schedules.move_on(tx, schedule, micros(settlement.next_tick), micros(settlement.due_at), settlement.missed)
+    ticks.record_all(tx, schedule, settlement.recorded)
+    if settlement.fired is not None:
+        _fire(tx, schedule, settlement.fired, plans)
+    for tick in settlement.recorded:
+        if tick.outcome is TickOutcome.REFUSED:
+            schedules.count_failure(tx, schedule, tick.message)
+    return True
+
+
+def _locked(tx: Transaction, was: Schedule) -> Schedule | None:
+    """The schedule, with its tenant's queue, which runs that start and end need."""
+    move(tx, was.tenant_id)
+    return schedules.locked(tx, was.tenant_id, was.schedule_id)
+
+
+def _fire(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> None:
+    """Start the run of a tick, or keep the tick waiting, or skip it, as the schedule says; once, whoever asks."""
+    outcome, message = _place(tx, schedule)
+    if ticks.record(tx, schedule, TickToRecord(fired.nominal_time, outcome, message)) and outcome is TickOutcome.FIRED:
+        _start(tx, schedule, fired, plans)
+
+
+def _place(tx: Transaction, schedule: Schedule) -> tuple[TickOutcome, str]:
+    """What becomes of a tick at this moment, and why."""
+    overlap = schedule.settings.overlap
+    is_next = ticks.has_buffered(tx, schedule)
+    if overlap is Overlap.ALLOW or not (is_next or ticks.has_open_run(tx, schedule)):
+        return TickOutcome.FIRED, ""
+    if overlap is Overlap.BUFFER_ONE and not is_next:
+        return TickOutcome.BUFFERED, "it waits for the run of an earlier tick"
+    why = "an earlier tick waits already" if is_next else "the run of an earlier tick had not ended"
+    return TickOutcome.SKIPPED, why
+
+
+def _start(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> None:
+    run = accept(tx, fired.run, plans)
+    message = fired.message or _begin_refresh(tx, schedule, fired)
+    identity = (run.pipeline_logging_id, run.pipeline_id)
+    ticks.set_outcome(tx, schedule, fired.nominal_time, TickOutcome.FIRED, message=message, run=identity)
+    schedules.note_run(tx, schedule, run.pipeline_logging_id)
+
+
+def _begin_refresh(tx: Transaction, schedule: Schedule, fired: TickToFire) -> str:
+    """Begin with the refresh window, unless an earlier one goes on; then that is told."""
+    if fired.refresh is None:
+        return ""
+    if earlier := backfills.open_of_schedule(tx, schedule.tenant_id, schedule.schedule_id):
+        return f"the refresh window was not begun: that of an earlier tick goes on, backfill {earlier}"
+    backfills.insert(tx, fired.refresh, PRODUCT)
+    return ""
+
+
+def waiting_ticks(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> list[WaitingTick]:
+    """BUFFERED ticks whose turn it is: of a schedule one, unless its runs may overlap."""
+    found = list[WaitingTick]()
+    of_schedule = dict[tuple[str, str], Schedule]()
+    for row in ticks.waiting(tx, skip, limit):
+        tick = ticks.tick_of(row)
+        place = (tick.tenant_id, tick.schedule_id)
+        is_first = place not in of_schedule
+        schedule = of_schedule[place] if not is_first else schedules.find(tx, *place)
+        if schedule is not None and (is_first or schedule.settings.overlap is Overlap.ALLOW):
+            of_schedule[place] = schedule
+            found.append(WaitingTick(schedule, tick))
+    return found
+
+
+def start_tick(tx: Transaction, waiting: WaitingTick, fired: TickToFire, plans: Plans) -> bool:
+    """Start the run of a BUFFERED tick; False when it is not its turn any more."""
+    schedule = _locked(tx, waiting.schedule)
+    if schedule is None or not ticks.is_buffered(tx, schedule, waiting.tick.nominal_time):
+        return False
+    if schedule.settings.overlap is not Overlap.ALLOW and ticks.has_open_run(tx, schedule):
+        return False
+    _start(tx, schedule, fired, plans)
+    return True
+
+
+def refuse_tick(tx: Transaction, waiting: WaitingTick, outcome: TickOutcome, message: str) -> None:
+    """A BUFFERED tick starts no run."""
+    schedule = _locked(tx, waiting.schedule)
+    if schedule is None or not ticks.is_buffered(tx, schedule, waiting.tick.nominal_time):
+        return
+    ticks.set_outcome(tx, schedule, waiting.tick.nominal_time, outcome, message=message)
+    if outcome is TickOutcome.REFUSED:
+        schedules.count_failure(tx, schedule, message)

@@ -1,0 +1,190 @@
+"""Ticks: each a row, stored in the transaction of its run."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from server.domain.pipeline import PipelineName
+from server.domain.schedule import Overlap, Schedule, Tick, TickOutcome
+from server.domain.ticks import day_of
+from server.store.schedule_port import TickFilter, TickPosition, TickToRecord
+from server.store.sql.database import Row, Transaction, from_micros, marks, to_micros
+from server.store.sql.outbox import note
+
+_PLACE = "tenant_id = ? AND schedule_id = ? AND nominal_time = ?"
+_OPEN = "runs.schedule_id != '' AND backfill_id = '' AND status IN ('PENDING', 'RUNNING', 'CANCELLING')"
+
+
+def without(skip: Collection[tuple[str, str]], table: str = "schedules") -> tuple[str, list[object]]:
+    """A condition that leaves out those schedules, to be appended with AND, and its values."""
+    if not skip:
+        return "", []
+    pairs = ", ".join(["(?, ?)"] * len(skip))
+    return f" AND ({table}.tenant_id, {table}.schedule_id) NOT IN (VALUES {pairs})", [
+        part for pair in skip for part in pair
+    ]
+
+
+def record(tx: Transaction, schedule: Schedule, tick: TickToRecord) -> bool:
+    """Store a tick; False when it has been dealt with before."""
+    name = schedule.settings.name
+    nominal = to_micros(tick.nominal_time)
+    inserted = tx.execute(
+        """
+        INSERT INTO scheduled_runs (tenant_id, schedule_id, nominal_time, provider, domain, template_name, fired_at,
+                                    run_date, outcome, message)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+        """,
+        (
+            schedule.tenant_id,
+            schedule.schedule_id,
+            nominal,
+            name.provider,
+            name.domain,
+            name.template_name,
+            tx.now,
+            day_of(schedule.settings, tick.nominal_time).isoformat(),
+            tick.outcome,
+            tick.message,
+        ),
+    ).rowcount
+    if inserted:
+        _note(tx, schedule.tenant_id, schedule.schedule_id, nominal)
+    return bool(inserted)
+
+
+def record_all(tx: Transaction, schedule: Schedule, ticks: Sequence[TickToRecord]) -> None:
+    """Store ticks, but for those that have been dealt with before."""
+    for tick in ticks:
+        record(tx, schedule, tick)
+
+
+def set_outcome(
+    tx: Transaction,
+    schedule: Schedule,
+    nominal_time: datetime,
+    outcome: TickOutcome,
+    *,
+    message: str = "",
+    run: tuple[str, str] = ("", ""),
+) -> None:
+    """Change what became of a tick; `run` is its run's pipeline_logging_id and pipeline_id."""
+    nominal = to_micros(nominal_time)
+    tx.execute(
+        "UPDATE scheduled_runs SET outcome = ?, message = ?, pipeline_logging_id = ?, pipeline_id = ?, fired_at = ?"
+        f" WHERE {_PLACE}",
+        (outcome, message, *run, tx.now, schedule.tenant_id, schedule.schedule_id, nominal),
+    )
+    _note(tx, schedule.tenant_id, schedule.schedule_id, nominal)
+
+
+def _note(tx: Transaction, tenant_id: str, schedule_id: str, nominal: int) -> None:
+    note(tx, tenant_id, "tick", f"{schedule_id}/{nominal}")
+
+
+def is_buffered(tx: Transaction, schedule: Schedule, nominal_time: datetime) -> bool:
+    """Whether the tick still waits."""
+    place = (schedule.tenant_id, schedule.schedule_id, to_micros(nominal_time))
+    found = tx.execute(f"SELECT 1 FROM scheduled_runs WHERE {_PLACE} AND outcome = 'BUFFERED'", place)
+    return found.fetchone() is not None
+
+
+def has_open_run(tx: Transaction, schedule: Schedule) -> bool:
+    """Whether the run of an earlier tick has not ended."""
+    row = tx.execute(
+        f"SELECT 1 FROM runs WHERE tenant_id = ? AND schedule_id = ? AND {_OPEN} LIMIT 1",
+        (schedule.tenant_id, schedule.schedule_id),
+    ).fetchone()
+    return row is not None
+
+
+def has_buffered(tx: Transaction, schedule: Schedule) -> bool:
+    """Whether a tick of the schedule waits."""
+    row = tx.execute(
+        "SELECT 1 FROM scheduled_runs WHERE tenant_id = ? AND schedule_id = ? AND outcome = 'BUFFERED' LIMIT 1",
+        (schedule.tenant_id, schedule.schedule_id),
+    ).fetchone()
+    return row is not None
+
+
+def skip_buffered(tx: Transaction, schedule: Schedule, message: str) -> None:
+    """Let no tick of the schedule wait any more."""
+    rows = tx.execute(
+        "SELECT nominal_time FROM scheduled_runs WHERE tenant_id = ? AND schedule_id = ? AND outcome = 'BUFFERED'",
+        (schedule.tenant_id, schedule.schedule_id),
+    )
+    for row in rows.fetchall():
+        set_outcome(tx, schedule, from_micros(row["nominal_time"]), TickOutcome.SKIPPED, message=message)
+
+
+def waiting(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> list[Row]:
+    """Rows of BUFFERED ticks whose schedules have no open run, or need none to have ended; the oldest first."""
+    others, values = without(skip, "ticks")
+    same = "runs.tenant_id = ticks.tenant_id AND runs.schedule_id = ticks.schedule_id"
+    rows = tx.execute(
+        f"""
+        SELECT ticks.* FROM scheduled_runs AS ticks
+        JOIN schedules ON schedules.tenant_id = ticks.tenant_id AND schedules.schedule_id = ticks.schedule_id
+        WHERE outcome = 'BUFFERED' AND is_paused = 0
+          AND (overlap = ? OR NOT EXISTS (SELECT 1 FROM runs WHERE {same} AND {_OPEN})){others}
+        ORDER BY nominal_time LIMIT ?
+        """,
+        (Overlap.ALLOW, *values, limit),
+    )
+    return list(rows.fetchall())
+
+
+def tick_of(row: Row) -> Tick:
+    """A row of `scheduled_runs`."""
+    return Tick(
+        tenant_id=row["tenant_id"],
+        schedule_id=row["schedule_id"],
+        nominal_time=from_micros(row["nominal_time"]),
+        name=PipelineName(row["provider"], row["domain"], row["template_name"]),
+        fired_at=from_micros(row["fired_at"]),
+        date=row["run_date"],
+        outcome=TickOutcome(row["outcome"]),
+        pipeline_logging_id=row["pipeline_logging_id"],
+        pipeline_id=row["pipeline_id"],
+        message=row["message"],
+    )
+
+
+def list_ticks(tx: Transaction, wanted: TickFilter, after: TickPosition | None, limit: int) -> list[Tick]:
+    """A page of ticks, newest first."""
+    where, values = ["tenant_id = ?"], list[object]([wanted.tenant_id])
+    if wanted.schedule_id:
+        where.append("schedule_id = ?")
+        values.append(wanted.schedule_id)
+    if wanted.outcomes:
+        where.append(f"outcome IN {marks(wanted.outcomes)}")
+        values += wanted.outcomes
+    if after is not None:
+        where.append("(nominal_time, schedule_id) < (?, ?)")
+        values += [to_micros(after.nominal_time), after.schedule_id]
+    rows = tx.execute(
+        f"SELECT * FROM scheduled_runs WHERE {' AND '.join(where)}"
+        " ORDER BY nominal_time DESC, schedule_id DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [tick_of(row) for row in rows]
+
+
+def ticks_of(tx: Transaction, tenant_id: str, keys: Collection[tuple[str, int]]) -> list[Tick]:
+    """The ticks of a tenant with those keys."""
+    found = (
+        tx.execute(f"SELECT * FROM scheduled_runs WHERE {_PLACE}", (tenant_id, schedule_id, nominal)).fetchone()
+        for schedule_id, nominal in keys
+    )
+    return [tick_of(row) for row in found if row is not None]
+
+
+def remove(tx: Transaction, dealt_with_before: int, limit: int) -> int:
+    """Remove ticks that were dealt with before then."""
+    rows = tx.execute(
+        "SELECT tenant_id, schedule_id, nominal_time FROM scheduled_runs"
+        f" WHERE fired_at < ? AND outcome != 'BUFFERED' ORDER BY fired_at LIMIT ?{tx.skip_locked}",
+        (dealt_with_before, limit),
+    ).fetchall()
+    places = [(row["tenant_id"], row["schedule_id"], row["nominal_time"]) for row in rows]
+    tx.executemany(f"DELETE FROM scheduled_runs WHERE {_PLACE}", places)
+    return len(places)

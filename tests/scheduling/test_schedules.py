@@ -1,0 +1,343 @@
+"""Schedules as people make, change, pause and delete them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from server.domain.audit import Actor
+from server.domain.pipeline import PipelineName
+from server.domain.schedule import MAX_SCHEDULES, CatchUp, NewSchedule, Overlap, ScheduleSettings, ScheduleState
+from server.domain.tenant import TenantState
+from server.errors import (
+    EtagMismatch,
+    InvalidRequest,
+    PermissionDenied,
+    PipelineMissing,
+    RequestIdReused,
+    ScheduleExists,
+    ScheduleLimitReached,
+    ScheduleNotFound,
+    TenantNotActive,
+)
+from server.runs import Caller
+from server.schedules import ScheduleChange
+from server.store.port import RequestConflict, RequestKey
+from server.store.schedule_port import ScheduleFilter
+from tests.scheduling.office import DAILY, Office
+from tests.store.conftest import Clock
+from tests.store.records import BY
+
+CALLER = Caller("acme_corp", BY)
+
+
+def new(schedule_id: str = "daily", **settings: object) -> NewSchedule:
+    return NewSchedule("acme_corp", schedule_id, ScheduleSettings(**{"name": DAILY, "cron": "0 6 * * *", **settings}))
+
+
+async def test_what_is_made_is_found_by_another_server(office: Office, other: Office) -> None:
+    made = await office.schedule(
+        description="each morning",
+        cron="30 7 * * 1-5",
+        time_zone="Europe/Berlin",
+        overlap=Overlap.BUFFER_ONE,
+        jitter=timedelta(minutes=5),
+        variables={"region": "us"},
+        catch_up=CatchUp(max_runs=3, window=timedelta(days=2)),
+        start_time=datetime(2025, 12, 1, tzinfo=UTC),
+        end_time=datetime(2026, 12, 1, tzinfo=UTC),
+    )
+    assert made == await other.get()
+    assert made.next_tick == datetime(2025, 12, 1, 6, 30, tzinfo=UTC)
+    assert made.state is ScheduleState.ACTIVE
+    events = await office.store.audit_events("acme_corp", before=None, limit=1)
+    assert (events[0].action, events[0].subject) == ("schedule.create", "daily")
+
+
+async def test_without_an_id_it_gets_one(office: Office) -> None:
+    made = [await office.schedules.create(CALLER, new("")) for _ in range(2)]
+    assert made[0].schedule_id != made[1].schedule_id
+    assert all(one.schedule_id.startswith("daily-") for one in made)
+
+
+async def test_everything_that_is_wrong_is_told_at_once(office: Office) -> None:
+    wrong = new(
+        "Daily!",
+        cron="0 25 * * *",
+        time_zone="Europe/Berln",
+        variables={"date": "2025-11-18", "region": "EU", "rgion": "eu"},
+        jitter=timedelta(days=2),
+        date_offset_days=-400,
+        refresh_window_days=-1,
+        pause_after_failures=-1,
+        catch_up=CatchUp(max_runs=0, window=timedelta(seconds=1)),
+        start_time=datetime(2025, 12, 1, tzinfo=UTC),
+        end_time=datetime(2025, 12, 1, tzinfo=UTC),
+        description="a\nb",
+    )
+    with pytest.raises(InvalidRequest) as refused:
+        await office.schedules.create(CALLER, wrong)
+    assert sorted(fault.field for fault in refused.value.faults) == sorted(
+        [
+            *("schedule_id", "cron", "time_zone", "variables.date", "variables.region", "variables.rgion", "jitter"),
+            *("date_offset_days", "refresh_window_days", "pause_after_failures", "catch_up.max_runs"),
+            *("catch_up.window", "end_time", "description"),
+        ]
+    )
+    assert not await office.schedules.list(ScheduleFilter(), after=None, limit=10)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cron": ""},
+        {"interval": timedelta(hours=1)},
+        {"cron": "", "interval": timedelta(seconds=59)},
+        {"cron": "", "interval": timedelta(seconds=60.5)},
+        {"cron": "", "interval": timedelta(days=367)},
+        {"start_time": datetime(3000, 1, 1, tzinfo=UTC)},
+    ],
+)
+async def test_times_that_are_none(office: Office, settings: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest):
+        await office.schedules.create(CALLER, new(**settings))
+
+
+async def test_a_pipeline_that_is_missing(office: Office) -> None:
+    nothing = PipelineName("gcp", "trial", "nothing")
+    with pytest.raises(PipelineMissing):
+        await office.schedules.create(CALLER, new(name=nothing))
+    with pytest.raises(InvalidRequest) as refused:
+        await office.schedules.create(CALLER, new(name=nothing, cron="x"))
+    assert {fault.field for fault in refused.value.faults} == {"cron", "template_name"}
+
+
+async def test_setup_is_for_operators(office: Office) -> None:
+    with pytest.raises(PermissionDenied):
+        await office.schedules.create(CALLER, new(name=PipelineName("setup", "tenants", "onboarding")))
+
+
+async def test_a_request_that_is_repeated_makes_one(office: Office) -> None:
+    made = await office.schedules.create(CALLER, new(""), request_id="r1")
+    assert await office.schedules.create(CALLER, new(""), request_id="r1") == made
+    with pytest.raises(RequestIdReused):
+        await office.schedules.create(CALLER, new("", cron="0 7 * * *"), request_id="r1")
+    assert len(await office.schedules.list(ScheduleFilter(), after=None, limit=10)) == 1
+
+
+async def test_the_store_itself_keeps_a_repeated_request_from_making_two(office: Office, other: Office) -> None:
+    """As when two servers get it at the same moment."""
+    key = RequestKey("acme_corp", "CreateSchedule", "r1", "same")
+    made = await office.store.create_schedule(new("one"), by=BY, request=key)
+    assert await other.store.create_schedule(new("two"), by=BY, request=key) == made
+    with pytest.raises(RequestConflict):
+        await other.store.create_schedule(
+            new("two"), by=BY, request=RequestKey("acme_corp", "CreateSchedule", "r1", "other")
+        )
+
+
+async def test_an_id_is_taken_once(office: Office) -> None:
+    await office.schedule()
+    with pytest.raises(ScheduleExists):
+        await office.schedules.create(CALLER, new(), request_id="r2")
+    # The refused request has left nothing behind.
+    await office.schedules.create(CALLER, new("other"), request_id="r2")
+
+
+async def test_there_is_a_limit(office: Office) -> None:
+    for number in range(MAX_SCHEDULES):
+        await office.store.create_schedule(new(f"s{number}"), by=BY, request=None)
+    with pytest.raises(ScheduleLimitReached):
+        await office.schedules.create(CALLER, new("one-more"))
+
+
+async def test_lists_are_in_order_and_complete(office: Office) -> None:
+    await office.onboard("zeta_corp")
+    for tenant_id, schedule_id in (("zeta_corp", "a"), ("acme_corp", "b"), ("acme_corp", "a"), ("acme_corp", "c")):
+        await office.schedule(schedule_id, tenant_id)
+    seen, after = [], None
+    while page := await office.schedules.list(ScheduleFilter(), after=after, limit=3):
+        seen += [(one.tenant_id, one.schedule_id) for one in page]
+        after = seen[-1]
+    assert seen == [("acme_corp", "a"), ("acme_corp", "b"), ("acme_corp", "c"), ("zeta_corp", "a")]
+    wanted = ScheduleFilter("acme_corp", template_name="daily", domain="trial", provider="gcp")
+    assert len(await office.schedules.list(wanted, after=None, limit=10)) == 3
+    assert not await office.schedules.list(ScheduleFilter(template_name="x"), after=None, limit=10)
+
+
+async def test_lists_by_state(office: Office, clock: Clock) -> None:
+    await office.schedule("active")
+    await office.schedule("paused")
+    await office.schedules.pause("acme_corp", "paused", "", BY)
+    await office.schedule("ended", end_time=clock.now + timedelta(hours=1))
+    clock.advance(3_600)
+
+    async def ids(*states: ScheduleState) -> list[str]:
+        found = await office.schedules.list(ScheduleFilter(states=states), after=None, limit=10)
+        assert {one.state for one in found} <= set(states)
+        return [one.schedule_id for one in found]
+
+    assert await ids(ScheduleState.ACTIVE) == ["active"]
+    assert await ids(ScheduleState.PAUSED) == ["paused"]
+    assert await ids(ScheduleState.ENDED) == ["ended"]
+    assert await ids(*ScheduleState) == ["active", "ended", "paused"]
+
+
+# -- changes -----------------------------------------------------------------------------------------------------------
+
+
+def change(etag: str = "", **values: object) -> ScheduleChange:
+    return ScheduleChange("daily", values, etag=etag)
+
+
+async def test_a_change_of_the_times_holds_from_now_on(office: Office) -> None:
+    was = await office.schedule()
+    changed = await office.schedules.update(CALLER, change(was.etag, cron="0 12 * * *"))
+    assert changed.next_tick == datetime(2025, 11, 18, 12, tzinfo=UTC)
+    assert changed.etag != was.etag
+    with pytest.raises(EtagMismatch):
+        await office.schedules.update(CALLER, change(was.etag, cron="0 13 * * *"))
+    (event, *_) = await office.store.audit_events("acme_corp", before=None, limit=1)
+    assert (event.action, event.details) == ("schedule.update", {"cron": '"0 12 * * *"'})
+
+
+async def test_another_change_leaves_the_times_alone(office: Office) -> None:
+    await office.schedule(cron="0 11 * * *")
+    # It has passed, and no server has looked yet.
+    office.clock.now = datetime(2025, 11, 18, 11, 0, 1, tzinfo=UTC)
+    await office.schedules.update(CALLER, change(variables={"region": "us"}))
+    await office.look()
+    (run,) = await office.made()
+    assert run.variables == {"region": "us"}
+
+
+async def test_ticks_change_no_etag(office: Office) -> None:
+    was = await office.schedule(cron="0 11 * * *")
+    await office.at("2025-11-18T11:00:00+00:00")
+    assert (await office.get()).etag == was.etag
+
+
+async def test_nothing_is_written_of_no_change(office: Office) -> None:
+    was = await office.schedule()
+    assert await office.schedules.update(CALLER, change(cron="0 6 * * *")) == was
+
+
+async def test_a_wrong_change_changes_nothing(office: Office) -> None:
+    was = await office.schedule()
+    with pytest.raises(InvalidRequest):
+        await office.schedules.update(CALLER, change(cron="0 6 * *"))
+    assert await office.get() == was
+
+
+async def test_parts_of_catching_up(office: Office) -> None:
+    await office.schedule(catch_up=CatchUp(max_runs=3))
+    wanted = ScheduleChange("daily", {}, {"window": timedelta(days=1)})
+    changed = await office.schedules.update(CALLER, wanted)
+    assert changed.settings.catch_up == CatchUp(max_runs=3, window=timedelta(days=1))
+
+
+@pytest.mark.parametrize("how", ["times", "pause", "delete"])
+async def test_a_tick_that_has_passed_is_not_lost(office: Office, how: str) -> None:
+    """Somebody changes the schedule at the moment at which it would have fired."""
+    await office.schedule(cron="0 11 * * *")
+    office.clock.now = datetime(2025, 11, 18, 11, 0, 1, tzinfo=UTC)
+    match how:
+        case "times":
+            await office.schedules.update(CALLER, change(cron="0 12 * * *"))
+        case "pause":
+            await office.schedules.pause("acme_corp", "daily", "", BY)
+        case "delete":
+            await office.schedules.delete("acme_corp", "daily", BY)
+    await office.look()
+    assert await office.outcomes() == [("18 11:00", "SKIPPED")]
+    assert not await office.made()
+
+
+async def test_a_pause_and_what_it_misses(office: Office) -> None:
+    was = await office.schedule(cron="0 * * * *")
+    paused = await office.schedules.pause("acme_corp", "daily", "bills are late", BY)
+    assert (paused.state, paused.pause_reason, paused.next_tick) == (ScheduleState.PAUSED, "bills are late", None)
+    assert paused.etag != was.etag
+    again = await office.schedules.pause("acme_corp", "daily", "still late", BY)
+    assert again.pause_reason == "still late"
+    await office.at("2025-11-18T12:30:00+00:00")
+    resumed = await office.schedules.resume("acme_corp", "daily", BY)
+    assert (resumed.state, resumed.pause_reason) == (ScheduleState.ACTIVE, "")
+    await office.at("2025-11-18T13:00:00+00:00")
+    assert await office.outcomes() == [("18 13:00", "FIRED")]
+    assert (await office.get()).missed_ticks == 0
+
+
+async def test_to_resume_what_fires_loses_no_tick(office: Office) -> None:
+    await office.schedule(cron="0 11 * * *")
+    office.clock.now = datetime(2025, 11, 18, 11, 0, 1, tzinfo=UTC)
+    await office.schedules.resume("acme_corp", "daily", BY)
+    await office.look()
+    assert await office.outcomes() == [("18 11:00", "FIRED")]
+
+
+async def test_a_tick_that_waits_is_skipped_by_a_pause(office: Office) -> None:
+    await office.schedule(cron="0 * * * *", overlap=Overlap.BUFFER_ONE)
+    for hour in (11, 12):
+        await office.at(f"2025-11-18T{hour}:00:00+00:00")
+    await office.schedules.pause("acme_corp", "daily", "", BY)
+    await office.end()
+    await office.look()
+    assert [outcome for _, outcome in await office.outcomes()] == ["FIRED", "SKIPPED"]
+
+
+async def test_what_is_deleted_leaves_its_ticks(office: Office) -> None:
+    was = await office.schedule(cron="0 11 * * *")
+    await office.at("2025-11-18T11:00:00+00:00")
+    with pytest.raises(EtagMismatch):
+        await office.schedules.delete("acme_corp", "daily", BY, etag="x")
+    await office.schedules.delete("acme_corp", "daily", BY, etag=was.etag)
+    with pytest.raises(ScheduleNotFound):
+        await office.get()
+    assert await office.outcomes() == [("18 11:00", "FIRED")]
+    # Its run ends without it.
+    await office.end()
+    await office.schedule(cron="0 11 * * *")
+    await office.at("2025-11-19T11:00:00+00:00")
+    assert await office.outcomes() == [("18 11:00", "FIRED"), ("19 11:00", "FIRED")]
+
+
+@pytest.mark.parametrize("schedule_id", ["nothing", "", "daily\0", "x" * 10_000])
+async def test_what_is_not_there(office: Office, schedule_id: str) -> None:
+    await office.schedule()
+    for asking in (
+        office.schedules.get("acme_corp", schedule_id),
+        office.schedules.update(CALLER, ScheduleChange(schedule_id, {"cron": "* * * * *"})),
+        office.schedules.delete("acme_corp", schedule_id, BY),
+        office.schedules.pause("acme_corp", schedule_id, "", BY),
+        office.schedules.resume("acme_corp", schedule_id, BY),
+        office.schedules.get("other_corp", "daily"),
+        office.schedules.pause("other_corp", "daily", "", BY),
+        office.schedules.delete("other_corp", "daily", BY),
+    ):
+        with pytest.raises(ScheduleNotFound):
+            await asking
+
+
+async def test_an_offboarded_tenants_schedules_are_over(office: Office) -> None:
+    await office.schedule(cron="0 * * * *")
+    await office.store.offboard_tenant("acme_corp", by=Actor("op"), request=None)
+    assert (await office.get()).state is ScheduleState.PAUSED
+    await office.at("2025-11-18T11:00:00+00:00")
+    assert not await office.made()
+    with pytest.raises(TenantNotActive):
+        await office.schedules.resume("acme_corp", "daily", BY)
+    with pytest.raises(TenantNotActive):
+        await office.schedules.create(CALLER, new("other"))
+
+
+async def test_a_suspended_tenant_gets_no_new_schedule(office: Office) -> None:
+    await office.set_state(TenantState.SUSPENDED)
+    with pytest.raises(TenantNotActive):
+        await office.schedules.create(CALLER, new())
+
+
+async def test_reasons_are_lines(office: Office) -> None:
+    await office.schedule()
+    for reason in ("a\nb", "x" * 1_001):
+        with pytest.raises(InvalidRequest):
+            await office.schedules.pause("acme_corp", "daily", reason, BY)

@@ -1,0 +1,128 @@
+"""What SQLite's driver does on its own: writes that wait for each other have one commit."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from server.store.port import StoreBusy
+from server.store.sql.database import Transaction
+from server.store.sqlite.database import SqliteDatabase
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
+    opened = SqliteDatabase(tmp_path / "db.sqlite3")
+    await opened.write(lambda tx: tx.execute("CREATE TABLE names (name TEXT PRIMARY KEY, why TEXT CHECK (why != ''))"))
+    yield opened
+    await opened.close()
+
+
+def add(name: str) -> Callable[[Transaction], str]:
+    def work(tx: Transaction) -> str:
+        tx.execute("INSERT INTO names VALUES (?, 'x')", (name,))
+        return name
+
+    return work
+
+
+async def names(database: SqliteDatabase) -> list[str]:
+    return await database.read(lambda tx: [row["name"] for row in tx.execute("SELECT name FROM names ORDER BY name")])
+
+
+class Gate:
+    """A write that others wait behind."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._begun, self._open = threading.Event(), threading.Event()
+        self.task = asyncio.create_task(database.write(self._stand))
+
+    def _stand(self, tx: Transaction) -> None:
+        self._begun.set()
+        self._open.wait(30)
+
+    async def stands(self) -> None:
+        await asyncio.to_thread(self._begun.wait, 30)
+
+    async def lift(self) -> None:
+        self._open.set()
+        await self.task
+
+
+async def waiting(*works: Callable[[Transaction], object], database: SqliteDatabase) -> list[asyncio.Task[object]]:
+    """Writes that are asked for while another one goes on."""
+    tasks = [asyncio.create_task(database.write(work)) for work in works]
+    # They get in line in the first step that they make.
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_one_of_several_that_fails_undoes_no_other(database: SqliteDatabase) -> None:
+    def fail(tx: Transaction) -> None:
+        tx.execute("INSERT INTO names VALUES ('half', 'x')")
+        raise LookupError("no")
+
+    gate = Gate(database)
+    await gate.stands()
+    works = [add("a"), fail, lambda tx: tx.execute("INSERT INTO names VALUES ('bad', '')"), add("b")]
+    tasks = await waiting(*works, database=database)
+    await gate.lift()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (outcomes[0], outcomes[3]) == ("a", "b")
+    assert isinstance(outcomes[1], LookupError)
+    assert isinstance(outcomes[2], StoreBusy)
+    assert await names(database) == ["a", "b"]
+
+
+async def test_those_that_wait_have_one_commit(database: SqliteDatabase, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "db.sqlite3", check_same_thread=False)
+    seen = list[int]()
+
+    def look(tx: Transaction) -> None:
+        """What others see while the last of them is done."""
+        seen.append(other.execute("SELECT COUNT(*) FROM names").fetchone()[0])
+
+    gate = Gate(database)
+    await gate.stands()
+    tasks = await waiting(add("a"), add("b"), look, database=database)
+    await gate.lift()
+    await asyncio.gather(*tasks)
+    assert seen == [0]
+    look(None)  # type: ignore[arg-type]
+    assert seen == [0, 2]
+    other.close()
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(database: SqliteDatabase) -> None:
+    gate = Gate(database)
+    await gate.stands()
+    first, second = await waiting(add("a"), add("b"), database=database)
+    first.cancel()
+    await asyncio.wait([first])
+    await gate.lift()
+    assert await second == "b"
+    assert await names(database) == ["b"]
+
+
+async def test_all_are_told_when_the_commit_fails(database: SqliteDatabase) -> None:
+    """Here somebody inside the transaction ends it, as SQLite does by itself on a full disk."""
+    gate = Gate(database)
+    await gate.stands()
+    tasks = await waiting(add("a"), lambda tx: tx.execute("ROLLBACK"), add("b"), database=database)
+    await gate.lift()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(outcome, StoreBusy) for outcome in outcomes)
+    assert await names(database) == []
+    assert await database.write(add("c")) == "c"
+    assert await names(database) == ["c"]
+
+
+async def test_more_than_fit_into_one_commit_are_all_done(database: SqliteDatabase) -> None:
+    gate = Gate(database)
+    await gate.stands()
+    tasks = await waiting(*(add(f"{number:03}") for number in range(200)), database=database)
+    await gate.lift()
+    assert await asyncio.gather(*tasks) == await names(database)
