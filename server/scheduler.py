@@ -37,7 +37,7 @@ from server.store.schedule_port import (
 
 _AT_A_TIME = 100
 # Preparing a run is work for threads, and a commit waits for the disk meanwhile.
-_AT_ONCE = 16
+_AT_ONCE = 64
 _SHORT = timedelta(minutes=10)
 _REST_SECONDS = 30.0
 _MAX_MESSAGE = 1_000
