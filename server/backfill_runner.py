@@ -24,6 +24,8 @@ _AT_A_TIME = 50
 _REST_SECONDS = 30.0
 # A quota may be raised at any time.
 _LONGEST_REST_SECONDS = 60.0
+# It takes somebody who mends what is wrong.
+_REFUSED_REST_SECONDS = 300.0
 _MAX_REASON = 1_000
 
 logger = logging.getLogger(__name__)
@@ -91,11 +93,21 @@ class BackfillRunner:
             self._rest(waiting, _REST_SECONDS)
 
     async def _stop(self, waiting: WaitingDay, reason: str) -> None:
-        """A day is refused: somebody has to look, or, of a refresh window, the next tick tries again."""
-        logger.warning("A backfill stops: %s", reason, extra=_fields(waiting))
+        """A day is refused: somebody has to look, or, of a refresh window, the next tick tries again.
+
+        As long as other tenants' days can begin, the backfill goes on with those.
+        """
+        logger.warning("A day of a backfill is refused: %s", reason, extra=_fields(waiting))
+        backfill_id = waiting.backfill.backfill_id
+        self._rest(waiting, _REFUSED_REST_SECONDS)
+        resting = {tenant_id for resting_id, tenant_id in self._rests.current() if resting_id == backfill_id}
+        if not resting.issuperset(await self._store.waiting_tenants(backfill_id)):
+            return
+        for tenant_id in resting:
+            self._rests.end((backfill_id, tenant_id))
         state = BackfillState.CANCELLING if waiting.backfill.schedule_id else BackfillState.PAUSED
         with suppress(BackfillEnded):
-            await self._store.change_backfill(waiting.backfill.backfill_id, state, reason, by=PRODUCT)
+            await self._store.change_backfill(backfill_id, state, reason, by=PRODUCT)
 
     def _rest(self, waiting: WaitingDay, seconds: float) -> None:
         self._rests.add((waiting.backfill.backfill_id, waiting.tenant_id), seconds)

@@ -49,10 +49,12 @@ from server.store.schedule_port import (
 
 _TENANTS_CHECKED = 20
 """Of very many tenants, those for which the first run is checked beforehand."""
+_MAX_NAMED = 10_000
 _HEARTBEAT_SECONDS = 15.0
 # Between two looks, however much is committed meanwhile; and where nothing is.
 _LEAST_SECONDS = 0.2
 _IDLE_SECONDS = 5.0
+_LEAST_LOOKS = 10
 _PAGE = 500
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -136,11 +138,11 @@ class Backfills:
             reprocess=request.reprocess,
             max_active_runs=request.max_active_runs,
         )
+        if (count := (end - start).days * len(tenant_ids)) > MAX_RUNS:
+            message = f"a backfill has at most {MAX_RUNS:,} days, each tenant's counted, not {count:,}"
+            raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="end_date")])
         latest = await self._store.latest_statuses(request.name, tenant_ids, start, end)
         days, skipped = days_to_run(settings, tenant_ids, latest)
-        if len(days) > MAX_RUNS:
-            message = f"a backfill has at most {MAX_RUNS:,} runs, not {len(days):,}; take fewer days or tenants"
-            raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="end_date")])
         warnings = tuple(inexact_writes(first[0].snapshot)) if first else ()
         return NewBackfill(str(uuid4()), tuple(tenant_ids), settings, tuple(days), skipped, warnings)
 
@@ -152,6 +154,9 @@ class Backfills:
         if request.all_tenants:
             return await self._active_tenants()
         named = list(dict.fromkeys(request.tenant_ids))
+        if len(named) > _MAX_NAMED:
+            message = f"the tenants are at most {_MAX_NAMED:,}, not {len(named):,}; all of them are all_tenants"
+            raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="tenant_ids")])
         found = {tenant.tenant_id: tenant for tenant in await self._store.tenants_with(named)}
         for tenant_id in named:
             if tenant_id not in found:
@@ -221,12 +226,13 @@ class Backfills:
         with self._following.place(caller.by.key_id):
             yield shown
             while not shown.state.is_terminal:
-                seen = self._store.version
+                seen, asked_at = self._store.version, monotonic()
                 current = await self.get(caller, backfill_id)
                 if current != shown or monotonic() - shown_at >= _HEARTBEAT_SECONDS:
                     shown, shown_at = current, monotonic()
                     yield shown
-                await asyncio.sleep(_LEAST_SECONDS)
+                # To count very many runs takes a while.
+                await asyncio.sleep(max(_LEAST_SECONDS, _LEAST_LOOKS * (monotonic() - asked_at)))
                 await self._store.wait_for_change(seen, _IDLE_SECONDS)
 
 

@@ -9,8 +9,10 @@ from typing import Protocol
 from server.store.port import StoreBusy
 
 _IDLE_SECONDS = 1.0
-# Between two looks, however much is committed meanwhile.
+# Between two looks, however much is committed meanwhile; and in looks that found nothing, where these take long.
 _LEAST_SECONDS = 0.1
+_LEAST_LOOKS = 4
+_MOST = 5_000
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ async def keep_looking(store: _Changing, work: Callable[[], Awaitable[bool]], na
     A look that fails ends nothing: what there is to do is still there at the next one.
     """
     while True:
-        seen = store.version
+        seen, began = store.version, monotonic()
         try:
             found = await work()
         except StoreBusy:
@@ -37,7 +39,7 @@ async def keep_looking(store: _Changing, work: Callable[[], Awaitable[bool]], na
         except Exception:
             logger.exception("A look failed; %s look again", name)
             found = False
-        await asyncio.sleep(0 if found else _LEAST_SECONDS)
+        await asyncio.sleep(0 if found else max(_LEAST_SECONDS, _LEAST_LOOKS * (monotonic() - began)))
         if not found:
             await store.wait_for_change(seen, _IDLE_SECONDS)
 
@@ -59,8 +61,12 @@ class Rests:
         """Leave it alone for so long."""
         self._until[key] = monotonic() + seconds
 
+    def end(self, key: tuple[str, str]) -> None:
+        """Do not leave it alone any longer."""
+        self._until.pop(key, None)
+
     def current(self) -> list[tuple[str, str]]:
-        """What is to be left alone at this moment."""
+        """What is to be left alone at this moment, as far as one question to the store holds it."""
         now = monotonic()
         self._until = {key: until for key, until in self._until.items() if until > now}
-        return list(self._until)
+        return list(self._until)[:_MOST]

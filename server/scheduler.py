@@ -6,10 +6,12 @@ see to. So it matters neither how many servers there are nor what their clocks s
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import shuffle
 from uuid import uuid4
 
@@ -36,8 +38,8 @@ from server.store.schedule_port import (
 )
 
 _AT_A_TIME = 100
-# Preparing a run is work for threads, and a commit waits for the disk meanwhile.
-_AT_ONCE = 64
+# Tenants: what each does waits for threads and for the disk most of the time.
+_AT_ONCE = 12
 _SHORT = timedelta(minutes=10)
 _REST_SECONDS = 30.0
 _MAX_MESSAGE = 1_000
@@ -49,10 +51,19 @@ logger = logging.getLogger(__name__)
 class _NoRun(Exception):
     """A tick starts no run."""
 
-    def __init__(self, outcome: TickOutcome, message: str) -> None:
+    def __init__(self, outcome: TickOutcome, message: str, *, is_failure: bool = False) -> None:
         self.outcome = outcome
         self.message = message[:_MAX_MESSAGE]
+        self.is_failure = is_failure
         super().__init__(message)
+
+    def record(self, tick: datetime) -> TickToRecord:
+        """What is recorded of the tick."""
+        return TickToRecord(tick, self.outcome, self.message, is_failure=self.is_failure)
+
+
+_Work = tuple[Schedule, Callable[[], Awaitable[None]]]
+"""Something to do for a schedule."""
 
 
 class Scheduler:
@@ -76,20 +87,34 @@ class Scheduler:
         waiting = await self._store.waiting_ticks(skip=resting, limit=_AT_A_TIME)
         # Servers that look at the same time begin with different ones.
         shuffle(due.schedules)
-        await all_of(self._careful(schedule, self._settle(schedule, due.now)) for schedule in due.schedules)
-        await all_of(self._careful(tick.schedule, self._start_waiting(tick)) for tick in waiting)
-        return bool(due.schedules or waiting)
+        work: list[_Work] = [(schedule, partial(self._turn_back, schedule)) for schedule in due.ahead]
+        work += [(schedule, partial(self._settle, schedule, due.now)) for schedule in due.schedules]
+        work += [(tick.schedule, partial(self._start_waiting, tick)) for tick in waiting]
+        by_tenant = defaultdict[str, list[_Work]](list)
+        for schedule, what in work:
+            by_tenant[schedule.tenant_id].append((schedule, what))
+        await all_of(self._one_by_one(own) for own in by_tenant.values())
+        return bool(work)
 
-    async def _careful(self, schedule: Schedule, work: Awaitable[None]) -> None:
-        """One schedule that fails keeps no other from firing."""
+    async def _one_by_one(self, work: Iterable[_Work]) -> None:
+        """A tenant's transactions would wait for each other, and keep those of others waiting."""
         async with self._places:
-            try:
-                await work
-            except StoreBusy:
-                raise
-            except Exception:
-                self._rests.add((schedule.tenant_id, schedule.schedule_id), _REST_SECONDS)
-                logger.exception("A schedule could not be dealt with; it is tried again", extra=_fields(schedule))
+            for schedule, what in work:
+                await self._careful(schedule, what)
+
+    async def _careful(self, schedule: Schedule, work: Callable[[], Awaitable[None]]) -> None:
+        """One schedule that fails keeps no other from firing."""
+        try:
+            await work()
+        except StoreBusy:
+            raise
+        except Exception:
+            self._rests.add((schedule.tenant_id, schedule.schedule_id), _REST_SECONDS)
+            logger.exception("A schedule could not be dealt with; it is tried again", extra=_fields(schedule))
+
+    async def _turn_back(self, schedule: Schedule) -> None:
+        logger.warning("The store's time was ahead; the schedule goes on from now", extra=_fields(schedule))
+        await self._store.turn_back(schedule)
 
     async def _settle(self, schedule: Schedule, now: datetime) -> None:
         reckoning = await _reckoned(schedule, now)
@@ -107,7 +132,7 @@ class Scheduler:
                 await self._store.settle(schedule, replace(settlement, fired=fired), plans)
         except _NoRun as reason:
             _tell(schedule, reason)
-            recorded = (*settlement.recorded, TickToRecord(tick, reason.outcome, reason.message))
+            recorded = (*settlement.recorded, reason.record(tick))
             await self._store.settle(schedule, replace(settlement, recorded=recorded), plans)
 
     async def _start_waiting(self, waiting: WaitingTick) -> None:
@@ -117,7 +142,7 @@ class Scheduler:
                 await self._store.start_tick(waiting, fired, self._plans.current())
         except _NoRun as reason:
             _tell(waiting.schedule, reason)
-            await self._store.refuse_tick(waiting, reason.outcome, reason.message)
+            await self._store.refuse_tick(waiting, reason.record(waiting.tick.nominal_time))
 
     async def _fire(self, schedule: Schedule, tick: datetime) -> TickToFire:
         """The run of a tick, checked. Raises _NoRun."""
@@ -181,7 +206,7 @@ def _refusals() -> Iterator[None]:
     except QuotaExceeded as exceeded:
         raise _NoRun(TickOutcome.REFUSED, QuotaExhausted(exceeded).message) from None
     except ServiceError as error:
-        raise _NoRun(TickOutcome.REFUSED, error.message) from None
+        raise _NoRun(TickOutcome.REFUSED, error.message, is_failure=True) from None
 
 
 def _tell(schedule: Schedule, reason: _NoRun) -> None:

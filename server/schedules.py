@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from secrets import token_hex
 
 from server.domain.audit import Actor
-from server.domain.faults import Fault
+from server.domain.faults import Fault, Refused
+from server.domain.pipeline import PipelineName
 from server.domain.run import RunTrigger
 from server.domain.schedule import (
     NewSchedule,
@@ -33,6 +34,7 @@ from server.preparation import RunRequest
 from server.runs import Caller, Runs, request_key, why_inactive
 from server.store.port import RequestConflict, TenantGone
 from server.store.schedule_port import (
+    MadeAndGone,
     ScheduleChanged,
     ScheduleConflict,
     ScheduleFilter,
@@ -52,6 +54,8 @@ class ScheduleChange:
     schedule_id: str
     values: Mapping[str, object]
     """By the names of ScheduleSettings' fields."""
+    name: Mapping[str, str] = field(default_factory=dict)
+    """Of the pipeline, by the names of PipelineName's fields."""
     catch_up: Mapping[str, object] = field(default_factory=dict)
     """By the names of CatchUp's fields."""
     etag: str = ""
@@ -88,6 +92,8 @@ class Schedules:
             raise ScheduleExists from None
         except TooManySchedules:
             raise ScheduleLimitReached from None
+        except MadeAndGone:
+            raise ScheduleNotFound("The schedule that this request has made was deleted since.") from None
         except TenantGone:
             raise TenantNotActive(why_inactive(TenantState.OFFBOARDED, "")) from None
 
@@ -128,7 +134,8 @@ class Schedules:
             was = await self.get(caller.tenant_id, change.schedule_id)
             _require_etag(was, change.etag)
             catch_up = was.settings.catch_up.model_copy(update=dict(change.catch_up))
-            settings = was.settings.model_copy(update={"catch_up": catch_up, **change.values})
+            name = _renamed(was.settings.name, change.name)
+            settings = was.settings.model_copy(update={"name": name, "catch_up": catch_up, **change.values})
             if settings == was.settings:
                 return was
             await self._check(caller, settings, [])
@@ -170,6 +177,14 @@ def require_reason(reason: str) -> None:
     if len(reason) > _MAX_REASON or not reason.isprintable():
         message = f"a reason is at most {_MAX_REASON:,} printable characters"
         raise InvalidRequest([Fault("INVALID_FIELD", message, field="reason")])
+
+
+def _renamed(name: PipelineName, parts: Mapping[str, str]) -> PipelineName:
+    """Raises InvalidRequest."""
+    try:
+        return replace(name, **parts)
+    except Refused as refused:
+        raise InvalidRequest(refused.faults) from None
 
 
 def _made_id(settings: ScheduleSettings) -> str:

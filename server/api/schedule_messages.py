@@ -1,5 +1,6 @@
 """Schedules and their ticks to messages, and what requests say of schedules."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,7 +28,7 @@ from server.domain.ticks import fire_times
 from server.errors import InvalidRequest
 from server.schedules import ScheduleChange
 
-SHOWN_FIRES = 10
+_SHOWN_FIRES = 10
 _NAME = ("provider", "domain", "template_name")
 _TIMING = ("cron", "interval")
 _PLAIN = ("description", "cron", "date_offset_days", "refresh_window_days", "pause_after_failures")
@@ -38,10 +39,18 @@ _SETTABLE = (*_NAME, *_SETTINGS, "catch_up", *(f"catch_up.{name}" for name in _C
 _MAX_PATHS = 100
 
 
-def schedule(record: Schedule, *, fires: int = SHOWN_FIRES) -> pb.Schedule:
-    """A schedule as clients see it, with so many of its next times."""
+async def schedule(record: Schedule) -> pb.Schedule:
+    """A schedule as clients see it, with its next times."""
+    # Those of a rare day take a while to find.
+    fires = await asyncio.to_thread(fire_times, record, _SHOWN_FIRES)
+    return listed_schedule(record, fires)
+
+
+def listed_schedule(record: Schedule, fires: Sequence[datetime] | None = None) -> pb.Schedule:
+    """A schedule as lists show it, with the next of its times, unless others are given."""
     settings = record.settings
-    is_active = record.state is ScheduleState.ACTIVE
+    if fires is None:
+        fires = [record.due_at] if record.due_at else []
     message = pb.Schedule(
         schedule_id=record.schedule_id,
         tenant_id=record.tenant_id,
@@ -61,7 +70,7 @@ def schedule(record: Schedule, *, fires: int = SHOWN_FIRES) -> pb.Schedule:
         end_time=timestamp(settings.end_time),
         state=pb.Schedule.State.Value(record.state.value),
         pause_reason=record.pause_reason,
-        next_fire_times=_stamps(fire_times(record, fires)) if is_active else (),
+        next_fire_times=_stamps(fires) if record.state is ScheduleState.ACTIVE else (),
         missed_ticks=record.missed_ticks,
         consecutive_failures=record.consecutive_failures,
         last_run=record.last_run,
@@ -126,16 +135,16 @@ def schedule_change(request: pb.UpdateScheduleRequest) -> ScheduleChange:
     paths = list(dict.fromkeys(request.update_mask.paths))
     _require_settable(paths)
     message, faults = request.schedule, list[Fault]()
-    names = [path for path in paths if path in _SETTINGS and path not in _TIMING]
-    # The pipeline is one thing, and of the two ways to say the times the other one is over.
-    names += ["name"] if set(paths) & set(_NAME) else []
-    names += _TIMING if set(paths) & set(_TIMING) else ()
+    values = _read(message, [path for path in paths if path in _SETTINGS], faults)
+    if len(values.keys() & set(_TIMING)) == 1:
+        # Of the two ways to say the times, the other one is over.
+        values = {"cron": "", "interval": None, **values}
     parts = _CATCH_UP if "catch_up" in paths else [part for part in _CATCH_UP if f"catch_up.{part}" in paths]
-    values = _read(message, names, faults)
     catch_up = _read(message.catch_up, parts, faults, "catch_up.")
     if faults:
         raise InvalidRequest(faults)
-    return ScheduleChange(message.schedule_id, values, catch_up, message.etag)
+    name = {path: str(getattr(message, path)) for path in paths if path in _NAME}
+    return ScheduleChange(message.schedule_id, values, name, catch_up, message.etag)
 
 
 def _require_settable(paths: Sequence[str]) -> None:

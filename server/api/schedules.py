@@ -29,11 +29,11 @@ class ScheduleServicer(ScheduleServiceServicer):
         caller = _caller(request.schedule)
         new = messages.new_schedule(request.schedule, caller.tenant_id)
         made = await self._schedules.create(caller, new, request_id=checked_request_id(request))
-        return messages.schedule(made)
+        return await messages.schedule(made)
 
     async def GetSchedule(self, request: pb.GetScheduleRequest, context: Context) -> pb.Schedule:
         """See the proto."""
-        return messages.schedule(await self._schedules.get(own_tenant(request), request.schedule_id))
+        return await messages.schedule(await self._schedules.get(own_tenant(request), request.schedule_id))
 
     async def ListSchedules(self, request: pb.ListSchedulesRequest, context: Context) -> pb.ListSchedulesResponse:
         """See the proto."""
@@ -50,14 +50,14 @@ class ScheduleServicer(ScheduleServiceServicer):
         after = (key[0], key[1]) if key else None
         found = await self._schedules.list(wanted, after=after, limit=size + 1)
         return pb.ListSchedulesResponse(
-            schedules=[messages.schedule(record, fires=1) for record in found[:size]],
+            schedules=[messages.listed_schedule(record) for record in found[:size]],
             next_page_token=_token_behind(request, found[size - 1]) if len(found) > size else "",
         )
 
     async def UpdateSchedule(self, request: pb.UpdateScheduleRequest, context: Context) -> pb.Schedule:
         """See the proto."""
         change = messages.schedule_change(request)
-        return messages.schedule(await self._schedules.update(_caller(request.schedule), change))
+        return await messages.schedule(await self._schedules.update(_caller(request.schedule), change))
 
     async def DeleteSchedule(self, request: pb.DeleteScheduleRequest, context: Context) -> pb.DeleteScheduleResponse:
         """See the proto."""
@@ -68,12 +68,12 @@ class ScheduleServicer(ScheduleServiceServicer):
     async def PauseSchedule(self, request: pb.PauseScheduleRequest, context: Context) -> pb.Schedule:
         """See the proto."""
         tenant_id, by = own_tenant(request), current_actor.get()
-        return messages.schedule(await self._schedules.pause(tenant_id, request.schedule_id, request.reason, by))
+        return await messages.schedule(await self._schedules.pause(tenant_id, request.schedule_id, request.reason, by))
 
     async def ResumeSchedule(self, request: pb.ResumeScheduleRequest, context: Context) -> pb.Schedule:
         """See the proto."""
         tenant_id, by = own_tenant(request), current_actor.get()
-        return messages.schedule(await self._schedules.resume(tenant_id, request.schedule_id, by))
+        return await messages.schedule(await self._schedules.resume(tenant_id, request.schedule_id, by))
 
     async def ListScheduledRuns(
         self, request: pb.ListScheduledRunsRequest, context: Context

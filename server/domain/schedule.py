@@ -17,7 +17,8 @@ from server.domain.record import Record
 MAX_SCHEDULES = 1_000
 """Of one tenant."""
 _DAY_SECONDS = 86_400
-_LATEST_START = datetime(3000, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 _MOST_DAYS = 366
 _MOST_CAUGHT_UP = 1_000
 _MOST_FAILURES = 1_000
@@ -100,6 +101,8 @@ class Schedule(Record):
     pause_reason: str = ""
     next_tick: datetime | None = None
     """The nominal time of the tick to deal with next; None when there is none, or the schedule does not fire."""
+    due_at: datetime | None = None
+    """When that fires."""
     missed_ticks: int = 0
     consecutive_failures: int = 0
     last_run: str = ""
@@ -255,5 +258,6 @@ def _range_faults(settings: ScheduleSettings) -> Iterator[Fault]:
     start, end = settings.start_time, settings.end_time
     if start is not None and end is not None and start >= end:
         yield Fault("INVALID_FIELD", "end_time is later than start_time, or not set", field="end_time")
-    if start is not None and start >= _LATEST_START:
-        yield Fault("INVALID_FIELD", "start_time is before the year 3000", field="start_time")
+    for name, moment in (("start_time", start), ("end_time", end)):
+        if moment is not None and not _EARLIEST <= moment < _LATEST:
+            yield Fault("INVALID_FIELD", f"{name} is of the years 1970 to 2999", field=name)

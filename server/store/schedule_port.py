@@ -26,6 +26,10 @@ class TooManySchedules(Exception):
     """The tenant has as many schedules as it may."""
 
 
+class MadeAndGone(Exception):
+    """What the same request has made was deleted since."""
+
+
 class BackfillEnded(Exception):
     """The backfill has ended, or is being cancelled."""
 
@@ -97,6 +101,8 @@ class TickToRecord:
     nominal_time: datetime
     outcome: TickOutcome
     message: str = ""
+    is_failure: bool = False
+    """It counts towards the pause of its schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,8 @@ class DueSchedules:
     now: datetime
     """The store's time."""
     schedules: list[Schedule]
+    ahead: list[Schedule]
+    """Schedules of which ticks were dealt with at a time that is still to come: the time was wrong then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +187,12 @@ class ScheduleStore(Protocol):
 
         Raises:
             TenantGone, ScheduleConflict, TooManySchedules.
-            RequestConflict: the request id was used for something else.
+            RequestConflict: the request id was used for something else. MadeAndGone.
         """
         ...
 
     async def find_schedule_request(self, request: RequestKey) -> Schedule | None:
-        """The schedule that an earlier, equal request made, or None. Raises RequestConflict."""
+        """The schedule that an earlier, equal request made, or None. Raises RequestConflict, MadeAndGone."""
         ...
 
     async def get_schedule(self, tenant_id: str, schedule_id: str) -> Schedule | None:
@@ -242,8 +250,12 @@ class ScheduleStore(Protocol):
         """Accept the run of a BUFFERED tick. False when it is not its turn any more. Raises as `settle`."""
         ...
 
-    async def refuse_tick(self, waiting: WaitingTick, outcome: TickOutcome, message: str) -> None:
+    async def refuse_tick(self, waiting: WaitingTick, tick: TickToRecord) -> None:
         """A BUFFERED tick starts no run."""
+        ...
+
+    async def turn_back(self, schedule: Schedule) -> None:
+        """Let a schedule that was ahead go on with its first tick from now; what fired then does not fire again."""
         ...
 
     # -- backfills -----------------------------------------------------------------------------------------------
@@ -283,7 +295,16 @@ class ScheduleStore(Protocol):
         ...
 
     async def start_day(self, waiting: WaitingDay, run: NewRun, plans: Plans) -> bool:
-        """Accept the run of a day. False when the backfill has no room, or the day has begun. Raises as `settle`."""
+        """Accept the run of a day. False when the backfill has no room, or the day has begun.
+
+        Raises:
+            TenantGone.
+            QuotaExceeded: also when less than half of a quota would be left to other runs.
+        """
+        ...
+
+    async def waiting_tenants(self, backfill_id: str) -> list[str]:
+        """The tenants of a backfill with days that have not begun."""
         ...
 
     async def drop_days(self, backfill_id: str, tenant_id: str) -> None:

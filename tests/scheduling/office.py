@@ -56,7 +56,9 @@ class Office:
         self.folder = folder
         settings = Settings()
         self.write_pipeline()
-        (folder / "plans.yml").write_text("default: all\nplans: {all: {}, few: {runs_per_day: 2}}\n")
+        (folder / "plans.yml").write_text(
+            "default: all\nplans: {all: {}, few: {runs_per_day: 2}, some: {runs_per_day: 5}}\n"
+        )
         plans = PlansFile(folder / "plans.yml", base=Quotas())
         preparation = Preparation(Catalog(folder / "configs", settings.ps_templates_dir), Registry(), PROJECT)
         following = Following(store, max_streams=9, max_streams_per_key=9)

@@ -182,11 +182,13 @@ async def test_a_pause(office: Office) -> None:
     await office.look()
     paused = await office.backfills.change(TENANT, made.backfill_id, BackfillState.PAUSED, "prices change")
     assert (paused.state, paused.reason) == (BackfillState.PAUSED, "prices change")
-    await office.end()
+    # Also the run that has been accepted waits.
+    assert await office.end() == []
     await office.look()
     assert await office.dates() == ["2025-11-01"]
     resumed = await office.backfills.change(TENANT, made.backfill_id, BackfillState.ACTIVE)
     assert (resumed.state, resumed.reason) == (BackfillState.ACTIVE, "")
+    assert await office.end() == ["2025-11-01"]
     await office.look()
     assert await office.dates() == ["2025-11-01", "2025-11-02"]
 
@@ -268,7 +270,7 @@ async def test_days_of_a_tenant_that_is_gone_are_dropped(office: Office) -> None
 
 async def test_days_of_a_tenant_that_may_not_run_now_wait_and_delay_no_other(office: Office) -> None:
     await office.onboard("beta_corp")
-    await office.onboard("less_corp", plan="few")
+    await office.onboard("less_corp", plan="some")
     made = await office.backfill(tenant_ids=("less_corp", "acme_corp", "beta_corp"), max_active_runs=9)
     await office.set_state(TenantState.SUSPENDED, "acme_corp")
     await office.look()
@@ -277,6 +279,46 @@ async def test_days_of_a_tenant_that_may_not_run_now_wait_and_delay_no_other(off
     assert len(await office.dates("beta_corp")) == 3
     waiting = await office.state_of(made)
     assert (waiting.state, waiting.waiting_runs) == (BackfillState.ACTIVE, 5)
+
+
+async def test_a_run_of_a_tenant_that_is_suspended_takes_no_place_from_others(office: Office) -> None:
+    await office.onboard("beta_corp")
+    made = await office.backfill(tenant_ids=("acme_corp", "beta_corp"))
+    await office.look()
+    assert await office.dates("acme_corp") == ["2025-11-01"]
+    await office.set_state(TenantState.SUSPENDED)
+    await office.look()
+    assert await office.dates("beta_corp") == ["2025-11-01"]
+    assert (await office.state_of(made)).state is BackfillState.ACTIVE
+
+
+async def test_half_of_a_quota_is_left_to_others(office: Office) -> None:
+    await office.onboard("less_corp", plan="some")
+    await office.backfill(tenant_ids=("less_corp",), end="2025-11-30", max_active_runs=9)
+    await office.look()
+    # Of five runs a day one has made the tenant.
+    assert len(await office.dates("less_corp")) == 1
+    for _ in range(3):
+        await office.runs.start(Caller("less_corp", BY), RunRequest(DAILY, "2025-11-17"))
+
+
+async def test_a_refused_tenant_stops_no_other(office: Office) -> None:
+    """One of them has fewer sources than the file needs by now."""
+    await office.onboard("beta_corp")
+    made = await office.backfill(tenant_ids=("acme_corp", "beta_corp"), max_active_runs=2)
+    text = (office.folder / "configs" / f"{DAILY}.yml").read_text()
+    office.write_pipeline(text=text.replace("SELECT DATE", "SELECT * FROM `acme_corp.days` UNION ALL SELECT DATE"))
+    await office.look()
+    assert await office.dates("beta_corp") == []
+    assert len(await office.dates("acme_corp")) == 2
+    assert (await office.state_of(made)).state is BackfillState.ACTIVE
+    while await office.end():
+        await office.look()
+    await office.look()
+    # Now that nothing else is left, somebody has to look.
+    paused = await office.state_of(made)
+    assert len(await office.dates("acme_corp")) == 3
+    assert paused.waiting_runs == 3
 
 
 async def test_runs_of_a_backfill_come_last(office: Office) -> None:

@@ -198,8 +198,22 @@ async def test_a_schedule_that_is_resumed_after_a_clock_was_wrong_fires_no_tick_
     await office.schedules.resume("acme_corp", "daily", BY)
     for hour in (11, 12, 13):
         await office.at(f"2025-11-18T{hour}:00:00+00:00")
-    assert await office.outcomes() == [("18 11:00", "MISSED"), ("18 12:00", "FIRED"), ("18 13:00", "FIRED")]
-    assert len(await office.made()) == 2
+    assert await office.outcomes() == [(f"18 {hour}:00", "FIRED") for hour in (11, 12, 13)]
+    assert len(await office.made()) == 3
+
+
+async def test_a_clock_that_was_a_month_ahead_silences_nothing(office: Office) -> None:
+    await office.schedule(cron="0 * * * *", overlap=Overlap.ALLOW)
+    await office.at("2025-12-18T10:30:00+00:00")
+    assert len(await office.made()) == 1
+    for hour in range(11, 16):
+        await office.at(f"2025-11-18T{hour}:00:00+00:00")
+    assert [run.date for run in await office.made()] == ["2025-11-18"] * 5 + ["2025-12-18"]
+    (latest,) = [tick for tick in await office.ticks() if tick.date == "2025-12-18" and tick.outcome == "FIRED"]
+    # It stays as it is, and is not run again a month later.
+    assert latest.fired_at < office.clock.now
+    await office.at("2025-12-18T10:30:00+00:00")
+    assert len(await office.made()) == 6
 
 
 async def test_two_servers_fire_a_tick_once(office: Office, other: Office) -> None:
@@ -337,3 +351,16 @@ async def test_a_retry_that_succeeds_ends_the_row(office: Office) -> None:
     assert [outcome for _, outcome in await office.outcomes()] == ["FIRED", "SKIPPED"]
     await office.end(RunStatus.SUCCESS)
     assert (await office.get()).consecutive_failures == 0
+
+
+async def test_retries_that_fail_count_no_further_tick(office: Office) -> None:
+    await office.schedule(cron="0 * * * *", pause_after_failures=2)
+    await office.at("2025-11-18T11:00:00+00:00")
+    for _ in range(3):
+        await office.end(RunStatus.FAILED)
+        latest = max(await office.made(), key=lambda run: run.created_at)
+        office.clock.advance(1)
+        caller = Caller("acme_corp", BY, RunTrigger.RETRY)
+        await office.runs.retry(caller, latest.pipeline_logging_id, use_present_file=False)
+    schedule = await office.get()
+    assert (schedule.state, schedule.consecutive_failures) == (ScheduleState.ACTIVE, 1)

@@ -121,6 +121,15 @@ async def test_it_can_be_paused_and_cancelled_as_any_backfill(office: Office) ->
     assert await refreshes(office) == ["CANCELLED"]
 
 
+async def test_it_is_cancelled_with_its_schedule(office: Office) -> None:
+    await office.schedule(refresh_window_days=3)
+    await office.at("2025-11-19T06:00:00+00:00")
+    await office.schedules.delete("acme_corp", "daily", BY)
+    await office.look()
+    assert await refreshes(office) == ["CANCELLED"]
+    assert await office.end(count=9) == ["2025-11-19"]
+
+
 async def test_of_ticks_that_are_caught_up_the_first_begins_with_it(office: Office) -> None:
     """The days behind that tick's are run by the ticks themselves."""
     await office.schedule(refresh_window_days=1, catch_up=CatchUp(policy=CatchUpPolicy.ALL))

@@ -1,9 +1,14 @@
 """Schedules as people make, change, pause and delete them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 
+from convergence.v1 import schedule_service_pb2 as pb
+from server.api.schedule_messages import schedule_change
 from server.domain.audit import Actor
 from server.domain.pipeline import PipelineName
 from server.domain.schedule import MAX_SCHEDULES, CatchUp, NewSchedule, Overlap, ScheduleSettings, ScheduleState
@@ -135,6 +140,38 @@ async def test_the_store_itself_keeps_a_repeated_request_from_making_two(office:
         )
 
 
+async def test_a_request_whose_schedule_was_deleted_makes_no_other(office: Office) -> None:
+    made = await office.schedules.create(CALLER, new(""), request_id="r1")
+    await office.schedules.delete("acme_corp", made.schedule_id, BY)
+    with pytest.raises(ScheduleNotFound):
+        await office.schedules.create(CALLER, new(""), request_id="r1")
+
+
+async def test_a_mask_sets_what_it_names_and_nothing_else(office: Office) -> None:
+    await office.schedule(interval=timedelta(hours=1), cron="")
+    (office.folder / "configs/gcp/trial/other.yml").write_text((office.folder / f"configs/{DAILY}.yml").read_text())
+
+    def asked(*paths: str, **fields: Any) -> ScheduleChange:
+        message = pb.Schedule(schedule_id="daily", **fields)
+        return schedule_change(pb.UpdateScheduleRequest(schedule=message, update_mask=FieldMask(paths=paths)))
+
+    changed = await office.schedules.update(CALLER, asked("template_name", template_name="other", cron="* * * * *"))
+    assert changed.settings.name == PipelineName("gcp", "trial", "other")
+    assert changed.settings.interval == timedelta(hours=1)
+    changed = await office.schedules.update(CALLER, asked("cron", cron="0 7 * * *", time_zone="Europe/Berlin"))
+    assert (changed.settings.cron, changed.settings.interval, changed.settings.time_zone) == ("0 7 * * *", None, "UTC")
+    with pytest.raises(InvalidRequest):
+        await office.schedules.update(CALLER, asked("cron", interval=Duration(seconds=60)))
+    changed = await office.schedules.update(CALLER, asked("interval", "cron", interval=Duration(seconds=60)))
+    assert (changed.settings.cron, changed.settings.interval) == ("", timedelta(minutes=1))
+    changed = await office.schedules.update(
+        CALLER, asked("catch_up.max_runs", catch_up=pb.Schedule.CatchUp(max_runs=5))
+    )
+    assert changed.settings.catch_up == CatchUp(max_runs=5)
+    with pytest.raises(InvalidRequest):
+        await office.schedules.update(CALLER, asked("domain", domain="../x"))
+
+
 async def test_an_id_is_taken_once(office: Office) -> None:
     await office.schedule()
     with pytest.raises(ScheduleExists):
@@ -230,7 +267,7 @@ async def test_a_wrong_change_changes_nothing(office: Office) -> None:
 
 async def test_parts_of_catching_up(office: Office) -> None:
     await office.schedule(catch_up=CatchUp(max_runs=3))
-    wanted = ScheduleChange("daily", {}, {"window": timedelta(days=1)})
+    wanted = ScheduleChange("daily", {}, catch_up={"window": timedelta(days=1)})
     changed = await office.schedules.update(CALLER, wanted)
     assert changed.settings.catch_up == CatchUp(max_runs=3, window=timedelta(days=1))
 
@@ -250,6 +287,40 @@ async def test_a_tick_that_has_passed_is_not_lost(office: Office, how: str) -> N
     await office.look()
     assert await office.outcomes() == [("18 11:00", "SKIPPED")]
     assert not await office.made()
+
+
+@pytest.mark.parametrize("how", ["times", "pause", "delete"])
+async def test_a_tick_that_would_fire_a_little_later_is_not_lost(office: Office, how: str) -> None:
+    await office.schedule(cron="0 11 * * *", jitter=timedelta(hours=12))
+    await office.at("2025-11-18T11:00:01+00:00")
+    assert not await office.outcomes()
+    match how:
+        case "times":
+            await office.schedules.update(CALLER, change(jitter=timedelta(minutes=1)))
+        case "pause":
+            await office.schedules.pause("acme_corp", "daily", "", BY)
+        case "delete":
+            await office.schedules.delete("acme_corp", "daily", BY)
+    assert await office.outcomes() == [("18 11:00", "SKIPPED")]
+
+
+async def test_what_is_paused_and_over_stays_paused_when_it_gets_a_later_end(office: Office, clock: Clock) -> None:
+    await office.schedule(cron="0 * * * *", end_time=clock.now + timedelta(minutes=30))
+    await office.schedules.pause("acme_corp", "daily", "", BY)
+    clock.advance(3_600)
+    assert (await office.get()).state is ScheduleState.ENDED
+    changed = await office.schedules.update(CALLER, change(end_time=clock.now + timedelta(days=9)))
+    assert (changed.state, changed.next_tick) == (ScheduleState.PAUSED, None)
+    await office.after(hours=5)
+    assert not await office.made()
+
+
+async def test_what_is_over_goes_on_when_it_gets_a_later_end(office: Office, clock: Clock) -> None:
+    await office.schedule(cron="0 * * * *", end_time=clock.now + timedelta(minutes=30))
+    clock.advance(3_600)
+    await office.schedules.update(CALLER, change(end_time=clock.now + timedelta(days=9)))
+    await office.after(hours=1)
+    assert len(await office.made()) == 1
 
 
 async def test_a_pause_and_what_it_misses(office: Office) -> None:

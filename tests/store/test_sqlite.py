@@ -107,6 +107,41 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(database: SqliteDatab
     assert await names(database) == ["b"]
 
 
+async def test_many_that_nobody_waits_for_hide_none_that_somebody_does(database: SqliteDatabase) -> None:
+    gate = Gate(database)
+    await gate.stands()
+    unwanted = await waiting(*(add(f"{number:03}") for number in range(100)), database=database)
+    (wanted,) = await waiting(add("wanted"), database=database)
+    for one in unwanted:
+        one.cancel()
+    await asyncio.wait(unwanted)
+    await gate.lift()
+    assert await wanted == "wanted"
+    assert await names(database) == ["wanted"]
+
+
+async def test_all_are_told_when_there_is_no_connection(database: SqliteDatabase) -> None:
+    def lose(tx: Transaction) -> None:
+        connection = database._local.connection
+        del database._local.connection
+        database._connections.remove(connection)
+        database._path = database._path.parent / "nowhere" / "db.sqlite3"
+
+    there = database._path
+    gate = Gate(database)
+    await gate.stands()
+    tasks = await waiting(*(add(name) for name in "abc"), database=database)
+    await gate.lift()
+    await asyncio.gather(*tasks)
+    await database.write(lose)
+    gate = Gate(database)
+    outcomes = await asyncio.gather(gate.task, *(database.write(add(name)) for name in "def"), return_exceptions=True)
+    assert all(isinstance(outcome, StoreBusy) for outcome in outcomes)
+    database._path = there
+    assert await database.write(add("g")) == "g"
+    assert await names(database) == ["a", "b", "c", "g"]
+
+
 async def test_all_are_told_when_the_commit_fails(database: SqliteDatabase) -> None:
     """Here somebody inside the transaction ends it, as SQLite does by itself on a full disk."""
     gate = Gate(database)

@@ -20,14 +20,17 @@ from server.store.schedule_port import (
 )
 from server.store.sql import audit
 from server.store.sql.database import Row, Transaction, from_micros, marks, to_micros
-from server.store.sql.queues import move
+from server.store.sql.queues import move, require_half
 from server.store.sql.rows import moment
 from server.store.sql.runs import accept, requested, take_request
+from server.store.sql.waiting import IS_HELD
 
 _OPEN_RUNS = (
     "FROM runs WHERE runs.backfill_id = backfills.backfill_id AND runs.backfill_id != ''"
     " AND runs.status IN ('PENDING', 'RUNNING', 'CANCELLING')"
 )
+# One of a suspended tenant, which cannot begin, takes no place from the others.
+_ACTIVE_RUNS = f"{_OPEN_RUNS} AND NOT (runs.status = 'PENDING' AND {IS_HELD})"
 _HAS_ENDED = f"waiting_runs = 0 AND NOT EXISTS (SELECT 1 {_OPEN_RUNS})"
 
 
@@ -206,22 +209,38 @@ def open_of_schedule(tx: Transaction, tenant_id: str, schedule_id: str) -> str:
 
 def work(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> BackfillWork:
     """What there is to do, for those first that have waited longest."""
-    # Of those of several tenants, the other tenants' days may begin.
-    alone = [backfill_id for backfill_id, _ in skip]
-    others = f"AND (tenant_id = '' OR backfill_id NOT IN {marks(alone)})" if alone else ""
+    others, values = _others(skip)
     rows = tx.execute(
         f"""
         SELECT * FROM (
-            SELECT backfills.*, (SELECT COUNT(*) {_OPEN_RUNS}) AS open_runs FROM backfills
+            SELECT backfills.*, (SELECT COUNT(*) {_ACTIVE_RUNS}) AS open_runs FROM backfills
             WHERE finished_at IS NULL AND state = 'ACTIVE' AND waiting_runs > 0 {others}
         ) AS active WHERE open_runs < max_active_runs ORDER BY served_at, backfill_id LIMIT ?
         """,
-        (*alone, limit),
+        (*values, limit),
     ).fetchall()
     days = list[WaitingDay]()
     for backfill, row in zip(_backfills_of(tx, rows), rows, strict=True):
         days += _waiting_days(tx, backfill, row["max_active_runs"] - row["open_runs"], skip)
     return BackfillWork(days[:limit], _ended(tx, limit), _to_cancel(tx, limit))
+
+
+def _others(skip: Collection[tuple[str, str]]) -> tuple[str, list[object]]:
+    """A condition that there are days of tenants that are not to be skipped, and its values."""
+    if not skip:
+        return "", []
+    pairs = ", ".join(["(?, ?)"] * len(skip))
+    days = "SELECT 1 FROM backfill_days AS days WHERE days.backfill_id = backfills.backfill_id"
+    return (
+        f"AND EXISTS ({days} AND (days.backfill_id, days.tenant_id) NOT IN (VALUES {pairs}))",
+        [part for pair in skip for part in pair],
+    )
+
+
+def waiting_tenants(tx: Transaction, backfill_id: str) -> list[str]:
+    """The tenants with days that have not begun."""
+    rows = tx.execute("SELECT DISTINCT tenant_id FROM backfill_days WHERE backfill_id = ?", (backfill_id,))
+    return [row["tenant_id"] for row in rows]
 
 
 def _waiting_days(
@@ -265,6 +284,7 @@ def start_day(tx: Transaction, waiting: WaitingDay, run: NewRun, plans: Plans) -
     ).rowcount
     if not begun:
         return False
+    require_half(tx, waiting.tenant_id, plans)
     tx.execute(
         "UPDATE backfills SET waiting_runs = waiting_runs - 1, served_at = ? WHERE backfill_id = ?",
         (tx.now, backfill_id),
@@ -276,7 +296,7 @@ def start_day(tx: Transaction, waiting: WaitingDay, run: NewRun, plans: Plans) -
 def _has_room(tx: Transaction, backfill_id: str) -> bool:
     row = tx.execute(
         f"SELECT 1 FROM backfills WHERE backfill_id = ? AND state = 'ACTIVE'"
-        f" AND (SELECT COUNT(*) {_OPEN_RUNS}) < max_active_runs",
+        f" AND (SELECT COUNT(*) {_ACTIVE_RUNS}) < max_active_runs",
         (backfill_id,),
     ).fetchone()
     return row is not None

@@ -9,7 +9,6 @@ from server.store.schedule_port import Settlement, TickToFire, TickToRecord, Wai
 from server.store.sql import backfills, schedules, ticks
 from server.store.sql.database import Transaction
 from server.store.sql.queues import move
-from server.store.sql.rows import micros
 from server.store.sql.runs import accept
 
 
@@ -18,12 +17,11 @@ def settle(tx: Transaction, was: Schedule, settlement: Settlement, plans: Plans)
     schedule = _locked(tx, was)
     if schedule is None or schedule.etag != was.etag or schedule.next_tick != was.next_tick:
         return False
-    schedules.move_on(tx, schedule, micros(settlement.next_tick), micros(settlement.due_at), settlement.missed)
     ticks.record_all(tx, schedule, settlement.recorded)
-    if settlement.fired is not None:
-        _fire(tx, schedule, settlement.fired, plans)
+    run = _fire(tx, schedule, settlement.fired, plans) if settlement.fired else ""
+    schedules.move_on(tx, schedule, settlement, run)
     for tick in settlement.recorded:
-        if tick.outcome is TickOutcome.REFUSED:
+        if tick.is_failure:
             schedules.count_failure(tx, schedule, tick.message)
     return True
 
@@ -31,14 +29,18 @@ def settle(tx: Transaction, was: Schedule, settlement: Settlement, plans: Plans)
 def _locked(tx: Transaction, was: Schedule) -> Schedule | None:
     """The schedule, with its tenant's queue, which runs that start and end need."""
     move(tx, was.tenant_id)
-    return schedules.locked(tx, was.tenant_id, was.schedule_id)
+    return schedules.find(tx, was.tenant_id, was.schedule_id, tx.for_update)
 
 
-def _fire(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> None:
-    """Start the run of a tick, or keep the tick waiting, or skip it, as the schedule says; once, whoever asks."""
+def _fire(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> str:
+    """Start the run of a tick, or let the tick wait, or skip it, as the schedule says; answers the run's id or ''."""
+    if ticks.is_dealt_with(tx, schedule, fired.nominal_time):
+        return ""
     outcome, message = _place(tx, schedule)
-    if ticks.record(tx, schedule, TickToRecord(fired.nominal_time, outcome, message)) and outcome is TickOutcome.FIRED:
-        _start(tx, schedule, fired, plans)
+    if outcome is TickOutcome.FIRED:
+        return _start(tx, schedule, fired, plans)
+    ticks.record(tx, schedule, TickToRecord(fired.nominal_time, outcome, message))
+    return ""
 
 
 def _place(tx: Transaction, schedule: Schedule) -> tuple[TickOutcome, str]:
@@ -53,12 +55,12 @@ def _place(tx: Transaction, schedule: Schedule) -> tuple[TickOutcome, str]:
     return TickOutcome.SKIPPED, why
 
 
-def _start(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> None:
+def _start(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> str:
     run = accept(tx, fired.run, plans)
     message = fired.message or _begin_refresh(tx, schedule, fired)
-    identity = (run.pipeline_logging_id, run.pipeline_id)
-    ticks.set_outcome(tx, schedule, fired.nominal_time, TickOutcome.FIRED, message=message, run=identity)
-    schedules.note_run(tx, schedule, run.pipeline_logging_id)
+    tick = TickToRecord(fired.nominal_time, TickOutcome.FIRED, message)
+    ticks.record(tx, schedule, tick, (run.pipeline_logging_id, run.pipeline_id))
+    return run.pipeline_logging_id
 
 
 def _begin_refresh(tx: Transaction, schedule: Schedule, fired: TickToFire) -> str:
@@ -93,15 +95,23 @@ def start_tick(tx: Transaction, waiting: WaitingTick, fired: TickToFire, plans: 
         return False
     if schedule.settings.overlap is not Overlap.ALLOW and ticks.has_open_run(tx, schedule):
         return False
-    _start(tx, schedule, fired, plans)
+    schedules.note_run(tx, schedule, _start(tx, schedule, fired, plans))
     return True
 
 
-def refuse_tick(tx: Transaction, waiting: WaitingTick, outcome: TickOutcome, message: str) -> None:
+def refuse_tick(tx: Transaction, waiting: WaitingTick, tick: TickToRecord) -> None:
     """A BUFFERED tick starts no run."""
     schedule = _locked(tx, waiting.schedule)
-    if schedule is None or not ticks.is_buffered(tx, schedule, waiting.tick.nominal_time):
+    if schedule is None or not ticks.is_buffered(tx, schedule, tick.nominal_time):
         return
-    ticks.set_outcome(tx, schedule, waiting.tick.nominal_time, outcome, message=message)
-    if outcome is TickOutcome.REFUSED:
-        schedules.count_failure(tx, schedule, message)
+    ticks.set_outcome(tx, schedule, tick.nominal_time, tick.outcome, message=tick.message)
+    if tick.is_failure:
+        schedules.count_failure(tx, schedule, tick.message)
+
+
+def turn_back(tx: Transaction, was: Schedule) -> None:
+    """The time went ahead and came back: go on with the first tick from now, and deal anew with what was missed."""
+    schedule = _locked(tx, was)
+    if schedule is not None:
+        ticks.date_back(tx, schedule)
+        schedules.turn_back(tx, schedule)

@@ -26,7 +26,7 @@ from server.store.sql.runs import (
     stored_steps,
 )
 from server.store.sql.tenants import find_tenant
-from server.store.sql.waiting import IS_HELD, claimable, is_claimable
+from server.store.sql.waiting import IS_HELD, IS_PAUSED, claimable, is_claimable
 
 
 def has_work(tx: Transaction, plans: Plans, *, suspects: bool, backfills: bool) -> bool:
@@ -60,9 +60,9 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *,
     # What others did before this transaction had the queue may have used up what the tenant may.
     if held is None or not is_claimable(tx, plans, tenant_id):
         return None
-    run_id = _oldest_waiting(tx, tenant_id, "=")
+    run_id = _oldest_waiting(tx, tenant_id, "backfill_id = ''")
     if run_id is None and backfills:
-        run_id = _oldest_waiting(tx, tenant_id, "!=")
+        run_id = _oldest_waiting(tx, tenant_id, f"backfill_id != '' AND NOT {IS_PAUSED}")
     if run_id is None:
         return None
     tx.execute(
@@ -75,11 +75,11 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *,
     return run_id
 
 
-def _oldest_waiting(tx: Transaction, tenant_id: str, of_backfill: str) -> str | None:
-    """The tenant's oldest waiting run that is of no backfill (`=`), or of one (`!=`)."""
+def _oldest_waiting(tx: Transaction, tenant_id: str, condition: str) -> str | None:
+    """The tenant's oldest waiting run of which that holds."""
     row = tx.execute(
         f"SELECT pipeline_logging_id FROM runs WHERE tenant_id = ? AND status = 'PENDING'"
-        f" AND backfill_id {of_backfill} '' AND NOT {IS_HELD}"
+        f" AND {condition} AND NOT {IS_HELD}"
         f" ORDER BY created_at, pipeline_logging_id LIMIT 1{tx.skip_locked}",
         (tenant_id,),
     ).fetchone()

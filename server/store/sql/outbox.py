@@ -36,6 +36,13 @@ def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:
     tx.execute("INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", (tenant_id, kind, key))
 
 
+def note_many(tx: Transaction, tenant_id: str, kind: str, keys: Sequence[str]) -> None:
+    """The same of several records."""
+    tx.executemany(
+        "INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", [(tenant_id, kind, key) for key in keys]
+    )
+
+
 def note_tenant(tx: Transaction, tenant_id: str) -> None:
     """Leave a note that what the central dataset shows of a tenant is out of date."""
     note(tx, SYSTEM_TENANT, "tenant", tenant_id)

@@ -47,6 +47,23 @@ def admit(tx: Transaction, new: NewRun, plans: Plans) -> None:
         raise QuotaExceeded(exceeded, now)
 
 
+def require_half(tx: Transaction, tenant_id: str, plans: Plans) -> None:
+    """Whether one more run leaves half of each quota to others. Raises QuotaExceeded."""
+    move(tx, tenant_id)
+    now = from_micros(tx.now)
+    uses = _uses(tx, tenant_id, plans, now)
+    if exceeded := [use for use in uses if use.quota in _SHARED and use.limit is not None and _is_beyond_half(use)]:
+        raise QuotaExceeded(exceeded, now)
+
+
+_SHARED = {Quota.RUNS_PER_DAY, Quota.RUNS_PER_MONTH, Quota.MAX_PENDING_RUNS, Quota.BYTES_BILLED_PER_DAY}
+
+
+def _is_beyond_half(use: QuotaUse) -> bool:
+    wanted = use.used if use.quota is Quota.BYTES_BILLED_PER_DAY else use.used + 1
+    return 2 * wanted > (use.limit or 0)
+
+
 def _is_exceeded(use: QuotaUse, *, counts: bool) -> bool:
     """Whether a new run, already counted, is one too many."""
     if use.limit is None:

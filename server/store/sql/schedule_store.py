@@ -8,7 +8,7 @@ from server.domain.backfill import Backfill, BackfillState, Day
 from server.domain.pipeline import PipelineName
 from server.domain.quotas import Plans
 from server.domain.run import RunStatus
-from server.domain.schedule import NewSchedule, Schedule, ScheduleSettings, Tick, TickOutcome
+from server.domain.schedule import NewSchedule, Schedule, ScheduleSettings, Tick
 from server.store.port import NewRun, RequestKey
 from server.store.schedule_port import (
     BackfillFilter,
@@ -21,6 +21,7 @@ from server.store.schedule_port import (
     TickFilter,
     TickPosition,
     TickToFire,
+    TickToRecord,
     WaitingDay,
     WaitingTick,
 )
@@ -87,9 +88,13 @@ class SqlScheduleStore:
         """See the port."""
         return await self._db.write(lambda tx: firing.start_tick(tx, waiting, fired, plans))
 
-    async def refuse_tick(self, waiting: WaitingTick, outcome: TickOutcome, message: str) -> None:
+    async def refuse_tick(self, waiting: WaitingTick, tick: TickToRecord) -> None:
         """See the port."""
-        await self._db.write(lambda tx: firing.refuse_tick(tx, waiting, outcome, message))
+        await self._db.write(lambda tx: firing.refuse_tick(tx, waiting, tick))
+
+    async def turn_back(self, schedule: Schedule) -> None:
+        """See the port."""
+        await self._db.write(lambda tx: firing.turn_back(tx, schedule))
 
     async def latest_statuses(
         self, name: PipelineName, tenant_ids: Collection[str], start: date, end: date
@@ -128,6 +133,10 @@ class SqlScheduleStore:
     async def start_day(self, waiting: WaitingDay, run: NewRun, plans: Plans) -> bool:
         """See the port."""
         return await self._db.write(lambda tx: backfills.start_day(tx, waiting, run, plans))
+
+    async def waiting_tenants(self, backfill_id: str) -> list[str]:
+        """See the port."""
+        return await self._db.read(lambda tx: backfills.waiting_tenants(tx, backfill_id))
 
     async def drop_days(self, backfill_id: str, tenant_id: str) -> None:
         """See the port."""

@@ -2,21 +2,25 @@
 
 import json
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
 from server.domain.audit import PRODUCT, Actor, AuditAction
+from server.domain.backfill import BackfillState
 from server.domain.run import Run, RunStatus
 from server.domain.schedule import MAX_SCHEDULES, NewSchedule, Schedule, ScheduleSettings, ScheduleState, TickOutcome
-from server.domain.ticks import fire_time, first_tick, reckon
+from server.domain.ticks import ON_TIME, fire_time, first_tick, reckon
 from server.store.port import RequestKey
 from server.store.schedule_port import (
     DueSchedules,
+    MadeAndGone,
     ScheduleChanged,
     ScheduleConflict,
     ScheduleFilter,
+    Settlement,
     TickToRecord,
     TooManySchedules,
 )
-from server.store.sql import audit, ticks
+from server.store.sql import audit, backfills, ticks
 from server.store.sql.database import Row, Transaction, found, from_micros
 from server.store.sql.offboarded import require_not_gone
 from server.store.sql.queues import lock
@@ -37,6 +41,7 @@ def create(tx: Transaction, new: NewSchedule, by: Actor, request: RequestKey | N
     """Store a schedule, or find the one that the same request has made."""
     if request is not None and not take_request(tx, request, new.schedule_id):
         return _found(find_request(tx, request))
+    lock(tx, new.tenant_id)
     require_not_gone(tx, new.tenant_id)
     count = found(
         tx.execute("SELECT COUNT(*) AS count FROM schedules WHERE tenant_id = ?", (new.tenant_id,)).fetchone()
@@ -69,7 +74,7 @@ def insert(tx: Transaction, new: NewSchedule, by: Actor) -> Schedule:
             *_settings_columns(new.settings),
             int(is_paused),
             new.pause_reason,
-            *_first(tx, schedule),
+            *_first(tx, schedule, is_paused=is_paused),
             tx.now,
             tx.now,
         ),
@@ -86,21 +91,25 @@ def _settings_columns(settings: ScheduleSettings) -> tuple[object, ...]:
     return name.provider, name.domain, name.template_name, body, settings.overlap, micros(settings.end_time)
 
 
-def _first(tx: Transaction, schedule: Schedule) -> tuple[int | None, int | None]:
+def _first(tx: Transaction, schedule: Schedule, *, is_paused: bool) -> tuple[int | None, int | None]:
     """The nominal time of the first tick from now on, and when it fires; nothing of a schedule that is paused."""
-    tick = None if schedule.state is ScheduleState.PAUSED else first_tick(schedule, from_micros(tx.now))
+    tick = None if is_paused else first_tick(schedule, from_micros(tx.now))
     return micros(tick), micros(fire_time(schedule, tick) if tick else None)
 
 
 def find_request(tx: Transaction, request: RequestKey) -> Schedule | None:
-    """The schedule that the same request has made. Raises RequestConflict."""
+    """The schedule that the same request has made. Raises RequestConflict, MadeAndGone."""
     schedule_id = requested(tx, request)
-    return None if schedule_id is None else find(tx, request.tenant_id, schedule_id)
+    if schedule_id is None:
+        return None
+    if (made := find(tx, request.tenant_id, schedule_id)) is None:
+        raise MadeAndGone(schedule_id)
+    return made
 
 
-def find(tx: Transaction, tenant_id: str, schedule_id: str) -> Schedule | None:
+def find(tx: Transaction, tenant_id: str, schedule_id: str, lock_as: str = "") -> Schedule | None:
     """The schedule."""
-    row = tx.execute(f"SELECT * FROM schedules WHERE {_PLACE}", (tenant_id, schedule_id)).fetchone()
+    row = tx.execute(f"SELECT * FROM schedules WHERE {_PLACE}{lock_as}", (tenant_id, schedule_id)).fetchone()
     return None if row is None else schedule_of(tx, row)
 
 
@@ -125,6 +134,7 @@ def schedule_of(tx: Transaction, row: Row) -> Schedule:
         state=ScheduleState.ENDED if is_ended else state,
         pause_reason=row["pause_reason"],
         next_tick=moment(row["next_tick"]),
+        due_at=moment(row["due_at"]),
         missed_ticks=row["missed_ticks"],
         consecutive_failures=row["consecutive_failures"],
         last_run=row["last_run"],
@@ -163,16 +173,18 @@ def due(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> DueSc
     """Schedules with a tick to deal with, those that wait longest first."""
     without, values = ticks.without(skip)
     rows = tx.execute(
-        f"SELECT * FROM schedules WHERE due_at <= ?{without} ORDER BY due_at LIMIT ?", (tx.now, *values, limit)
+        f"SELECT * FROM schedules WHERE due_at <= ? AND is_paused = 0{without} ORDER BY due_at LIMIT ?",
+        (tx.now, *values, limit),
     )
-    return DueSchedules(from_micros(tx.now), [schedule_of(tx, row) for row in rows.fetchall()])
+    due = [schedule_of(tx, row) for row in rows.fetchall()]
+    ahead = [find(tx, *place) for place in ticks.of_the_future(tx, skip, limit)]
+    return DueSchedules(from_micros(tx.now), due, [schedule for schedule in ahead if schedule])
 
 
 def locked(tx: Transaction, tenant_id: str, schedule_id: str) -> Schedule | None:
     """The schedule as nobody else can change it, or start or end its runs, before this transaction ends."""
     lock(tx, tenant_id)
-    row = tx.execute(f"SELECT * FROM schedules WHERE {_PLACE}{tx.for_update}", (tenant_id, schedule_id)).fetchone()
-    return None if row is None else schedule_of(tx, row)
+    return find(tx, tenant_id, schedule_id, tx.for_update)
 
 
 def _unchanged(tx: Transaction, was: Schedule) -> Schedule:
@@ -197,7 +209,7 @@ def update(tx: Transaction, was: Schedule, settings: ScheduleSettings, by: Actor
     )
     if told.keys() & set(_TIMING):
         _close_passed(tx, schedule, "the schedule was changed before it fired")
-        _set(tx, changed, ("next_tick", "due_at"), _first(tx, changed))
+        _set(tx, changed, ("next_tick", "due_at"), _first(tx, changed, is_paused=_is_paused(tx, schedule)))
     return _touched(tx, changed, by, AuditAction.SCHEDULE_UPDATE, told)
 
 
@@ -206,6 +218,8 @@ def delete(tx: Transaction, was: Schedule, by: Actor) -> None:
     schedule = _unchanged(tx, was)
     _close_passed(tx, schedule, "the schedule was deleted before it fired")
     ticks.skip_buffered(tx, schedule, "the schedule was deleted while it waited")
+    if window := backfills.open_of_schedule(tx, was.tenant_id, was.schedule_id):
+        backfills.change(tx, window, BackfillState.CANCELLING, "its schedule was deleted", by)
     tx.execute(f"DELETE FROM schedules WHERE {_PLACE}", (was.tenant_id, was.schedule_id))
     _audit(tx, by, AuditAction.SCHEDULE_DELETE, schedule, {})
 
@@ -238,8 +252,7 @@ def resume(tx: Transaction, tenant_id: str, schedule_id: str, by: Actor) -> Sche
         return schedule
     require_not_gone(tx, tenant_id)
     columns = ("is_paused", "pause_reason", "consecutive_failures", "next_tick", "due_at")
-    resumed = schedule.model_copy(update={"state": ScheduleState.ACTIVE})
-    _set(tx, schedule, columns, (0, "", 0, *_first(tx, resumed)))
+    _set(tx, schedule, columns, (0, "", 0, *_first(tx, schedule, is_paused=False)))
     return _touched(tx, schedule, by, AuditAction.SCHEDULE_RESUME, {})
 
 
@@ -251,6 +264,9 @@ def _is_paused(tx: Transaction, schedule: Schedule) -> bool:
 def _close_passed(tx: Transaction, schedule: Schedule, message: str) -> None:
     """Record the ticks that have passed and that nobody has dealt with yet: none is without a record."""
     now = from_micros(tx.now)
+    # Also those that would fire later: the next one is looked for from this moment on.
+    at_once = schedule.settings.model_copy(update={"jitter": timedelta()})
+    schedule = schedule.model_copy(update={"settings": at_once})
     while True:
         reckoning = reckon(schedule, now)
         records = [TickToRecord(tick, TickOutcome.MISSED) for tick in reckoning.recorded]
@@ -270,10 +286,28 @@ def _add_missed(tx: Transaction, schedule: Schedule, count: int) -> None:
         )
 
 
-def move_on(tx: Transaction, schedule: Schedule, next_tick: int | None, due_at: int | None, missed: int) -> None:
-    """Go on with another tick."""
-    _set(tx, schedule, ("next_tick", "due_at"), (next_tick, due_at))
-    _add_missed(tx, schedule, missed)
+def move_on(tx: Transaction, schedule: Schedule, settlement: Settlement, run: str) -> None:
+    """Go on with another tick; `run` was started by this one, unless it is ''."""
+    _set(
+        tx,
+        schedule,
+        ("next_tick", "due_at", "missed_ticks", "last_run"),
+        (
+            micros(settlement.next_tick),
+            micros(settlement.due_at),
+            schedule.missed_ticks + settlement.missed,
+            run or schedule.last_run,
+        ),
+    )
+
+
+def turn_back(tx: Transaction, schedule: Schedule) -> None:
+    """Go on with the first tick from now on, if the schedule is beyond that."""
+    # With one that is on time too: what has a record does not fire again.
+    after = max(schedule.created_at, from_micros(tx.now) - ON_TIME)
+    tick = None if _is_paused(tx, schedule) else first_tick(schedule, after)
+    if tick is not None and (schedule.next_tick is None or tick < schedule.next_tick):
+        _set(tx, schedule, ("next_tick", "due_at"), (micros(tick), micros(fire_time(schedule, tick))))
 
 
 def note_run(tx: Transaction, schedule: Schedule, pipeline_logging_id: str) -> None:
@@ -287,11 +321,13 @@ def count_end(tx: Transaction, run: Run) -> None:
         # Somebody's wish is no failure, and a refresh window is not the schedule's own run.
         return
     schedule = locked(tx, run.tenant_id, run.schedule_id)
-    if schedule is None:
+    # One of the same id may have been made since.
+    if schedule is None or run.created_at < schedule.created_at:
         return
     if run.status is RunStatus.SUCCESS:
         _set(tx, schedule, ("consecutive_failures",), (0,))
-    else:
+    elif not run.retry_of:
+        # Its tick has been counted.
         count_failure(tx, schedule, f"the latest is {run.pipeline_logging_id}")
 
 
@@ -301,9 +337,8 @@ def count_failure(tx: Transaction, schedule: Schedule, told: str) -> None:
     _set(tx, schedule, ("consecutive_failures",), (failures,))
     limit = schedule.settings.pause_after_failures
     if limit and failures >= limit and not _is_paused(tx, schedule):
-        _pause(
-            tx, _stored(tx, schedule.tenant_id, schedule.schedule_id), f"{failures} failures in a row; {told}", PRODUCT
-        )
+        present = _stored(tx, schedule.tenant_id, schedule.schedule_id)
+        _pause(tx, present, f"{failures} failures in a row; {told}", PRODUCT)
 
 
 def _set(tx: Transaction, schedule: Schedule, columns: Sequence[str], values: Sequence[object]) -> None:

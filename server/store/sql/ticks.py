@@ -8,8 +8,12 @@ from server.domain.schedule import Overlap, Schedule, Tick, TickOutcome
 from server.domain.ticks import day_of
 from server.store.schedule_port import TickFilter, TickPosition, TickToRecord
 from server.store.sql.database import Row, Transaction, from_micros, marks, to_micros
-from server.store.sql.outbox import note
+from server.store.sql.outbox import note, note_many
 
+# Clocks are set by less all the time.
+_TOLERANCE_MICROS = 60 * 1_000_000
+# More are never caught up.
+_MOST_BUFFERED = 2_000
 _PLACE = "tenant_id = ? AND schedule_id = ? AND nominal_time = ?"
 _OPEN = "runs.schedule_id != '' AND backfill_id = '' AND status IN ('PENDING', 'RUNNING', 'CANCELLING')"
 
@@ -24,38 +28,61 @@ def without(skip: Collection[tuple[str, str]], table: str = "schedules") -> tupl
     ]
 
 
-def record(tx: Transaction, schedule: Schedule, tick: TickToRecord) -> bool:
-    """Store a tick; False when it has been dealt with before."""
+_INSERT = """
+INSERT INTO scheduled_runs (tenant_id, schedule_id, nominal_time, provider, domain, template_name, fired_at, run_date,
+                            outcome, message, pipeline_logging_id, pipeline_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant_id, schedule_id, nominal_time)
+"""
+# One that waits starts its run, and one that was missed by a clock that was wrong is not lost when its time comes.
+_REPLACE_OPEN = """
+DO UPDATE SET fired_at = excluded.fired_at, outcome = excluded.outcome, message = excluded.message,
+              pipeline_logging_id = excluded.pipeline_logging_id, pipeline_id = excluded.pipeline_id
+WHERE scheduled_runs.outcome IN ('MISSED', 'BUFFERED')
+"""
+
+
+def is_dealt_with(tx: Transaction, schedule: Schedule, nominal_time: datetime) -> bool:
+    """Whether the tick has a record that stays."""
+    place = (schedule.tenant_id, schedule.schedule_id, to_micros(nominal_time))
+    row = tx.execute(f"SELECT 1 FROM scheduled_runs WHERE {_PLACE} AND outcome != 'MISSED'", place).fetchone()
+    return row is not None
+
+
+def record(tx: Transaction, schedule: Schedule, tick: TickToRecord, run: tuple[str, str] = ("", "")) -> None:
+    """Store what becomes of a tick; `run` is its run's pipeline_logging_id and pipeline_id."""
+    tx.execute(f"{_INSERT} {_REPLACE_OPEN}", _values(tx, schedule, tick, run))
+    note(tx, schedule.tenant_id, "tick", _key(schedule, tick.nominal_time))
+
+
+def _values(
+    tx: Transaction, schedule: Schedule, tick: TickToRecord, run: tuple[str, str] = ("", "")
+) -> tuple[object, ...]:
     name = schedule.settings.name
-    nominal = to_micros(tick.nominal_time)
-    inserted = tx.execute(
-        """
-        INSERT INTO scheduled_runs (tenant_id, schedule_id, nominal_time, provider, domain, template_name, fired_at,
-                                    run_date, outcome, message)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-        """,
-        (
-            schedule.tenant_id,
-            schedule.schedule_id,
-            nominal,
-            name.provider,
-            name.domain,
-            name.template_name,
-            tx.now,
-            day_of(schedule.settings, tick.nominal_time).isoformat(),
-            tick.outcome,
-            tick.message,
-        ),
-    ).rowcount
-    if inserted:
-        _note(tx, schedule.tenant_id, schedule.schedule_id, nominal)
-    return bool(inserted)
+    return (
+        schedule.tenant_id,
+        schedule.schedule_id,
+        to_micros(tick.nominal_time),
+        name.provider,
+        name.domain,
+        name.template_name,
+        tx.now,
+        day_of(schedule.settings, tick.nominal_time).isoformat(),
+        tick.outcome,
+        tick.message,
+        *run,
+    )
+
+
+def _key(schedule: Schedule, nominal_time: datetime) -> str:
+    """What the outbox names a tick by."""
+    return f"{schedule.schedule_id}/{to_micros(nominal_time)}"
 
 
 def record_all(tx: Transaction, schedule: Schedule, ticks: Sequence[TickToRecord]) -> None:
-    """Store ticks, but for those that have been dealt with before."""
-    for tick in ticks:
-        record(tx, schedule, tick)
+    """Store ticks, but for those that have been dealt with before. After an outage they are very many."""
+    if ticks:
+        tx.executemany(f"{_INSERT} DO NOTHING", [_values(tx, schedule, tick) for tick in ticks])
+        note_many(tx, schedule.tenant_id, "tick", [_key(schedule, tick.nominal_time) for tick in ticks])
 
 
 def set_outcome(
@@ -68,17 +95,12 @@ def set_outcome(
     run: tuple[str, str] = ("", ""),
 ) -> None:
     """Change what became of a tick; `run` is its run's pipeline_logging_id and pipeline_id."""
-    nominal = to_micros(nominal_time)
     tx.execute(
         "UPDATE scheduled_runs SET outcome = ?, message = ?, pipeline_logging_id = ?, pipeline_id = ?, fired_at = ?"
         f" WHERE {_PLACE}",
-        (outcome, message, *run, tx.now, schedule.tenant_id, schedule.schedule_id, nominal),
+        (outcome, message, *run, tx.now, schedule.tenant_id, schedule.schedule_id, to_micros(nominal_time)),
     )
-    _note(tx, schedule.tenant_id, schedule.schedule_id, nominal)
-
-
-def _note(tx: Transaction, tenant_id: str, schedule_id: str, nominal: int) -> None:
-    note(tx, tenant_id, "tick", f"{schedule_id}/{nominal}")
+    note(tx, schedule.tenant_id, "tick", _key(schedule, nominal_time))
 
 
 def is_buffered(tx: Transaction, schedule: Schedule, nominal_time: datetime) -> bool:
@@ -99,21 +121,22 @@ def has_open_run(tx: Transaction, schedule: Schedule) -> bool:
 
 def has_buffered(tx: Transaction, schedule: Schedule) -> bool:
     """Whether a tick of the schedule waits."""
-    row = tx.execute(
-        "SELECT 1 FROM scheduled_runs WHERE tenant_id = ? AND schedule_id = ? AND outcome = 'BUFFERED' LIMIT 1",
-        (schedule.tenant_id, schedule.schedule_id),
-    ).fetchone()
-    return row is not None
+    return bool(_buffered(tx, schedule, 1))
+
+
+def _buffered(tx: Transaction, schedule: Schedule, limit: int) -> list[datetime]:
+    rows = tx.execute(
+        "SELECT nominal_time FROM scheduled_runs WHERE outcome = 'BUFFERED' AND tenant_id = ? AND schedule_id = ?"
+        " ORDER BY nominal_time LIMIT ?",
+        (schedule.tenant_id, schedule.schedule_id, limit),
+    )
+    return [from_micros(row["nominal_time"]) for row in rows.fetchall()]
 
 
 def skip_buffered(tx: Transaction, schedule: Schedule, message: str) -> None:
     """Let no tick of the schedule wait any more."""
-    rows = tx.execute(
-        "SELECT nominal_time FROM scheduled_runs WHERE tenant_id = ? AND schedule_id = ? AND outcome = 'BUFFERED'",
-        (schedule.tenant_id, schedule.schedule_id),
-    )
-    for row in rows.fetchall():
-        set_outcome(tx, schedule, from_micros(row["nominal_time"]), TickOutcome.SKIPPED, message=message)
+    for tick in _buffered(tx, schedule, _MOST_BUFFERED):
+        set_outcome(tx, schedule, tick, TickOutcome.SKIPPED, message=message)
 
 
 def waiting(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> list[Row]:
@@ -146,6 +169,24 @@ def tick_of(row: Row) -> Tick:
         pipeline_logging_id=row["pipeline_logging_id"],
         pipeline_id=row["pipeline_id"],
         message=row["message"],
+    )
+
+
+def of_the_future(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    """The schedules of which ticks were dealt with at a time that is still to come: whatever said so was wrong."""
+    others, values = without(skip, "scheduled_runs")
+    rows = tx.execute(
+        f"SELECT DISTINCT tenant_id, schedule_id FROM scheduled_runs WHERE fired_at > ?{others} LIMIT ?",
+        (tx.now + _TOLERANCE_MICROS, *values, limit),
+    )
+    return [(row["tenant_id"], row["schedule_id"]) for row in rows]
+
+
+def date_back(tx: Transaction, schedule: Schedule) -> None:
+    """From now on they count as dealt with at this moment."""
+    tx.execute(
+        "UPDATE scheduled_runs SET fired_at = ? WHERE tenant_id = ? AND schedule_id = ? AND fired_at > ?",
+        (tx.now, schedule.tenant_id, schedule.schedule_id, tx.now),
     )
 
 

@@ -13,9 +13,6 @@ SELECT queues.tenant_id, queues.active, COALESCE(tenants.plan, '') AS plan, COAL
        COALESCE(tenants.state, 'ACTIVE') AS state, COALESCE(tenants.offboarding_run, '') AS offboarding_run,
        COALESCE(usage.bytes_billed, 0) AS bytes_billed
 FROM queues
-LEFT JOIN (
-    SELECT tenant_id, COUNT(*) AS pending FROM runs WHERE status = 'PENDING' AND backfill_id != '' GROUP BY tenant_id
-) AS backfills ON backfills.tenant_id = queues.tenant_id
 LEFT JOIN tenants ON tenants.tenant_id = queues.tenant_id
 LEFT JOIN usage ON usage.tenant_id = queues.tenant_id AND usage.period = ?
 WHERE queues.pending > 0
@@ -25,8 +22,14 @@ IS_HELD = (
     " OR state = 'OFFBOARDED' AND offboarding_run != runs.pipeline_logging_id))"
 )
 """Of a row of `runs`: whether its tenant is suspended or offboarded; then only the removal of its dataset goes on."""
-_HAS_OTHERS = "queues.pending > COALESCE(backfills.pending, 0)"
+_HAS_OTHERS = (
+    "EXISTS (SELECT 1 FROM runs WHERE runs.tenant_id = queues.tenant_id AND status = 'PENDING' AND backfill_id = '')"
+)
 """Whether not only runs of backfills wait."""
+IS_PAUSED = (
+    "EXISTS (SELECT 1 FROM backfills WHERE backfills.backfill_id = runs.backfill_id AND backfills.state = 'PAUSED')"
+)
+"""Of a row of `runs`: whether it waits for its backfill to go on."""
 # Those with the fewest running runs first, and among them who waits longest for a claim. Backfills come last.
 _IN_TURN = f" ORDER BY CASE WHEN {_HAS_OTHERS} THEN 0 ELSE 1 END, queues.active, queues.claimed_at, queues.tenant_id"
 

@@ -63,6 +63,8 @@ class _Write:
         """The result. Raises what ended it."""
         if self._error is not None:
             raise self._error
+        if not self.is_done:
+            raise LookupError("a write was neither done nor refused")
         return self._result
 
 
@@ -113,19 +115,33 @@ class SqliteDatabase:
         """
         if write.is_done:
             return False
-        together = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
-        together = [one for one in together if one.is_wanted]
-        connection = self._connection()
-        before = connection.total_changes
+        together = self._take_waiting()
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            return self._write_together(self._connection(), together)
+        except BaseException as error:  # noqa: BLE001 - raised where each write is awaited
+            for one in together:
+                one.end(None, error)
+            return False
+
+    def _take_waiting(self) -> "list[_Write]":
+        """The writes that have waited longest, without those that nobody waits for any more."""
+        together = list[_Write]()
+        while self._waiting and len(together) < _TOGETHER:
+            if (one := self._waiting.popleft()).is_wanted:
+                together.append(one)
+        return together
+
+    def _write_together(self, connection: sqlite3.Connection, together: "list[_Write]") -> bool:
+        """Do writes in one transaction, and answer whether it changed anything. Raises what undoes all of them."""
+        before = connection.total_changes
+        connection.execute("BEGIN IMMEDIATE")
+        try:
             for one in together:
                 self._write_one(connection, one)
             connection.execute("COMMIT")
-        except BaseException as error:  # noqa: BLE001 - raised where the write is awaited
+        except BaseException:
             self._roll_back(connection)
-            for one in together:
-                one.end(None, error)
+            raise
         return connection.total_changes != before
 
     def _write_one(self, connection: sqlite3.Connection, write: "_Write") -> None:

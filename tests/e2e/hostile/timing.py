@@ -89,6 +89,7 @@ CREATE = [
     create("a refresh of everything", WRONG, refresh_window_days=10_000, says="refresh_window_days"),
     create("a refresh that doubles rows", "REFRESH_NOT_EXACT", refresh_window_days=1, says="overwrite_partition"),
     create("a start in another age", WRONG, start_time=Timestamp(seconds=32503680000), says="start_time"),
+    create("a start with the year 1", WRONG, start_time=Timestamp(seconds=-62135596800), says="1970"),
     create("a start before time", WRONG, start_time=Timestamp(seconds=-(2**62)), says="start_time"),
     create("an end before the start", WRONG, start_time=Timestamp(seconds=10**9), end_time=Timestamp(seconds=1)),
     create("a schedule that is a path", "INVALID_SCHEDULE_ID", schedule_id="../far"),

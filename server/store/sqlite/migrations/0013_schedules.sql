@@ -1,6 +1,7 @@
 -- works with: 4
 -- Schedules, their ticks, and backfills. Workers of an older version that run beside drop what they find of ticks in the
--- outbox (`convergence admin mirror rebuild TENANT` brings it back) and let runs of backfills start like any others.
+-- outbox (`convergence admin mirror rebuild TENANT` brings it back), let runs of backfills start like any others, and
+-- count no failures of schedules.
 ALTER TABLE runs ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN backfill_id TEXT NOT NULL DEFAULT '';
 CREATE INDEX runs_of_schedule ON runs (tenant_id, schedule_id, created_at DESC, pipeline_logging_id DESC)
@@ -9,7 +10,7 @@ CREATE INDEX runs_of_backfill ON runs (backfill_id, created_at DESC, pipeline_lo
 CREATE INDEX runs_of_backfill_by_status ON runs (backfill_id, status) WHERE backfill_id != '';
 CREATE INDEX runs_open_of_schedule ON runs (tenant_id, schedule_id)
     WHERE schedule_id != '' AND backfill_id = '' AND status IN ('PENDING', 'RUNNING', 'CANCELLING');
-CREATE INDEX runs_waiting_of_backfills ON runs (tenant_id) WHERE status = 'PENDING' AND backfill_id != '';
+CREATE INDEX runs_waiting_first ON runs (tenant_id) WHERE status = 'PENDING' AND backfill_id = '';
 CREATE INDEX runs_of_day ON runs (tenant_id, template_name, run_date);
 
 -- next_tick is the nominal time of the tick to deal with next, due_at when; NULL where the schedule does not fire.
@@ -53,7 +54,8 @@ CREATE TABLE scheduled_runs (
     PRIMARY KEY (tenant_id, schedule_id, nominal_time)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX scheduled_runs_newest ON scheduled_runs (tenant_id, nominal_time DESC, schedule_id DESC);
-CREATE INDEX scheduled_runs_buffered ON scheduled_runs (nominal_time) WHERE outcome = 'BUFFERED';
+CREATE INDEX scheduled_runs_buffered ON scheduled_runs (outcome, tenant_id, schedule_id, nominal_time)
+    WHERE outcome = 'BUFFERED';
 CREATE INDEX scheduled_runs_fired ON scheduled_runs (fired_at);
 
 -- waiting_runs of its days have no run yet; served_at is when the latest run began.
