@@ -1,7 +1,6 @@
 """Backfills, as clients ask for them: plan, start, read, watch, pause, cancel."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
@@ -17,6 +16,7 @@ from server.domain.backfill import (
     BackfillState,
     Reprocess,
     backfill_faults,
+    day_of,
     days_to_run,
     range_faults,
 )
@@ -33,7 +33,7 @@ from server.errors import (
     TenantNotFound,
 )
 from server.estimates import Estimates
-from server.exact_writes import inexact_writes
+from server.exact_writes import backfill_warnings
 from server.following import Following
 from server.preparation import RunRequest
 from server.runs import Caller, Runs, request_key, why_inactive
@@ -50,13 +50,13 @@ from server.store.schedule_port import (
 _TENANTS_CHECKED = 20
 """Of very many tenants, those for which the first run is checked beforehand."""
 _MAX_NAMED = 10_000
+_MOST_TOLD = 20
 _HEARTBEAT_SECONDS = 15.0
 # Between two looks, however much is committed meanwhile; and where nothing is.
 _LEAST_SECONDS = 0.2
 _IDLE_SECONDS = 5.0
 _LEAST_LOOKS = 10
 _PAGE = 500
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class BackfillStore(ControlStore, ScheduleStore, Protocol):
@@ -123,8 +123,11 @@ class Backfills:
         )
 
     async def _checked(self, caller: Caller, request: BackfillRequest) -> NewBackfill:
-        start, end = _day(request.start_date), _day(request.end_date)
-        faults = [*range_faults(start, end), *backfill_faults(request.variables, request.max_active_runs)]
+        start, end = day_of(request.start_date), day_of(request.end_date)
+        faults = [
+            *range_faults(request.start_date, request.end_date),
+            *backfill_faults(request.variables, request.max_active_runs),
+        ]
         tenant_ids = await self._tenants(request)
         first = await self._first_runs(caller, request, tenant_ids, start, faults)
         if faults or start is None or end is None:
@@ -143,7 +146,7 @@ class Backfills:
             raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="end_date")])
         latest = await self._store.latest_statuses(request.name, tenant_ids, start, end)
         days, skipped = days_to_run(settings, tenant_ids, latest)
-        warnings = tuple(inexact_writes(first[0].snapshot)) if first else ()
+        warnings = tuple(backfill_warnings(first[0].snapshot)) if first else ()
         return NewBackfill(str(uuid4()), tuple(tenant_ids), settings, tuple(days), skipped, warnings)
 
     async def _tenants(self, request: BackfillRequest) -> list[str]:
@@ -158,12 +161,11 @@ class Backfills:
             message = f"the tenants are at most {_MAX_NAMED:,}, not {len(named):,}; all of them are all_tenants"
             raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="tenant_ids")])
         found = {tenant.tenant_id: tenant for tenant in await self._store.tenants_with(named)}
-        for tenant_id in named:
-            if tenant_id not in found:
-                raise TenantNotFound
-            tenant = found[tenant_id]
-            if tenant.state is not TenantState.ACTIVE:
-                raise TenantNotActive(f"{tenant_id}: {why_inactive(tenant.state, tenant.onboarding_run)}")
+        if unknown := [tenant_id for tenant_id in named if tenant_id not in found]:
+            raise TenantNotFound(f"There is no such tenant: {', '.join(unknown[:_MOST_TOLD])}.")
+        inactive = [tenant for tenant in found.values() if tenant.state is not TenantState.ACTIVE]
+        if told := [f"{one.tenant_id}: {why_inactive(one.state, one.onboarding_run)}" for one in inactive]:
+            raise TenantNotActive(" ".join(told[:_MOST_TOLD]))
         return named
 
     async def _active_tenants(self) -> list[str]:
@@ -238,11 +240,3 @@ class Backfills:
 
 def _content(request: BackfillRequest) -> dict[str, object]:
     return {**asdict(request), "name": str(request.name)}
-
-
-def _day(text: str) -> date | None:
-    """The day that a text is, as it is written everywhere; None for what is none."""
-    try:
-        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
-    except ValueError:
-        return None

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import Pipeline, PipelineName, PsTemplateSnapshot, StepBase
 from server.domain.variables import LATE_NAMES, PROTECTED_NAMES
-from server.pipeline_files.model_faults import model_faults, shown
+from server.exact_writes import inexact_write
+from server.pipeline_files.model_faults import model_faults, shown, suggestion
 from server.pipeline_files.places import Lines, Origin, Places
 from server.pipeline_files.ps_templates import PsTemplate, PsTemplates
 from server.pipeline_files.suites import Suites
@@ -200,6 +201,7 @@ class _Draft:
         for index, item in enumerate(items):
             self._check_variable_names(item, ("steps", index, "variables"), places)
         pipeline = self._validate(model, places)
+        self._check_schedule(pipeline, places)
         snapshots = {ps_type: template.snapshot for ps_type, template in self._templates.items()}
         config_hash = _hash(self._text, self._suite_texts, snapshots)
         return Source(self._name, self._file, self._text, pipeline, config_hash, places, snapshots)
@@ -271,6 +273,30 @@ class _Draft:
             line = places.line(("steps", index, "config", key))
             message = f"{key} stands on the step and, in line {line}, under config; keep one"
             self._faults.append(places.put(Fault("FIELD_GIVEN_TWICE", message), ("steps", index, key)))
+
+    def _check_schedule(self, pipeline: Pipeline, places: Places) -> None:
+        """Whether the runs of the file's schedule would be accepted, as far as the file alone says. Raises Refused."""
+        schedule = pipeline.schedule
+        if schedule is None:
+            return
+        declared = dict(pipeline.variables)
+        for step in pipeline.steps:
+            declared |= step.variables
+        for name in schedule.variables.keys() - declared.keys():
+            told = f"the pipeline declares no variable {name}{suggestion(name, declared)}"
+            if name == "date":
+                told = "each run of a schedule has a date of its own: see date_offset_days"
+            self._faults.append(places.put(Fault("UNKNOWN_VARIABLE", told), ("schedule", "variables", name)))
+        lacking = [name for name, variable in declared.items() if variable.required and name not in schedule.variables]
+        if lacking and not schedule.paused:
+            told = f"its runs need {', '.join(lacking)}; set it under variables, or write paused: true"
+            self._faults.append(places.put(Fault("VARIABLE_REQUIRED", told), ("schedule",)))
+        for step in pipeline.steps if schedule.refresh_window_days else ():
+            if told := inexact_write(step.settings, {}):
+                fault = Fault("REFRESH_NOT_EXACT", f"step {step.step_id}: {told}")
+                self._faults.append(places.put(fault, ("schedule", "refresh_window_days")))
+        if self._faults:
+            raise Refused(self._faults)
 
     def _check_step_ids(self, places: Places) -> None:
         first: dict[str, int] = {}

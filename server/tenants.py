@@ -1,6 +1,7 @@
 """Tenants, as operators and they themselves ask for them: onboard, read, list, change."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from server.preparation import RunRequest, TenantFacts
 from server.runs import OFFBOARDING, Caller, Runs, request_key, why_inactive
 from server.security.api_keys import KeyRing
 from server.store.port import ControlStore, RequestConflict, RequestKey, TenantChanged, TenantConflict
+
+logger = logging.getLogger(__name__)
 
 _ONBOARDING = PipelineName("setup", "tenants", "onboarding")
 _CANCELLED_AT_ONCE = 50
@@ -104,7 +107,12 @@ class Tenants:
 
     def _schedules(self, tenant_id: str) -> list[NewSchedule]:
         """Those of the pipelines' files, as many as a tenant may have; what is broken is left out."""
-        sources = [entry.source for entry in self._catalog.entries() if entry.source is not None]
+        entries = self._catalog.entries()
+        for entry in entries:
+            if entry.faults:
+                told = "A pipeline file is broken; the schedule that it may have is not given to a new tenant: %s"
+                logger.warning(told, entry.faults[0], extra={"tenant_id": tenant_id})
+        sources = [entry.source for entry in entries if entry.source is not None]
         wanted = [
             schedule_of_file(source.name, source.pipeline.schedule, tenant_id)
             for source in sources

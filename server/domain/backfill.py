@@ -1,5 +1,6 @@
 """Backfills: a pipeline for each day of a range and each of several tenants."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -86,7 +87,7 @@ class Backfill(Record):
     state: BackfillState
     total_runs: int
     skipped_days: int = 0
-    """Days that were left out, each tenant's counted."""
+    """Days that were left out, or dropped with their tenant; each tenant's counted."""
     waiting_runs: int
     """Those that have not begun."""
     runs_by_status: dict[RunStatus, int] = Field(default_factory=dict)
@@ -121,17 +122,40 @@ def days_to_run(
     return wanted, len(every) - len(wanted)
 
 
-def range_faults(start: date | None, end: date | None) -> list[Fault]:
-    """What is wrong with a range of days; None is one that is no day."""
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def day_of(text: str) -> date | None:
+    """The day that a text is, as days are written everywhere; None for what is none."""
+    try:
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+def range_faults(start_date: str, end_date: str) -> list[Fault]:
+    """What is wrong with a range of days, of which the second is the day after the last one."""
+    given = {"start_date": start_date, "end_date": end_date}
     faults = [
-        Fault("INVALID_DATE_RANGE", f"{field} is a day, written like 2025-11-18", field=field)
-        for field, day in (("start_date", start), ("end_date", end))
-        if day is None
+        _range_fault(field, f"{text[:40]!r} is no day; a day is written like 2025-11-18")
+        for field, text in given.items()
+        if day_of(text) is None
     ]
-    if start is not None and end is not None and not 1 <= (end - start).days <= MAX_DAYS:
-        message = f"end_date is the day after the last one: 1 to {MAX_DAYS:,} days after start_date"
-        faults.append(Fault("INVALID_DATE_RANGE", message, field="end_date"))
-    return faults
+    start, end = day_of(start_date), day_of(end_date)
+    if start is None or end is None:
+        return faults
+    if start >= end:
+        told = f"{end} is the day after the last one, and has to come after {start}"
+        return [_range_fault("end_date", told)]
+    if (count := (end - start).days) > MAX_DAYS:
+        return [
+            _range_fault("end_date", f"from {start} to {end} are {count:,} days; a backfill has at most {MAX_DAYS:,}")
+        ]
+    return []
+
+
+def _range_fault(field: str, told: str) -> Fault:
+    return Fault("INVALID_DATE_RANGE", told, field=field)
 
 
 def backfill_faults(variables: Mapping[str, str], max_active_runs: int) -> Iterator[Fault]:

@@ -181,8 +181,6 @@ class FileSchedule(Strict):
     def _has_times(self) -> "FileSchedule":
         if (self.cron is None) == (self.interval_minutes is None):
             raise ValueError("a schedule has cron or interval_minutes: one of the two")
-        if "date" in self.variables:
-            raise ValueError("each run of a schedule has a date of its own: see date_offset_days")
         return self
 
 
@@ -194,21 +192,6 @@ class Pipeline(Strict):
     variables: dict[VariableName, Variable] = Field(default_factory=dict)
     schedule: FileSchedule | None = None
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]
-
-    @model_validator(mode="after")
-    def _schedule_fits(self) -> "Pipeline":
-        if self.schedule is None:
-            return self
-        declared = dict(self.variables)
-        for step in self.steps:
-            declared |= step.variables
-        given = self.schedule.variables.keys()
-        if unknown := sorted(given - declared.keys()):
-            raise ValueError(f"schedule.variables sets what the pipeline does not declare: {', '.join(unknown)}")
-        lacking = [name for name, variable in declared.items() if variable.required and name not in given]
-        if lacking and not self.schedule.paused:
-            raise ValueError(f"schedule.variables lacks {', '.join(lacking)}; set it there, or write paused: true")
-        return self
 
 
 class PsTemplateSnapshot(Strict):

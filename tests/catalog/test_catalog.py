@@ -180,16 +180,20 @@ BAD = {
         ],
     ),
     "a schedule of one date": (
-        STEP + "schedule: {cron: '0 6 * * *', variables: {date: '2025-11-18'}}\n",
-        [("INVALID_FIELD", 5, "", "schedule")],
+        STEP + "schedule:\n  cron: '0 6 * * *'\n  variables:\n    date: '2025-11-18'\n",
+        [("UNKNOWN_VARIABLE", 8, "", "schedule.variables.date")],
     ),
     "a schedule of a variable that is not declared": (
-        STEP + "schedule: {cron: '0 6 * * *', variables: {region: eu}}\n",
-        [("INVALID_FIELD", 1, "", "")],
+        STEP + "schedule:\n  cron: '0 6 * * *'\n  variables:\n    region: eu\n",
+        [("UNKNOWN_VARIABLE", 8, "", "schedule.variables.region")],
     ),
     "a schedule without what is required": (
         STEP + "variables: {region: {required: true}}\nschedule: {cron: '0 6 * * *'}\n",
-        [("INVALID_FIELD", 1, "", "")],
+        [("VARIABLE_REQUIRED", 6, "", "schedule")],
+    ),
+    "a schedule that would double rows": (
+        STEP + "    destination: {table: a}\nschedule:\n  cron: '0 6 * * *'\n  refresh_window_days: 3\n",
+        [("REFRESH_NOT_EXACT", 8, "", "schedule.refresh_window_days")],
     ),
     "all at once": (
         "pipeline_id: 5\nextra: 1\nsteps:\n  - step_id: a b\n    trigger: never\n    ps_type: a.b\n  - step_id: x\n",

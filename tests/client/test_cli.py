@@ -637,6 +637,21 @@ async def test_a_restart_of_the_server_does_not_disturb_what_is_shown(cli, peer,
     assert "trying to reconnect" in json.loads(notice)["notice"]
 
 
+async def test_ctrl_c_is_told_to_machines_as_a_notice(cli, peer):
+    peer.answers["RunPipeline"] = a_run()
+    peer.streams = [some_events(events_of(), 2, hang)]
+
+    process = await cli.start(*RUN, "--watch", "--json")
+    await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+
+    assert process.returncode == 130
+    (line,) = err.decode().splitlines()
+    assert json.loads(line)["notice"].startswith("Stopped watching; the run goes on.")
+    assert f"convergence runs cancel {RUN_ID} --tenant {TENANT}" in json.loads(line)["notice"]
+
+
 async def test_ctrl_c_stops_watching_and_says_how_to_go_on(cli, peer):
     peer.answers["GetRun"] = a_run(Run.RUNNING)
     peer.streams = [some_events(events_of(), 2, hang)]

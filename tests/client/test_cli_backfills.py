@@ -8,7 +8,7 @@ import signal
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 
 from convergence.v1.backfill_pb2 import Backfill
 from convergence.v1.pipeline_service_pb2 import (
@@ -85,7 +85,7 @@ async def test_what_is_not_said_is_left_out(cli, peer, arguments, asked):
 async def test_all_that_is_wrong_is_told_at_once(cli, peer):
     ended = await cli(
         *("backfill", "gcp", "--from", "a", "--to", "b", "--tenant", TENANT, "--all-tenants"),
-        *("--reprocess", "some", "--var", "x", "--plan", "--watch"),
+        *("--reprocess", "some", "--var", "x", "--plan", "--watch", "--max-active", "many"),
     )
 
     assert ended.code == 2
@@ -94,6 +94,7 @@ async def test_all_that_is_wrong_is_told_at_once(cli, peer):
         "  PIPELINE: 'gcp' names no pipeline",
         "  --var: 'x' sets no variable",
         "  --reprocess: 'some' is no reprocess",
+        "  --max-active: 'many' is no whole number",
         "  --all-tenants: --tenant is given, too",
         "  --watch: --plan is given, too, and starts nothing to watch",
     ]
@@ -104,7 +105,7 @@ async def test_all_that_is_wrong_is_told_at_once(cli, peer):
     ("arguments", "expected"),
     [
         (RANGE, "--tenant: is missing: name the tenants, or write --all-tenants"),
-        ([*BACKFILL, "--max-active", "101"], "--max-active"),
+        ([*BACKFILL, "--max-active", "2147483648"], "--max-active: 2147483648 is out of range"),
         (BACKFILL[:-4], "--to"),
         (["backfills", "list", "--state", "DONE", "--state", "PLANNED"], "'PLANNED' is no state; write one of ACTIVE,"),
     ],
@@ -116,6 +117,24 @@ async def test_a_wrong_command_line_is_refused_with_what_is_right(cli, peer, arg
     assert ended.code == 2
     assert expected in ended.err
     assert peer.requests == {}
+
+
+async def test_the_server_judges_and_people_are_told_the_options(cli, peer):
+    fields = {"start_date": "--from", "end_date": "--to", "max_active_runs": "--max-active", "tenant_ids": "tenant_ids"}
+
+    async def refuse_fields(_request, context):
+        bad = BadRequest(field_violations=[BadRequest.FieldViolation(field=name, description="no") for name in fields])
+        await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "no", ErrorInfo(reason="INVALID_FIELD"), bad)
+
+    peer.answers["BackfillPipeline"] = refuse_fields
+
+    ended = await cli(*BACKFILL, "--max-active", "-101")
+    as_json = await cli(*BACKFILL, "--json")
+
+    assert ended.code == 2
+    assert ended.err.splitlines() == ["Error: INVALID_FIELD", *(f"  {option}: no" for option in fields.values())]
+    assert [item["field"] for item in json.loads(as_json.err)["error"]["violations"]] == list(fields)
+    assert peer.requests["BackfillPipeline"][0].max_active_runs == -101
 
 
 @pytest.mark.parametrize(
@@ -245,6 +264,71 @@ async def test_ctrl_c_stops_watching_and_says_how_to_go_on(cli, peer):
         f"  convergence backfills watch {BACKFILL_ID}\n  convergence backfills cancel {BACKFILL_ID}\n"
     )
     assert "CancelBackfill" not in peer.requests
+
+
+async def test_ctrl_c_is_told_to_machines_as_a_notice(cli, peer):
+    peer.answers["GetBackfill"] = a_backfill()
+    peer.backfill_streams = [sent_states(states_of()[:1], hang)]
+
+    process = await cli.start(*WATCH, "--json")
+    await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+
+    assert process.returncode == 130
+    (line,) = err.decode().splitlines()
+    assert json.loads(line)["notice"].startswith("Stopped watching; the backfill goes on.")
+
+
+NOTHING = {
+    0: "nothing to run",
+    1: "nothing to run: 1 day left out, which has a run; see --reprocess",
+    3: "nothing to run: 3 days left out, which have runs; see --reprocess",
+}
+
+
+@pytest.mark.parametrize(("skipped", "told"), NOTHING.items(), ids=str)
+async def test_a_backfill_of_nothing_says_why(cli, peer, skipped, told):
+    nothing = a_backfill(Backfill.FINISHED, skipped_days=skipped)
+    nothing.total_runs = 0
+    peer.answers["GetBackfill"] = nothing
+    peer.answers["BackfillPipeline"] = nothing
+    peer.backfill_streams = [sent_states([nothing])]
+
+    shown = await cli("backfills", "show", BACKFILL_ID)
+    started = await cli(*BACKFILL)
+    watched = await cli(*WATCH)
+    terminal = await lines_in_a_terminal(cli, *WATCH, columns=140)
+
+    assert shown.out.splitlines()[-1] == told
+    assert started.out.splitlines()[0].endswith(f"  {told}")
+    assert [line.endswith(f"FINISHED {told}") for line in watched.out.splitlines()] == [False, True, False]
+    assert watched.out.splitlines()[-1].endswith(f"{BACKFILL_ID}  {told}")
+    assert told in terminal
+
+
+async def test_days_that_are_left_out_are_always_told(cli, peer):
+    peer.answers["GetBackfill"] = a_backfill(skipped_days=2)
+    peer.backfill_streams = [
+        sent_states([a_backfill(Backfill.FINISHED, skipped_days=2, runs_by_status={"SUCCESS": 3})])
+    ]
+
+    shown = await cli("backfills", "show", BACKFILL_ID)
+    watched = await cli(*WATCH)
+
+    assert "days left out 2" in lines(shown.out)
+    assert "nothing" not in shown.out
+    assert all("3 of 3 runs ended, 2 days left out: SUCCESS 3" in line for line in watched.out.splitlines()[1:])
+
+
+async def test_a_plan_of_nothing_reads_nothing(cli, peer):
+    planned = a_backfill(Backfill.PLANNED, skipped_days=3)
+    planned.total_runs = 0
+    peer.answers["BackfillPipeline"] = planned
+
+    shown = lines((await cli(*BACKFILL, "--plan")).out)
+
+    assert shown[-4:] == ["runs 0", "days left out 3", "would read nothing", NOTHING[3]]
 
 
 async def test_a_watch_that_fails_says_how_to_go_on(cli, peer):

@@ -1,10 +1,13 @@
 """`convergence schedules`: what is sent, and what is shown."""
 
+import json
 import re
 
+import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 
 from convergence.v1.schedule_service_pb2 import (
     CreateScheduleRequest,
@@ -21,8 +24,8 @@ from convergence.v1.schedule_service_pb2 import (
     ScheduledRun,
 )
 
-from .command_line import NASTY, SHOWN, lines
-from .peer import RUN_ID, TENANT
+from .command_line import NASTY, SHOWN, lines, lines_in_a_terminal
+from .peer import RUN_ID, TENANT, refuse
 
 NIGHTLY = ["nightly", "--tenant", TENANT]
 CREATE = ["schedules", "create", "gcp/cost/cost_billing", "--tenant", TENANT]
@@ -93,6 +96,8 @@ async def test_all_that_is_wrong_with_a_new_schedule_is_told_at_once(cli, peer):
         *("schedules", "create", "gcp", "--tenant", TENANT, "--cron", "0 6 * * *", "--every", "often"),
         *("--var", "x", "--var", "=y", "--overlap", "twice", "--catch-up", "most", "--catch-up-window", "1w"),
         *("--jitter", "-1m", "--start", "2025-11-18T06:00:00", "--end", "never"),
+        *("--date-offset", "yesterday", "--refresh-days", "2147483648", "--pause-after", "1.5"),
+        *("--catch-up-runs", "-2147483649"),
     )
 
     assert ended.code == 2
@@ -105,8 +110,12 @@ async def test_all_that_is_wrong_with_a_new_schedule_is_told_at_once(cli, peer):
         "  --var: '=y' sets no variable",
         "  --overlap: 'twice' is no overlap",
         "  --catch-up: 'most' is no catch-up",
+        "  --catch-up-runs: -2147483649 is out of range",
         "  --catch-up-window: '1w' is no length of time",
         "  --jitter: '-1m' is no length of time",
+        "  --date-offset: 'yesterday' is no whole number",
+        "  --refresh-days: 2147483648 is out of range",
+        "  --pause-after: '1.5' is no whole number",
         "  --start: '2025-11-18T06:00:00' is no time with a zone",
         "  --end: 'never' is no time with a zone",
     ]
@@ -119,8 +128,6 @@ async def test_all_that_is_wrong_with_a_new_schedule_is_told_at_once(cli, peer):
         (CREATE, "--cron: is missing: a schedule needs it, such as --cron '0 6 * * *', or --every"),
         ([*CREATE, "--overlap", "twice"], "'twice' is no overlap; write one of skip, buffer-one, allow"),
         ([*CREATE, "--catch-up", "most"], "'most' is no catch-up; write one of skip, latest, all"),
-        ([*CREATE, "--date-offset", "-367"], "--date-offset"),
-        ([*CREATE, "--refresh-days", "99999999999"], "--refresh-days"),
         (["schedules", "create", "gcp/a", "--cron", "0 6 * * *"], "--tenant"),
         (["schedules", "list", "--state", "DONE"], "'DONE' is no state; write one of ACTIVE, PAUSED, ENDED"),
         (["schedules", "ticks", "--tenant", TENANT, "--outcome", "X"], "'X' is no outcome; write one of FIRED,"),
@@ -133,6 +140,69 @@ async def test_a_wrong_command_line_is_refused_with_what_is_right(cli, peer, arg
     assert ended.code == 2
     assert expected in ended.err
     assert peer.requests == {}
+
+
+FIELDS = {
+    "schedule_id": "--id",
+    "cron": "--cron",
+    "interval": "--every",
+    "time_zone": "--time-zone",
+    "date_offset_days": "--date-offset",
+    "refresh_window_days": "--refresh-days",
+    "pause_after_failures": "--pause-after",
+    "catch_up.window": "--catch-up-window",
+    "catch_up.max_runs": "--catch-up-runs",
+    "jitter": "--jitter",
+    "start_time": "--start",
+    "end_time": "--end",
+    "variables.region": "variables.region",
+}
+
+
+async def refuse_fields(_request, context):
+    bad = BadRequest(field_violations=[BadRequest.FieldViolation(field=name, description="no") for name in FIELDS])
+    await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "no", ErrorInfo(reason="INVALID_FIELD"), bad)
+
+
+async def test_the_server_judges_and_people_are_told_the_options(cli, peer):
+    peer.answers["CreateSchedule"] = peer.answers["UpdateSchedule"] = refuse_fields
+    numbers = ("--date-offset", "-400", "--refresh-days", "999", "--pause-after", "-1", "--catch-up-runs", "2147483647")
+
+    made = await cli(*CREATE, "--cron", "61 6 * * *", *numbers)
+    changed = await cli(*UPDATE, *numbers)
+
+    assert made.code == changed.code == 2
+    assert made.err.splitlines() == ["Error: INVALID_FIELD", *(f"  {option}: no" for option in FIELDS.values())]
+    assert changed.err.splitlines()[1:3] == ["  schedule_id: no", "  --cron: no"], "the id is no option there"
+    sent = peer.requests["CreateSchedule"][0].schedule
+    assert (sent.date_offset_days, sent.refresh_window_days, sent.pause_after_failures) == (-400, 999, -1)
+    assert sent.catch_up.max_runs == 2**31 - 1
+
+
+@pytest.mark.parametrize("command", [[*CREATE, "--every", "6h"], [*UPDATE, "--every", "6h"]], ids=["create", "update"])
+async def test_machines_are_told_the_fields(cli, peer, command):
+    peer.answers["CreateSchedule"] = peer.answers["UpdateSchedule"] = refuse_fields
+
+    ended = await cli(*command, "--json")
+
+    assert [item["field"] for item in json.loads(ended.err)["error"]["violations"]] == list(FIELDS)
+
+
+async def test_other_commands_tell_the_fields(cli, peer):
+    peer.answers["GetSchedule"] = refuse_fields
+
+    ended = await cli("schedules", "show", *NIGHTLY)
+
+    assert [line.strip() for line in ended.err.splitlines()[1:]] == [f"{field}: no" for field in FIELDS]
+
+
+@pytest.mark.parametrize("name", ["buffer-one", "buffer_one", "BUFFER_ONE", "Buffer-One"])
+async def test_names_are_read_in_any_spelling(cli, peer, name):
+    peer.answers["UpdateSchedule"] = a_schedule()
+
+    await cli(*UPDATE, "--overlap", name)
+
+    assert peer.requests["UpdateSchedule"][0].schedule.overlap == Schedule.BUFFER_ONE
 
 
 UPDATES = {
@@ -242,7 +312,7 @@ async def test_no_schedules_and_no_ticks(cli, peer):
 async def test_a_schedule_is_shown_with_its_ticks(cli, peer):
     peer.answers["GetSchedule"] = a_schedule(
         **(SAID | {"description": NASTY}),
-        state=Schedule.PAUSED,
+        state=Schedule.ACTIVE,
         pause_reason="holidays",
         next_fire_times=[SIX, Timestamp(seconds=SIX.seconds + 86_400)],
         missed_ticks=1_200,
@@ -260,7 +330,7 @@ async def test_a_schedule_is_shown_with_its_ticks(cli, peer):
     assert (ended.code, ended.err) == (0, "")
     assert lines(ended.out) == [
         "schedule nightly",
-        "state PAUSED",
+        "state ACTIVE",
         "paused because holidays",
         f"description {SHOWN}",
         f"tenant {TENANT}",
@@ -282,9 +352,9 @@ async def test_a_schedule_is_shown_with_its_ticks(cli, peer):
         "created 2025-11-18 06:00:00 UTC",
         "updated 2025-11-18 06:00:00 UTC",
         "",
-        "FIRES NEXT",
-        "2025-11-18 06:00:00 UTC",
-        "2025-11-19 06:00:00 UTC",
+        "FIRES NEXT Europe/Berlin",
+        "2025-11-18 06:00:00 UTC 2025-11-18 07:00:00 CET",
+        "2025-11-19 06:00:00 UTC 2025-11-19 07:00:00 CET",
         "",
         "TICK SCHEDULE OUTCOME DATE DEALT WITH RUN NOTE",
         f"2025-11-18 06:00:00 UTC nightly FIRED 2025-11-17 2025-11-18 06:00:00 UTC {RUN_ID}",
@@ -295,6 +365,76 @@ async def test_a_schedule_is_shown_with_its_ticks(cli, peer):
     assert [tick["outcome"] for tick in document["scheduled_runs"]] == ["FIRED", "REFUSED"]
     assert peer.requests["GetSchedule"] == [GetScheduleRequest(**WHICH)] * 2
     assert peer.requests["ListScheduledRuns"] == [ListScheduledRunsRequest(**WHICH, page_size=10)] * 2
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Etc/UTC", "Mars/Olympus", "Europe", "../etc/passwd", ""])
+async def test_only_utc_is_shown_of_no_other_zone_or_of_one_that_is_not_known(cli, peer, zone):
+    peer.answers["CreateSchedule"] = a_schedule(time_zone=zone, next_fire_times=[SIX])
+
+    ended = await cli(*CREATE, "--cron", "0 6 * * *")
+
+    assert (ended.code, lines(ended.out)[-2:]) == (0, ["FIRES NEXT", "2025-11-18 06:00:00 UTC"])
+
+
+@pytest.mark.parametrize(
+    ("options", "columns", "shown"),
+    [
+        ([], 160, "STATE TENANT PIPELINE WHEN TIME ZONE NEXT SCHEDULE"),
+        ([], 50, "STATE TENANT PIPELINE SCHEDULE"),
+        ([], 40, "STATE TENANT SCHEDULE"),
+        ([], 20, "TENANT SCHEDULE"),
+        (["--tenant", TENANT], 160, "STATE TENANT PIPELINE WHEN TIME ZONE NEXT SCHEDULE"),
+        (["--tenant", TENANT], 30, "STATE PIPELINE SCHEDULE"),
+    ],
+)
+async def test_a_schedule_has_its_tenant_unless_that_is_known(cli, peer, options, columns, shown):
+    peer.answers["ListSchedules"] = ListSchedulesResponse(schedules=[a_schedule(next_fire_times=[SIX])])
+
+    head, row = await lines_in_a_terminal(cli, "schedules", "list", *options, columns=columns)
+
+    assert head.split() == shown.split()
+    assert row.endswith("nightly")
+    assert (TENANT in row) == ("TENANT" in shown)
+
+
+async def test_failures_are_listed_when_there_are_any(cli, peer):
+    peer.answers["ListSchedules"] = ListSchedulesResponse(schedules=[a_schedule(consecutive_failures=2), a_schedule()])
+
+    head, failing, well = lines((await cli("schedules", "list")).out)
+
+    assert head.startswith("STATE FAILURES TENANT")
+    assert failing.startswith(f"ACTIVE 2 {TENANT}")
+    assert well.startswith(f"ACTIVE {TENANT}")
+
+
+TICK_WIDTHS = {
+    160: "TICK SCHEDULE OUTCOME DATE DEALT WITH RUN NOTE",
+    120: "TICK SCHEDULE OUTCOME DATE RUN NOTE",
+    100: "TICK SCHEDULE OUTCOME RUN NOTE",
+    80: "TICK SCHEDULE OUTCOME NOTE",
+    50: "TICK SCHEDULE OUTCOME",
+}
+
+
+@pytest.mark.parametrize(("columns", "shown"), TICK_WIDTHS.items(), ids=str)
+async def test_a_tick_and_its_run_are_whole_in_any_terminal(cli, peer, columns, shown):
+    refused = a_tick(ScheduledRun.REFUSED, message="because of what is in the file " * 5)
+    ticks = [a_tick(pipeline_logging_id=RUN_ID), refused, a_tick(pipeline_logging_id=RUN_ID)]
+    peer.answers["ListScheduledRuns"] = ListScheduledRunsResponse(scheduled_runs=ticks)
+
+    shown_lines = await lines_in_a_terminal(cli, "schedules", "ticks", "--tenant", TENANT, columns=columns)
+
+    head, *rows = shown_lines
+    assert head.split() == shown.split()
+    assert all(len(line) <= columns for line in shown_lines)
+    told = [" ".join(line.split()) for line in rows if not line.startswith(RUN_ID)]
+    outcomes = ("FIRED", "REFUSED", "FIRED")
+    for line, outcome in zip(told, outcomes, strict=True):
+        assert line.startswith(f"2025-11-18 06:00:00 UTC nightly {outcome}")
+    assert ("because" in told[1]) == ("NOTE" in shown)
+    assert [RUN_ID in line for line in rows] == (
+        [True, False, True] if "RUN" in shown else [False, True, False, False, True]
+    )
 
 
 async def test_ticks_are_listed(cli, peer):

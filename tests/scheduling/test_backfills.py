@@ -182,6 +182,7 @@ async def test_a_pause(office: Office) -> None:
     await office.look()
     paused = await office.backfills.change(TENANT, made.backfill_id, BackfillState.PAUSED, "prices change")
     assert (paused.state, paused.reason) == (BackfillState.PAUSED, "prices change")
+    assert await office.backfills.change(TENANT, made.backfill_id, BackfillState.PAUSED) == paused
     # Also the run that has been accepted waits.
     assert await office.end() == []
     await office.look()
@@ -262,7 +263,8 @@ async def test_days_of_a_tenant_that_is_gone_are_dropped(office: Office) -> None
     made = await office.backfill(end="2025-11-03", tenant_ids=("acme_corp", "beta_corp"), max_active_runs=9)
     await office.store.offboard_tenant("beta_corp", by=BY, request=None)
     await office.look()
-    assert (await office.state_of(made)).total_runs == 2
+    present = await office.state_of(made)
+    assert (present.total_runs, present.skipped_days) == (2, 2)
     await office.end(count=2)
     await office.look()
     assert (await office.state_of(made)).state is BackfillState.FINISHED
@@ -409,6 +411,13 @@ async def test_what_the_steps_do_to_days_is_told(office: Office, mode: str, told
     made = await office.backfill()
     assert bool(made.warnings) == bool(told)
     assert all(told in warning and "step load" in warning for warning in made.warnings)
+
+
+async def test_that_a_whole_month_is_replaced_is_told(office: Office) -> None:
+    text = (office.folder / "configs" / f"{DAILY}.yml").read_text()
+    office.write_pipeline(text=text.replace('type: "DAY"', 'type: "MONTH"'))
+    (warning,) = (await office.backfill()).warnings
+    assert "whole month" in warning
 
 
 async def test_the_store_answers_a_request_once(office: Office, other: Office) -> None:

@@ -330,6 +330,7 @@ async def test_a_pause_and_what_it_misses(office: Office) -> None:
     assert paused.etag != was.etag
     again = await office.schedules.pause("acme_corp", "daily", "still late", BY)
     assert again.pause_reason == "still late"
+    assert (await office.schedules.pause("acme_corp", "daily", "", BY)).pause_reason == "still late"
     await office.at("2025-11-18T12:30:00+00:00")
     resumed = await office.schedules.resume("acme_corp", "daily", BY)
     assert (resumed.state, resumed.pause_reason) == (ScheduleState.ACTIVE, "")

@@ -175,7 +175,11 @@ def change(tx: Transaction, backfill_id: str, state: BackfillState, reason: str,
         return find(tx, backfill_id)
     if is_over or now.is_terminal:
         raise BackfillEnded(backfill_id)
-    reason = "" if state is BackfillState.ACTIVE else reason
+    if state is BackfillState.ACTIVE:
+        reason = ""
+    elif state is now:
+        # Whoever pauses once more and gives no reason takes none away.
+        reason = reason or row["reason"]
     tx.execute("UPDATE backfills SET state = ?, reason = ? WHERE backfill_id = ?", (state, reason, backfill_id))
     if state is BackfillState.CANCELLING:
         tx.execute("DELETE FROM backfill_days WHERE backfill_id = ?", (backfill_id,))
@@ -310,8 +314,9 @@ def drop_days(tx: Transaction, backfill_id: str, tenant_id: str) -> None:
         "DELETE FROM backfill_days WHERE backfill_id = ? AND tenant_id = ?", (backfill_id, tenant_id)
     ).rowcount
     tx.execute(
-        "UPDATE backfills SET waiting_runs = waiting_runs - ?, total_runs = total_runs - ? WHERE backfill_id = ?",
-        (dropped, dropped, backfill_id),
+        "UPDATE backfills SET waiting_runs = waiting_runs - ?, total_runs = total_runs - ?,"
+        " skipped_days = skipped_days + ? WHERE backfill_id = ?",
+        (dropped, dropped, dropped, backfill_id),
     )
 
 

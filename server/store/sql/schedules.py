@@ -227,7 +227,8 @@ def delete(tx: Transaction, was: Schedule, by: Actor) -> None:
 def pause(tx: Transaction, tenant_id: str, schedule_id: str, reason: str, by: Actor) -> Schedule | None:
     """Stop a schedule, or give another reason for its pause."""
     schedule = locked(tx, tenant_id, schedule_id)
-    return None if schedule is None else _pause(tx, schedule, reason, by)
+    # Whoever pauses once more and gives no reason takes none away.
+    return None if schedule is None else _pause(tx, schedule, reason or schedule.pause_reason, by)
 
 
 def pause_all(tx: Transaction, tenant_id: str, reason: str, by: Actor) -> None:
