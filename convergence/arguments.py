@@ -1,5 +1,6 @@
 """Reads what people write on the command line. Whatever is wrong is told at once, with what would be right."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
 
@@ -19,6 +20,7 @@ _Value = TypeVar("_Value")
 
 # What the protos' int64 holds.
 _LARGEST = 2**63 - 1
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
 
 PipelinePath = Annotated[
     str, typer.Argument(metavar="PIPELINE", help="provider/domain/name, such as gcp/cost/cost_billing")
@@ -79,22 +81,40 @@ class Reading:
 
 
 def choose(names: Sequence[str], known: Mapping[str, _Value], option: str) -> list[_Value]:
-    """What the names of an option stand for, in any case.
+    """What the names of an option stand for, in any case, with `-` or `_`.
 
     Raises:
         InvalidArgument: listing every name that is none.
     """
-    values = {name.upper(): value for name, value in known.items()}
+    values = {_plain(name): value for name, value in known.items()}
     right = f"is no {option.removeprefix('--')}; write one of {', '.join(known)}"
-    faults = [Violation(option, f"{name!r} {right}") for name in names if name.upper() not in values]
+    faults = [Violation(option, f"{name!r} {right}") for name in names if _plain(name) not in values]
     if faults:
         raise refused(*faults)
-    return [values[name.upper()] for name in names]
+    return [values[_plain(name)] for name in names]
+
+
+def _plain(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def choose_one(name: str, known: Mapping[str, _Value], option: str) -> _Value:
     """Like `choose`, of one name."""
     return choose([name], known, option)[0]
+
+
+def parse_number(text: str, option: str) -> int:
+    """A whole number that can be sent; the server judges whether it is too large or too small.
+
+    Raises:
+        InvalidArgument: it is none, or no int32.
+    """
+    number = int(text) if _NUMBER.fullmatch(text) else None
+    if number is None:
+        raise refused(Violation(option, f"{text!r} is no whole number; write one such as 3"))
+    if not -(2**31) <= number < 2**31:
+        raise refused(Violation(option, f"{text} is out of range; write a number of at most nine digits"))
+    return number
 
 
 def split_path(path: str, place: str = "PIPELINE") -> tuple[str, str, str]:

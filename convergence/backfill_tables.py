@@ -48,6 +48,10 @@ def run_counts(backfill: Backfill) -> Text:
 def progress(backfill: Backfill) -> Text:
     """How far it is, and why it does not go on."""
     line = Text(f"{ended_runs(backfill):,} of {backfill.total_runs:,} runs ended")
+    if not backfill.total_runs:
+        line = Text(_nothing(backfill))
+    elif backfill.skipped_days:
+        line.append(f", {_left_out(backfill)}")
     if counts := run_counts(backfill):
         line.append(": ").append_text(counts)
     return line.append(f"  {clean(backfill.reason)}") if backfill.reason else line
@@ -85,7 +89,8 @@ def _cells(backfill: Backfill) -> dict[str, str | Text]:
 
 def backfill_parts(backfill: Backfill) -> list[RenderableType]:
     """Everything about a backfill, or about what it would be."""
-    return [_backfill_facts(backfill), *warning_lines(backfill)]
+    nothing = [] if backfill.total_runs else [Text(_nothing(backfill))]
+    return [_backfill_facts(backfill), *nothing, *warning_lines(backfill)]
 
 
 def warning_lines(backfill: Backfill) -> list[Text]:
@@ -111,15 +116,31 @@ def _backfill_facts(backfill: Backfill) -> RenderableType:
             "runs": f"{backfill.total_runs:,}",
             "of them": "" if is_plan else run_counts(backfill),
             "days left out": f"{backfill.skipped_days:,}" if backfill.skipped_days else "",
-            "would read": (size(backfill.estimated_bytes) if backfill.estimated_bytes else "unknown")
-            if is_plan
-            else "",
+            "would read": _would_read(backfill) if is_plan else "",
             "schedule": backfill.schedule_id,
             "asked for by": backfill.created_by,
             "created": moment(backfill.created_at),
             "finished": moment(backfill.finished_at),
         }
     )
+
+
+def _would_read(backfill: Backfill) -> str:
+    if not backfill.total_runs:
+        return "nothing"
+    return size(backfill.estimated_bytes) if backfill.estimated_bytes else "unknown"
+
+
+def _nothing(backfill: Backfill) -> str:
+    """Why there are no runs."""
+    if not backfill.skipped_days:
+        return "nothing to run"
+    which = "which has a run" if backfill.skipped_days == 1 else "which have runs"
+    return f"nothing to run: {_left_out(backfill)}, {which}; see --reprocess"
+
+
+def _left_out(backfill: Backfill) -> str:
+    return f"{backfill.skipped_days:,} {'day' if backfill.skipped_days == 1 else 'days'} left out"
 
 
 def _count(backfill: Backfill, status: Run.Status.ValueType) -> int:

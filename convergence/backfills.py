@@ -14,6 +14,7 @@ from convergence.arguments import (
     choose,
     choose_one,
     group,
+    parse_number,
     parse_variables,
     split_path,
     take,
@@ -28,6 +29,7 @@ backfills = group("Shows, watches, pauses, resumes and cancels backfills.")
 
 BackfillId = Annotated[str, typer.Argument(metavar="BACKFILL", help="The backfill's id.")]
 _REPROCESS = {"none": Backfill.NONE, "failed": Backfill.ONLY_FAILED, "all": Backfill.ALL}
+_PLACES = {"start_date": "--from", "end_date": "--to", "max_active_runs": "--max-active"}
 # Nobody can ask for those that are only planned.
 _STATES = {name: number for name, number in Backfill.State.items() if number not in {0, Backfill.PLANNED}}
 
@@ -48,7 +50,7 @@ def backfill(
     reprocess: Annotated[
         str, typer.Option(help=f"Which days to run that have a run already: {', '.join(_REPROCESS)}.")
     ] = "none",
-    max_active: Annotated[int, typer.Option(min=1, max=100, help="How many of its runs may go on at a time.")] = 1,
+    max_active: Annotated[str, typer.Option(metavar="NUMBER", help="How many of its runs may go on at a time.")] = "1",
     var: Variables = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what it would run, and start nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the backfill until it has ended.")] = False,
@@ -62,6 +64,7 @@ def backfill(
         provider, domain, template_name = reading.read(split_path, pipeline) or ("", "", "")
         variables = reading.read(parse_variables, var)
         again = reading.read(choose_one, reprocess, _REPROCESS, "--reprocess") or Backfill.NONE
+        at_a_time = reading.read(parse_number, max_active, "--max-active") or 0
         _refuse_contradictions(reading, tenant or [], all_tenants=all_tenants, plan=plan, watch=watch)
         reading.end()
         made = await client.backfill_pipeline(
@@ -75,7 +78,7 @@ def backfill(
             variables=variables,
             order=Backfill.NEWEST_FIRST if newest_first else Backfill.OLDEST_FIRST,
             reprocess=again,
-            max_active_runs=max_active,
+            max_active_runs=at_a_time,
             plan_only=plan,
             request_id=request_id,
         )
@@ -87,7 +90,7 @@ def backfill(
             session.show_started(made)
         return 0
 
-    session.execute(work)
+    session.execute(work, places=_PLACES)
 
 
 def _refuse_contradictions(

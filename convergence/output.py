@@ -217,13 +217,18 @@ def print_json(value: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
-def print_error(error: ConvergenceError, *, as_json: bool, hint: str = "") -> None:
-    """An error on standard error, with everything that is wrong on a line of its own, and what to do next."""
+def print_error(
+    error: ConvergenceError, *, as_json: bool, hint: str = "", places: Mapping[str, str] | None = None
+) -> None:
+    """An error on standard error, with everything that is wrong on a line of its own, and what to do next.
+
+    People are told the options in `places` instead of the fields.
+    """
     if as_json:
         told = _error_dict(error) | ({"hint": hint} if hint else {})
         tell(json.dumps({"error": told}, ensure_ascii=False) + "\n")
     else:
-        tell("\n".join([*_error_lines(error), *([hint] if hint else [])]) + "\n")
+        tell("\n".join([*_error_lines(error, places or {}), *([hint] if hint else [])]) + "\n")
 
 
 def print_notice(text: str, *, as_json: bool) -> None:
@@ -241,11 +246,12 @@ def _error_dict(error: ConvergenceError) -> dict[str, object]:
     }
 
 
-def _error_lines(error: ConvergenceError) -> list[str]:
+def _error_lines(error: ConvergenceError, places: Mapping[str, str]) -> list[str]:
     lines = [f"Error: {clean(error.message)} ({clean(error.reason)})"]
     if error.violations:  # the message repeats them in one line
         lines = [f"Error: {clean(error.reason)}"]
-        lines += [f"  {clean(f'{v.field}: {v.description}' if v.field else v.description)}" for v in error.violations]
+        found = [(places.get(v.field, v.field), v.description) for v in error.violations]
+        lines += [f"  {clean(f'{place}: {why}' if place else why)}" for place, why in found]
     if error.retry_after is not None:
         lines.append(f"  Try again in {error.retry_after:g} seconds.")
     return lines

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convergence.arguments import Reading, choose_one, parse_variables, refused, split_path
+from convergence.arguments import Reading, choose_one, parse_number, parse_variables, refused, split_path
 from convergence.errors import Violation
 from convergence.times import parse_span, parse_time
 from convergence.v1.schedule_service_pb2 import Schedule
@@ -14,12 +14,28 @@ from convergence.v1.schedule_service_pb2 import Schedule
 _OVERLAPS = {name.lower().replace("_", "-"): number for name, number in Schedule.Overlap.items() if number}
 _POLICIES = {name.lower(): number for name, number in Schedule.CatchUp.Policy.items() if number}
 _CATCH_UP = "catch_up."
-_MOST_DAYS = 366
 _CHANGES = (
     "--pipeline, --cron, --every, --time-zone, --var, --no-vars, --overlap, --catch-up, --catch-up-runs, "
     "--catch-up-window, --jitter, --date-offset, --refresh-days, --pause-after, --start, --no-start, --end, --no-end, "
     "--description"
 )
+
+CHANGE_PLACES = {
+    "cron": "--cron",
+    "interval": "--every",
+    "time_zone": "--time-zone",
+    "date_offset_days": "--date-offset",
+    "refresh_window_days": "--refresh-days",
+    "pause_after_failures": "--pause-after",
+    "catch_up.window": "--catch-up-window",
+    "catch_up.max_runs": "--catch-up-runs",
+    "jitter": "--jitter",
+    "start_time": "--start",
+    "end_time": "--end",
+}
+"""The options for what the server calls by these fields."""
+PLACES = CHANGE_PLACES | {"schedule_id": "--id"}
+"""The same for a new schedule."""
 
 Cron = Annotated[
     str | None, typer.Option(metavar="EXPRESSION", help="When it fires: five fields, such as '0 6 * * *'.")
@@ -33,20 +49,19 @@ CatchUp = Annotated[
     str | None,
     typer.Option(help=f"Of the ticks that no server was up for: {', '.join(_POLICIES)}; latest by default."),
 ]
-CatchUpRuns = Annotated[int | None, typer.Option(min=1, max=1_000, help="At most so many, with --catch-up all.")]
+CatchUpRuns = Annotated[
+    str | None, typer.Option(metavar="NUMBER", help="At most so many, with --catch-up all; 10 by default.")
+]
 CatchUpWindow = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only those not longer ago than this; 7d by default.")
 ]
 Jitter = Annotated[str | None, typer.Option(metavar="TIME", help="Fire up to this much later, such as 10m.")]
 DateOffset = Annotated[
-    int | None,
-    typer.Option(min=-_MOST_DAYS, max=_MOST_DAYS, help="The day a run is about: -1 is the day before it fires."),
+    str | None, typer.Option(metavar="NUMBER", help="The day a run is about: -1 is the day before it fires.")
 ]
-RefreshDays = Annotated[
-    int | None, typer.Option(min=0, max=_MOST_DAYS, help="Run so many days before that day again, too.")
-]
+RefreshDays = Annotated[str | None, typer.Option(metavar="NUMBER", help="Run so many days before that day again, too.")]
 PauseAfter = Annotated[
-    int | None, typer.Option(min=0, max=1_000, help="Pause after so many failures in a row; 0 is never.")
+    str | None, typer.Option(metavar="NUMBER", help="Pause after so many failures in a row; 0 is never.")
 ]
 Start = Annotated[
     str | None, typer.Option(metavar="ISO", help="Not before this time, with its zone: 2025-11-18T06:00:00Z.")
@@ -65,12 +80,12 @@ class ScheduleOptions:
     var: list[str] | None
     overlap: str | None
     catch_up: str | None
-    catch_up_runs: int | None
+    catch_up_runs: str | None
     catch_up_window: str | None
     jitter: str | None
-    date_offset: int | None
-    refresh_days: int | None
-    pause_after: int | None
+    date_offset: str | None
+    refresh_days: str | None
+    pause_after: str | None
     start: str | None
     end: str | None
     description: str | None
@@ -117,12 +132,12 @@ class ScheduleOptions:
             "variables": reading.read(parse_variables, self.var),
             "overlap": reading.read(choose_one, self.overlap, _OVERLAPS, "--overlap"),
             "catch_up.policy": reading.read(choose_one, self.catch_up, _POLICIES, "--catch-up"),
-            "catch_up.max_runs": self.catch_up_runs,
+            "catch_up.max_runs": reading.read(parse_number, self.catch_up_runs, "--catch-up-runs"),
             "catch_up.window": reading.read(parse_span, self.catch_up_window, "--catch-up-window"),
             "jitter": reading.read(parse_span, self.jitter, "--jitter"),
-            "date_offset_days": self.date_offset,
-            "refresh_window_days": self.refresh_days,
-            "pause_after_failures": self.pause_after,
+            "date_offset_days": reading.read(parse_number, self.date_offset, "--date-offset"),
+            "refresh_window_days": reading.read(parse_number, self.refresh_days, "--refresh-days"),
+            "pause_after_failures": reading.read(parse_number, self.pause_after, "--pause-after"),
             "start_time": reading.read(parse_time, self.start, "--start"),
             "end_time": reading.read(parse_time, self.end, "--end"),
             "description": self.description,

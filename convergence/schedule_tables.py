@@ -1,32 +1,36 @@
 """How schedules and their ticks look to people."""
 
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from convergence.fitting import FittingTable
-from convergence.output import facts, moment, status_text, table
+from convergence.output import clean, facts, moment, status_text, table
 from convergence.tables import pipeline_path
 from convergence.times import span_text
 from convergence.v1.schedule_service_pb2 import Schedule, ScheduledRun
 
 
-def schedules_table(schedules: Sequence[Schedule]) -> RenderableType:
-    """One line a schedule."""
+def schedules_table(schedules: Sequence[Schedule], *, all_tenants: bool) -> RenderableType:
+    """One line a schedule; an id of `all_tenants` says nothing without its tenant."""
     if not schedules:
         return "No schedules."
+    failures = any(item.consecutive_failures for item in schedules)
+    tenant = () if all_tenants else ("TENANT",)
     return FittingTable(
-        [_cells(item) for item in schedules],
-        expendable=("TENANT", "TIME ZONE", "NEXT", "WHEN", "PIPELINE", "STATE"),
-        numbers=(),
-        whole=("STATE", "SCHEDULE"),
+        [_cells(item, failures=failures) for item in schedules],
+        expendable=(*tenant, "TIME ZONE", "NEXT", "WHEN", "FAILURES", "PIPELINE", "STATE"),
+        numbers=("FAILURES",),
+        whole=("STATE", "TENANT", "SCHEDULE"),
     )
 
 
-def _cells(schedule: Schedule) -> dict[str, str | Text]:
+def _cells(schedule: Schedule, *, failures: bool) -> dict[str, str | Text]:
     return {
         "STATE": status_text(Schedule.State.Name(schedule.state)),
+        **({"FAILURES": f"{schedule.consecutive_failures or ''}"} if failures else {}),
         "TENANT": schedule.tenant_id,
         "PIPELINE": pipeline_path(schedule),
         "WHEN": _timing(schedule),
@@ -40,8 +44,26 @@ def schedule_parts(schedule: Schedule, ticks: Sequence[ScheduledRun] = ()) -> li
     """A schedule, the times it fires next, and its latest ticks."""
     parts: list[RenderableType] = [_schedule_facts(schedule)]
     if schedule.next_fire_times:
-        parts += ["", table("FIRES NEXT", rows=[(moment(time),) for time in schedule.next_fire_times])]
+        parts += ["", _next_table(schedule)]
     return [*parts, "", ticks_table(ticks)] if ticks else parts
+
+
+def _next_table(schedule: Schedule) -> RenderableType:
+    """When it fires next, also by the clocks of its zone."""
+    times = [moment(time) for time in schedule.next_fire_times]
+    there = _local_times(schedule)
+    if there in ([], times):
+        return table("FIRES NEXT", rows=[(time,) for time in times])
+    return table("FIRES NEXT", clean(schedule.time_zone), rows=zip(times, there, strict=True))
+
+
+def _local_times(schedule: Schedule) -> list[str]:
+    """The times it fires next in its zone; none when this machine does not know that."""
+    try:
+        zone = ZoneInfo(schedule.time_zone)
+    except (KeyError, ValueError, OSError):
+        return []
+    return [f"{time.ToDatetime(zone):%Y-%m-%d %H:%M:%S %Z}" for time in schedule.next_fire_times]
 
 
 def _schedule_facts(schedule: Schedule) -> RenderableType:
@@ -79,20 +101,26 @@ def ticks_table(ticks: Sequence[ScheduledRun]) -> RenderableType:
     """One line a tick; why it has no run in the last column."""
     if not ticks:
         return "No ticks."
-    rows = [
-        (
-            moment(tick.nominal_time),
-            tick.schedule_id,
-            status_text(ScheduledRun.Outcome.Name(tick.outcome)),
-            tick.date,
-            moment(tick.fired_at),
-            tick.pipeline_logging_id,
-            tick.message,
-        )
-        for tick in ticks
-    ]
-    columns = ("TICK", "SCHEDULE", "OUTCOME", "DATE", "DEALT WITH", "RUN", "NOTE")
-    return table(*columns, rows=rows, whole=("OUTCOME", "RUN"))
+    return FittingTable(
+        [_tick_cells(tick) for tick in ticks],
+        expendable=("DEALT WITH", "DATE", "RUN", "NOTE"),
+        numbers=(),
+        whole=("TICK", "SCHEDULE", "OUTCOME", "RUN"),
+        brief=("NOTE",),
+        below="RUN",
+    )
+
+
+def _tick_cells(tick: ScheduledRun) -> dict[str, str | Text]:
+    return {
+        "TICK": moment(tick.nominal_time),
+        "SCHEDULE": tick.schedule_id,
+        "OUTCOME": status_text(ScheduledRun.Outcome.Name(tick.outcome)),
+        "DATE": tick.date,
+        "DEALT WITH": moment(tick.fired_at),
+        "RUN": tick.pipeline_logging_id,
+        "NOTE": tick.message,
+    }
 
 
 def _timing(schedule: Schedule) -> str:

@@ -19,6 +19,8 @@ from convergence.arguments import (
 from convergence.client import ConvergenceClient, ScheduledRunFilter, ScheduleFilter
 from convergence.output import as_dict
 from convergence.schedule_options import (
+    CHANGE_PLACES,
+    PLACES,
     CatchUp,
     CatchUpRuns,
     CatchUpWindow,
@@ -96,7 +98,7 @@ def create_schedule(
         session.show(as_dict(made), *schedule_parts(made))
         return 0
 
-    session.execute(work)
+    session.execute(work, places=PLACES)
 
 
 @schedules.command("list")
@@ -114,7 +116,7 @@ def list_schedules(
     async def work(client: ConvergenceClient) -> int:
         wanted = _wanted(pipeline, state or [])
         found = [item async for item in client.iter_schedules(tenant, **wanted)]
-        session.show({"schedules": [as_dict(item) for item in found]}, schedules_table(found))
+        session.show({"schedules": [as_dict(item) for item in found]}, schedules_table(found, all_tenants=not tenant))
         return 0
 
     session.execute(work)
@@ -198,7 +200,7 @@ def update_schedule(
         session.show(as_dict(found), *schedule_parts(found))
         return 0
 
-    session.execute(work)
+    session.execute(work, places=CHANGE_PLACES)
 
 
 @schedules.command("delete")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +42,6 @@ from convergence.output import (
     print_json,
     print_notice,
     status_text,
-    tell,
 )
 from convergence.v1.backfill_pb2 import Backfill
 from convergence.v1.run_pb2 import Run
@@ -122,21 +121,24 @@ class Session:
     watched: Watched | None = None
     told_of_loss: bool = False
 
-    def execute(self, work: Work) -> NoReturn:
-        """Do the work with a client and end the program with the exit code that it answers, or that its error has."""
-        raise typer.Exit(self._exit_code(work))
+    def execute(self, work: Work, *, places: Mapping[str, str] | None = None) -> NoReturn:
+        """Do the work with a client and end the program with the exit code that it answers, or that its error has.
 
-    def _exit_code(self, work: Work) -> int:
+        `places` are the options for fields that the server may refuse.
+        """
+        raise typer.Exit(self._exit_code(work, places or {}))
+
+    def _exit_code(self, work: Work, places: Mapping[str, str]) -> int:
         try:
             with _interruptible():
                 return asyncio.run(self._with_client(work))
         except ConvergenceError as error:
             code = exit_code(error)
             hint = self._way_back() if code == EXIT_NO_SERVER else ""
-            print_error(self._placed(error), as_json=self.as_json, hint=hint)
+            print_error(self._placed(error), as_json=self.as_json, hint=hint, places=places)
             return code
         except KeyboardInterrupt:
-            tell(self._farewell())
+            print_notice(self._farewell(), as_json=self.as_json)
             return EXIT_INTERRUPTED
 
     def _placed(self, error: ConvergenceError) -> ConvergenceError:
@@ -176,10 +178,10 @@ class Session:
     def _farewell(self) -> str:
         watched = self.watched
         if watched is None:
-            return "Interrupted.\n"
+            return "Interrupted."
         return (
             f"Stopped watching; the {watched.noun} goes on. To watch it again or to cancel it:\n"
-            f"  {watched.command('watch')}\n  {watched.command('cancel')}\n"
+            f"  {watched.command('watch')}\n  {watched.command('cancel')}"
         )
 
     def _way_back(self) -> str:

@@ -381,7 +381,7 @@ async def test_only_utc_is_shown_of_no_other_zone_or_of_one_that_is_not_known(cl
     [
         ([], 160, "STATE TENANT PIPELINE WHEN TIME ZONE NEXT SCHEDULE"),
         ([], 50, "STATE TENANT PIPELINE SCHEDULE"),
-        ([], 40, "STATE TENANT SCHEDULE"),
+        ([], 30, "STATE TENANT SCHEDULE"),
         ([], 20, "TENANT SCHEDULE"),
         (["--tenant", TENANT], 160, "STATE TENANT PIPELINE WHEN TIME ZONE NEXT SCHEDULE"),
         (["--tenant", TENANT], 30, "STATE PIPELINE SCHEDULE"),
