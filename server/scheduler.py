@@ -6,12 +6,10 @@ see to. So it matters neither how many servers there are nor what their clocks s
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from random import shuffle
 from uuid import uuid4
 
@@ -38,8 +36,6 @@ from server.store.schedule_port import (
 )
 
 _AT_A_TIME = 100
-# Tenants: what each does waits for threads and for the disk most of the time.
-_AT_ONCE = 12
 _SHORT = timedelta(minutes=10)
 _REST_SECONDS = 30.0
 _MAX_MESSAGE = 1_000
@@ -62,10 +58,6 @@ class _NoRun(Exception):
         return TickToRecord(tick, self.outcome, self.message, is_failure=self.is_failure)
 
 
-_Work = tuple[Schedule, Callable[[], Awaitable[None]]]
-"""Something to do for a schedule."""
-
-
 class Scheduler:
     """Fires until it is cancelled. Several may be at it at once."""
 
@@ -74,7 +66,7 @@ class Scheduler:
         self._runs = runs
         self._plans = plans
         self._rests = Rests()
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._places = asyncio.Semaphore(store.writes_at_once)
 
     async def run(self) -> None:
         """Follow the store and its time."""
@@ -87,30 +79,22 @@ class Scheduler:
         waiting = await self._store.waiting_ticks(skip=resting, limit=_AT_A_TIME)
         # Servers that look at the same time begin with different ones.
         shuffle(due.schedules)
-        work: list[_Work] = [(schedule, partial(self._turn_back, schedule)) for schedule in due.ahead]
-        work += [(schedule, partial(self._settle, schedule, due.now)) for schedule in due.schedules]
-        work += [(tick.schedule, partial(self._start_waiting, tick)) for tick in waiting]
-        by_tenant = defaultdict[str, list[_Work]](list)
-        for schedule, what in work:
-            by_tenant[schedule.tenant_id].append((schedule, what))
-        await all_of(self._one_by_one(own) for own in by_tenant.values())
+        work = [self._careful(schedule, self._turn_back(schedule)) for schedule in due.ahead]
+        work += [self._careful(schedule, self._settle(schedule, due.now)) for schedule in due.schedules]
+        work += [self._careful(tick.schedule, self._start_waiting(tick)) for tick in waiting]
+        await all_of(work)
         return bool(work)
 
-    async def _one_by_one(self, work: Iterable[_Work]) -> None:
-        """A tenant's transactions would wait for each other, and keep those of others waiting."""
-        async with self._places:
-            for schedule, what in work:
-                await self._careful(schedule, what)
-
-    async def _careful(self, schedule: Schedule, work: Callable[[], Awaitable[None]]) -> None:
+    async def _careful(self, schedule: Schedule, work: Awaitable[None]) -> None:
         """One schedule that fails keeps no other from firing."""
-        try:
-            await work()
-        except StoreBusy:
-            raise
-        except Exception:
-            self._rests.add((schedule.tenant_id, schedule.schedule_id), _REST_SECONDS)
-            logger.exception("A schedule could not be dealt with; it is tried again", extra=_fields(schedule))
+        async with self._places:
+            try:
+                await work
+            except StoreBusy:
+                raise
+            except Exception:
+                self._rests.add((schedule.tenant_id, schedule.schedule_id), _REST_SECONDS)
+                logger.exception("A schedule could not be dealt with; it is tried again", extra=_fields(schedule))
 
     async def _turn_back(self, schedule: Schedule) -> None:
         logger.warning("The store's time was ahead; the schedule goes on from now", extra=_fields(schedule))

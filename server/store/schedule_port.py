@@ -180,6 +180,11 @@ class ScheduleStore(Protocol):
         """See `ControlStore`."""
         ...
 
+    @property
+    def writes_at_once(self) -> int:
+        """As many writes one caller may have under way without keeping others waiting."""
+        ...
+
     # -- schedules -----------------------------------------------------------------------------------------------
 
     async def create_schedule(self, new: NewSchedule, *, by: Actor, request: RequestKey | None) -> Schedule:

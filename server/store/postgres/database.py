@@ -126,6 +126,8 @@ class _Lane:
 class PostgresDatabase:
     """A database: `read`, `scan` and `write` run a function in a thread, with a connection of its own."""
 
+    writes_at_once = _WRITERS // 2
+
     def __init__(self, url: str, *, clock: Clock | None) -> None:
         self._url = url
         self._clock = clock

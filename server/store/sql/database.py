@@ -68,6 +68,8 @@ class Database(Protocol):
 
     version: int
     """Grows with every commit that this process has seen, its own or another's."""
+    writes_at_once: int
+    """As many writes one caller may have under way without keeping others waiting."""
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one moment of the database; it changes nothing."""

@@ -34,6 +34,11 @@ class SqlScheduleStore:
 
     _db: Database
 
+    @property
+    def writes_at_once(self) -> int:
+        """See the port."""
+        return self._db.writes_at_once
+
     async def create_schedule(self, new: NewSchedule, *, by: Actor, request: RequestKey | None) -> Schedule:
         """See the port."""
         return await self._db.write(lambda tx: schedules.create(tx, new, by, request))

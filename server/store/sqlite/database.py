@@ -71,6 +71,8 @@ class _Write:
 class SqliteDatabase:
     """The file: every access goes through `read` or `write`, which run a function in a thread of their own."""
 
+    writes_at_once = _TOGETHER
+
     def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
         self._path = path
         self._clock = clock
