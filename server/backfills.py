@@ -54,7 +54,7 @@ _MOST_TOLD = 20
 _HEARTBEAT_SECONDS = 15.0
 # Between two looks, however much is committed meanwhile; and where nothing is.
 _LEAST_SECONDS = 0.2
-_IDLE_SECONDS = 5.0
+_IDLE_SECONDS = 1.0
 _LEAST_LOOKS = 10
 _PAGE = 500
 

@@ -62,7 +62,7 @@ def matches(expression: str, clock: datetime) -> bool:
     return is_in(minute, clock.minute) and is_in(hour, clock.hour)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(EXPRESSIONS, PLACES)
 def test_every_minute_that_clocks_show_is_judged(expression: str, place: tuple[str, datetime, timedelta]) -> None:
     zone, change, distance = place
@@ -84,7 +84,7 @@ def test_every_minute_that_clocks_show_is_judged(expression: str, place: tuple[s
         assert any(matches(expression, earlier + timedelta(minutes=n)) for n in range(1, int(gap.total_seconds() / 60)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(EXPRESSIONS, PLACES, st.floats(0, 0.99))
 def test_it_does_not_matter_from_where_one_looks(
     expression: str, place: tuple[str, datetime, timedelta], share: float
