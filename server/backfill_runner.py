@@ -6,7 +6,6 @@ Every server does it; the store's transactions see to it that no day begins twic
 import logging
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
 from server.domain.audit import PRODUCT, Actor
 from server.domain.backfill import BackfillState
@@ -17,8 +16,8 @@ from server.plans import PlansFile
 from server.preparation import RunRequest
 from server.rounds import Rests, keep_looking
 from server.runs import Caller, Runs
-from server.store.port import ControlStore, QuotaExceeded, StoreBusy, TenantGone
-from server.store.schedule_port import BackfillEnded, ScheduleStore, WaitingDay
+from server.store.port import QuotaExceeded, StoreBusy, TenantGone
+from server.store.schedule_port import BackfillEnded, BackfillStore, WaitingDay
 
 _AT_A_TIME = 50
 _REST_SECONDS = 30.0
@@ -29,10 +28,6 @@ _REFUSED_REST_SECONDS = 300.0
 _MAX_REASON = 1_000
 
 logger = logging.getLogger(__name__)
-
-
-class BackfillStore(ControlStore, ScheduleStore, Protocol):
-    """The store, with backfills and runs."""
 
 
 class BackfillRunner:

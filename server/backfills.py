@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from time import monotonic
-from typing import Protocol
 from uuid import uuid4
 
 from server.domain.backfill import (
@@ -38,13 +37,13 @@ from server.following import Following
 from server.preparation import RunRequest
 from server.runs import Caller, Runs, request_key, why_inactive
 from server.schedules import require_reason
-from server.store.port import ControlStore, NewRun, RequestConflict
+from server.store.port import NewRun, RequestConflict
 from server.store.schedule_port import (
     BackfillEnded,
     BackfillFilter,
     BackfillPosition,
+    BackfillStore,
     NewBackfill,
-    ScheduleStore,
 )
 
 _TENANTS_CHECKED = 20
@@ -57,10 +56,6 @@ _LEAST_SECONDS = 0.2
 _IDLE_SECONDS = 1.0
 _LEAST_LOOKS = 10
 _PAGE = 500
-
-
-class BackfillStore(ControlStore, ScheduleStore, Protocol):
-    """The store, with backfills and tenants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +122,9 @@ class Backfills:
         faults = [
             *range_faults(request.start_date, request.end_date),
             *backfill_faults(request.variables, request.max_active_runs),
+            *(misnamed := _tenant_faults(request)),
         ]
-        tenant_ids = await self._tenants(request)
+        tenant_ids = [] if misnamed else await self._tenants(request)
         first = await self._first_runs(caller, request, tenant_ids, start, faults)
         if faults or start is None or end is None:
             raise InvalidRequest(dict.fromkeys(faults))
@@ -150,16 +146,10 @@ class Backfills:
         return NewBackfill(str(uuid4()), tuple(tenant_ids), settings, tuple(days), skipped, warnings)
 
     async def _tenants(self, request: BackfillRequest) -> list[str]:
-        """The tenants that are meant. Raises InvalidRequest, TenantNotFound, TenantNotActive."""
-        if request.all_tenants == bool(request.tenant_ids):
-            message = "name tenants, or set all_tenants: one of the two"
-            raise InvalidRequest([Fault("MISSING_FIELD", message, field="tenant_ids")])
+        """The tenants that are meant. Raises TenantNotFound, TenantNotActive."""
         if request.all_tenants:
             return await self._active_tenants()
         named = list(dict.fromkeys(request.tenant_ids))
-        if len(named) > _MAX_NAMED:
-            message = f"the tenants are at most {_MAX_NAMED:,}, not {len(named):,}; all of them are all_tenants"
-            raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="tenant_ids")])
         found = {tenant.tenant_id: tenant for tenant in await self._store.tenants_with(named)}
         if unknown := [tenant_id for tenant_id in named if tenant_id not in found]:
             raise TenantNotFound(f"There is no such tenant: {', '.join(unknown[:_MOST_TOLD])}.")
@@ -181,15 +171,12 @@ class Backfills:
         """The first runs of the tenants, checked; what is wrong with them is added to the faults."""
         variables = {name: value for name, value in request.variables.items() if name != "date"}
         run = RunRequest(request.name, day.isoformat() if day else None, variables)
-        checked = list[NewRun]()
-        for tenant_id in tenant_ids[:_TENANTS_CHECKED]:
-            try:
-                checked.append(
-                    await self._runs.checked(Caller(tenant_id, caller.by, RunTrigger.BACKFILL, caller.is_admin), run)
-                )
-            except InvalidRequest as refused:
-                faults += refused.faults
-        return checked
+        callers = [
+            Caller(tenant_id, caller.by, RunTrigger.BACKFILL, caller.is_admin)
+            for tenant_id in tenant_ids[:_TENANTS_CHECKED]
+        ]
+        examined = [await self._runs.examined(one, run, faults) for one in callers]
+        return [new for new in examined if new is not None]
 
     async def get(self, caller: Caller, backfill_id: str) -> Backfill:
         """The backfill. Raises BackfillNotFound."""
@@ -236,6 +223,17 @@ class Backfills:
                 # To count very many runs takes a while.
                 await asyncio.sleep(max(_LEAST_SECONDS, _LEAST_LOOKS * (monotonic() - asked_at)))
                 await self._store.wait_for_change(seen, _IDLE_SECONDS)
+
+
+def _tenant_faults(request: BackfillRequest) -> list[Fault]:
+    """What is wrong with how the tenants are named, whoever they are."""
+    if request.all_tenants == bool(request.tenant_ids):
+        message = "name tenants, or set all_tenants: one of the two"
+        return [Fault("MISSING_FIELD", message, field="tenant_ids")]
+    if (count := len(set(request.tenant_ids))) > _MAX_NAMED:
+        message = f"the tenants are at most {_MAX_NAMED:,}, not {count:,}; all of them are all_tenants"
+        return [Fault("TOO_MANY_RUNS", message, field="tenant_ids")]
+    return []
 
 
 def _content(request: BackfillRequest) -> dict[str, object]:

@@ -14,7 +14,6 @@ from server.store.port import ControlStore
 from server.store.schedule_port import NewBackfill
 
 _PLANS = 5
-_LONGEST_SECONDS = 20.0
 _POLL_SECONDS = 1.0
 
 
@@ -31,12 +30,13 @@ class Estimate:
 class Estimates:
     """Has runs planned by the workers: the server never opens the warehouse."""
 
-    def __init__(self, store: ControlStore, runs: Runs) -> None:
+    def __init__(self, store: ControlStore, runs: Runs, *, longest_seconds: float = 20.0) -> None:
         self._store = store
         self._runs = runs
+        self._longest_seconds = longest_seconds
 
     async def of(self, caller: Caller, new: NewBackfill) -> Estimate:
-        """An estimate for all runs of a backfill, within 20 seconds."""
+        """An estimate for all runs of a backfill, or why there is none in time."""
         if not new.days:
             return Estimate()
         plans = list[Run]()
@@ -59,7 +59,7 @@ class Estimates:
 
     async def _ended(self, plans: Sequence[Run]) -> list[Run]:
         """The runs when they have ended. Raises TimeoutError."""
-        async with asyncio.timeout(_LONGEST_SECONDS):
+        async with asyncio.timeout(self._longest_seconds):
             while True:
                 seen = self._store.version
                 runs = [run for plan in plans if (run := await self._store.get_run(plan.pipeline_logging_id))]

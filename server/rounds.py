@@ -12,6 +12,7 @@ _IDLE_SECONDS = 1.0
 # Between two looks, however much is committed meanwhile; and in looks that found nothing, where these take long.
 _LEAST_SECONDS = 0.1
 _LEAST_LOOKS = 4
+# Of what rests, as much as fits into one statement of any store.
 _MOST = 5_000
 
 logger = logging.getLogger(__name__)

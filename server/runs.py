@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from server.catalog import PipelineNotFound
 from server.domain.audit import Actor
 from server.domain.data_quality import DataQualityResult
-from server.domain.faults import Refused
+from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunEvent, RunKind, RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT, Scope, TenantState
@@ -116,6 +116,23 @@ class Runs:
         _require_runnable(caller, request.name)
         tenant = await self._tenant_facts(caller.tenant_id, request.name)
         return await self.prepare(caller, request, tenant, key)
+
+    async def examined(self, caller: Caller, request: RunRequest, faults: list[Fault]) -> NewRun | None:
+        """As `checked`, for those who find faults of their own: what is wrong with the request is added to theirs.
+
+        Raises:
+            PermissionDenied, TenantNotFound, TenantNotActive.
+            PipelineMissing: when nothing else is wrong.
+        """
+        try:
+            return await self.checked(caller, request)
+        except InvalidRequest as refused:
+            faults += refused.faults
+        except PipelineMissing as missing:
+            if not faults:
+                raise
+            faults.append(Fault(missing.reason, missing.message, field="template_name"))
+        return None
 
     async def accept(self, new: NewRun) -> Run:
         """Store a run that passed every check. Raises RequestConflict, QuotaExhausted, TenantNotActive."""

@@ -6,10 +6,11 @@ see to. So it matters neither how many servers there are nor what their clocks s
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import shuffle
 from uuid import uuid4
 
@@ -79,17 +80,17 @@ class Scheduler:
         waiting = await self._store.waiting_ticks(skip=resting, limit=_AT_A_TIME)
         # Servers that look at the same time begin with different ones.
         shuffle(due.schedules)
-        work = [self._careful(schedule, self._turn_back(schedule)) for schedule in due.ahead]
-        work += [self._careful(schedule, self._settle(schedule, due.now)) for schedule in due.schedules]
-        work += [self._careful(tick.schedule, self._start_waiting(tick)) for tick in waiting]
+        work = [self._careful(schedule, partial(self._turn_back, schedule)) for schedule in due.ahead]
+        work += [self._careful(schedule, partial(self._settle, schedule, due.now)) for schedule in due.schedules]
+        work += [self._careful(tick.schedule, partial(self._start_waiting, tick)) for tick in waiting]
         await all_of(work)
         return bool(work)
 
-    async def _careful(self, schedule: Schedule, work: Awaitable[None]) -> None:
+    async def _careful(self, schedule: Schedule, work: Callable[[], Awaitable[None]]) -> None:
         """One schedule that fails keeps no other from firing."""
         async with self._places:
             try:
-                await work
+                await work()
             except StoreBusy:
                 raise
             except Exception:

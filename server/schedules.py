@@ -22,7 +22,6 @@ from server.domain.tenant import TenantState
 from server.errors import (
     EtagMismatch,
     InvalidRequest,
-    PipelineMissing,
     RequestIdReused,
     ScheduleExists,
     ScheduleLimitReached,
@@ -101,22 +100,10 @@ class Schedules:
         """Whether the schedule can be kept, and its runs would be accepted. Raises as `create`."""
         faults = [*faults, *settings_faults(settings)]
         variables = {name: value for name, value in settings.variables.items() if name != "date"}
-        today = datetime.now(UTC).date().isoformat()
-        try:
-            run = await self._runs.checked(
-                replace(caller, trigger=RunTrigger.SCHEDULE), RunRequest(settings.name, today, variables)
-            )
-        except InvalidRequest as refused:
-            faults += refused.faults
-        except PipelineMissing as missing:
-            if not faults:
-                raise
-            faults.append(Fault(missing.reason, missing.message, field="template_name"))
-        else:
-            if settings.refresh_window_days:
-                faults += (
-                    Fault("REFRESH_NOT_EXACT", told, "refresh_window_days") for told in inexact_writes(run.snapshot)
-                )
+        request = RunRequest(settings.name, datetime.now(UTC).date().isoformat(), variables)
+        run = await self._runs.examined(replace(caller, trigger=RunTrigger.SCHEDULE), request, faults)
+        if run is not None and settings.refresh_window_days:
+            faults += [Fault("REFRESH_NOT_EXACT", told, "refresh_window_days") for told in inexact_writes(run.snapshot)]
         if faults:
             raise InvalidRequest(faults)
 

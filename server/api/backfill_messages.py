@@ -4,12 +4,13 @@ from convergence.v1 import backfill_pb2, pipeline_service_pb2
 from server.api.authorization import current_actor, current_principal
 from server.api.convert import timestamp
 from server.api.pages import page_key, page_moment, page_token
-from server.api.requests import known_names, own_tenant, pipeline_name
+from server.api.requests import gathering, known_names, own_tenant, pipeline_name
 from server.backfills import BackfillRequest
 from server.domain.backfill import Backfill, BackfillOrder, BackfillState, Reprocess
+from server.domain.faults import Fault
 from server.domain.run import RunTrigger
 from server.domain.tenant import Scope
-from server.errors import PermissionDenied
+from server.errors import InvalidRequest, PermissionDenied
 from server.runs import Caller
 from server.store.schedule_port import BackfillFilter, BackfillPosition
 
@@ -59,17 +60,28 @@ def backfill_request(request: pipeline_service_pb2.BackfillPipelineRequest) -> B
     if request.all_tenants and not principal.is_admin:
         raise PermissionDenied(f"A backfill of all tenants needs the scope {Scope.ADMIN}.")
     own = (principal.tenant_id,) if principal.tenant_id else ()
-    order = request.order or _Message.OLDEST_FIRST
-    reprocess = request.reprocess or _Message.NONE
+    faults = list[Fault]()
+    with gathering(faults):
+        name = pipeline_name(request)
+    with gathering(faults):
+        (order,) = known_names(
+            BackfillOrder, _Message.Order.Name, [request.order or _Message.OLDEST_FIRST], field="order"
+        )
+    with gathering(faults):
+        (reprocess,) = known_names(
+            Reprocess, _Message.Reprocess.Name, [request.reprocess or _Message.NONE], field="reprocess"
+        )
+    if faults:
+        raise InvalidRequest(faults)
     return BackfillRequest(
-        name=pipeline_name(request),
+        name=name,
         start_date=request.start_date,
         end_date=request.end_date,
         tenant_ids=tuple(request.tenant_ids) or own,
         all_tenants=request.all_tenants,
         variables=dict(request.variables),
-        order=known_names(BackfillOrder, _Message.Order.Name, [order], "order")[0],
-        reprocess=known_names(Reprocess, _Message.Reprocess.Name, [reprocess], "reprocess")[0],
+        order=order,
+        reprocess=reprocess,
         max_active_runs=request.max_active_runs or 1,
     )
 

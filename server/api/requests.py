@@ -1,6 +1,7 @@
 """What several requests have in common."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -65,6 +66,15 @@ def pipeline_name(request: OfPipeline) -> PipelineName:
         return PipelineName(request.provider, request.domain, request.template_name)
     except Refused as refused:
         raise InvalidRequest(refused.faults) from None
+
+
+@contextmanager
+def gathering(faults: list[Fault]) -> Iterator[None]:
+    """What an InvalidRequest within says is added to the faults."""
+    try:
+        yield
+    except InvalidRequest as refused:
+        faults += refused.faults
 
 
 def known_names(kind: type[E], name_of: Callable[[N], str], numbers: Iterable[N], field: str) -> tuple[E, ...]:

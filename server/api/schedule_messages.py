@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from convergence.v1 import schedule_service_pb2 as pb
 from server.api.convert import timestamp
-from server.api.requests import known_names, moments, pipeline_name
+from server.api.requests import gathering, known_names, moments, pipeline_name
 from server.domain.faults import Fault
 from server.domain.schedule import (
     CatchUp,
@@ -162,10 +162,8 @@ def _read(message: Message, names: Iterable[str], faults: list[Fault], prefix: s
     """The values of fields; what cannot be read is added to the faults."""
     values = dict[str, object]()
     for name in names:
-        try:
+        with gathering(faults):
             values[name] = _value(message, name, f"{prefix}{name}")
-        except InvalidRequest as refused:
-            faults += refused.faults
     return values
 
 

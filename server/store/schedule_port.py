@@ -11,7 +11,7 @@ from server.domain.pipeline import PipelineName
 from server.domain.quotas import Plans
 from server.domain.run import RunStatus
 from server.domain.schedule import NewSchedule, Schedule, ScheduleSettings, ScheduleState, Tick, TickOutcome
-from server.store.port import NewRun, RequestKey
+from server.store.port import ControlStore, NewRun, RequestKey
 
 
 class ScheduleConflict(Exception):
@@ -136,7 +136,7 @@ class DueSchedules:
     """The store's time."""
     schedules: list[Schedule]
     ahead: list[Schedule]
-    """Schedules of which ticks were dealt with at a time that is still to come: the time was wrong then."""
+    """Schedules that were dealt with at a time that is still to come: the time was wrong then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,3 +319,7 @@ class ScheduleStore(Protocol):
     async def end_backfill(self, backfill_id: str) -> None:
         """Record the end of a backfill of which nothing is left; not when that has changed."""
         ...
+
+
+class BackfillStore(ControlStore, ScheduleStore, Protocol):
+    """Backfills with the runs and the tenants that they are about."""

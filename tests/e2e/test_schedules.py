@@ -22,7 +22,7 @@ from server.domain.audit import PRODUCT
 from server.domain.pipeline import PipelineName
 from server.domain.schedule import NewSchedule, ScheduleSettings
 from server.store.sqlite import open_sqlite
-from tests.e2e.service import Service, finished, make_checkout, onboard
+from tests.e2e.service import Service, file_appears, finished, make_checkout, onboard
 from tests.e2e.test_crashes import rows
 from tests.store.postgres import Postgres
 
@@ -207,6 +207,35 @@ async def test_a_backfill_goes_on_after_kill_9(own_service: Service) -> None:
             assert sorted(dates) == [f"2024-01-{day:02}" for day in range(1, 21)]
     finally:
         await own_service.stop()
+
+
+async def test_a_backfill_leaves_a_place_to_those_who_wait(tmp_path: Path) -> None:
+    service = await Service.start(make_checkout(tmp_path / "checkout"), worker_concurrency="2")
+    try:
+        async with service.client(await onboard(service, "acme_corp")) as client, asyncio.timeout(90):
+            made = await client.backfill_pipeline(
+                [],
+                provider="trial",
+                domain="",
+                template_name="gate",
+                start_date="2024-01-01",
+                end_date="2024-01-06",
+                variables={"folder": str(tmp_path)},
+                max_active_runs=4,
+            )
+            states = client.watch_backfill(made.backfill_id)
+            while (await anext(states)).waiting_runs > 1:
+                pass
+            await file_appears(tmp_path / "began-1")
+            # The place of each that ends is free for a day, of which three wait, or for the next.
+            for number in range(3):
+                run = await client.run_pipeline("acme_corp", **DRYRUN, request_id=f"{number}")
+                assert (await finished(client, run)).status == Run.SUCCESS
+            (tmp_path / "open").touch()
+            last = [state async for state in states][-1]
+            assert dict(last.runs_by_status) == {"SUCCESS": 5}
+    finally:
+        await service.stop()
 
 
 # -- very many ---------------------------------------------------------------------------------------------------------

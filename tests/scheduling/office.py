@@ -57,7 +57,8 @@ class Office:
         settings = Settings()
         self.write_pipeline()
         (folder / "plans.yml").write_text(
-            "default: all\nplans: {all: {}, few: {runs_per_day: 2}, some: {runs_per_day: 5}}\n"
+            "default: all\n"
+            "plans: {all: {}, few: {runs_per_day: 2}, some: {runs_per_day: 5}, short: {max_pending_runs: 3}}\n"
         )
         plans = PlansFile(folder / "plans.yml", base=Quotas())
         preparation = Preparation(Catalog(folder / "configs", settings.ps_templates_dir), Registry(), PROJECT)

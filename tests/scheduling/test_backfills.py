@@ -123,6 +123,20 @@ async def test_everything_that_is_wrong_is_told_at_once(office: Office) -> None:
     assert not await office.backfills.list(BackfillFilter(), after=None, limit=9)
 
 
+async def test_a_pipeline_that_is_not_there_is_told_with_the_rest(office: Office) -> None:
+    (office.folder / "configs" / f"{DAILY}.yml").unlink()
+    with pytest.raises(InvalidRequest) as refused:
+        await office.backfill("x", max_active_runs=101)
+    assert sorted(fault.field for fault in refused.value.faults) == ["max_active_runs", "start_date", "template_name"]
+
+
+@pytest.mark.parametrize("named", [(), tuple(f"t{number}" for number in range(100_000))])
+async def test_tenants_that_are_none_or_too_many_are_told_with_the_rest(office: Office, named: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await office.backfill("x", tenant_ids=named, max_active_runs=101)
+    assert sorted(fault.field for fault in refused.value.faults) == ["max_active_runs", "start_date", "tenant_ids"]
+
+
 @pytest.mark.parametrize(
     ("start", "end"),
     [("2025-11-01", "2025-11-01"), ("2025-11-02", "2025-11-01"), ("2020-01-01", "2025-01-01"), ("", "")],

@@ -216,6 +216,34 @@ async def test_a_clock_that_was_a_month_ahead_silences_nothing(office: Office) -
     assert len(await office.made()) == 6
 
 
+async def test_a_clock_that_was_ahead_for_longer_than_ticks_are_recorded_silences_nothing(office: Office) -> None:
+    """The latest tick had passed a week before: none of those in between has a record that tells of the jump."""
+    catch_up = CatchUp(policy=CatchUpPolicy.SKIP, window=timedelta(days=1))
+    await office.schedule(cron="0 6 * * 3", catch_up=catch_up, overlap=Overlap.ALLOW)
+    await office.at("2026-03-03T12:00:00+00:00")
+    assert not await office.outcomes()
+    await office.at("2025-11-18T10:30:00+00:00")
+    await office.at("2025-11-19T06:00:00+00:00")
+    assert await office.outcomes() == [("19 06:00", "FIRED")]
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_a_schedule_that_was_made_or_resumed_while_the_clock_was_ahead_fires(
+    office: Office, resumed: bool
+) -> None:
+    if resumed:
+        await office.schedule(cron="0 * * * *")
+        await office.schedules.pause("acme_corp", "daily", "the clock", BY)
+    office.clock.now = datetime(2026, 11, 18, 10, tzinfo=UTC)
+    if resumed:
+        await office.schedules.resume("acme_corp", "daily", BY)
+    else:
+        await office.schedule(cron="0 * * * *")
+    await office.at("2025-11-18T10:30:00+00:00")
+    await office.at("2025-11-18T11:00:00+00:00")
+    assert await office.outcomes() == [("18 11:00", "FIRED")]
+
+
 async def test_two_servers_fire_a_tick_once(office: Office, other: Office) -> None:
     for number in range(20):
         await office.schedule(f"s{number}", cron="0 * * * *", overlap=Overlap.ALLOW)

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from convergence.v1 import schedule_service_pb2 as pb
-from server.api.schedule_messages import schedule_change
+from server.api.schedule_messages import listed_schedule, new_schedule, schedule_change
 from server.domain.audit import Actor
 from server.domain.pipeline import PipelineName
 from server.domain.schedule import MAX_SCHEDULES, CatchUp, NewSchedule, Overlap, ScheduleSettings, ScheduleState
@@ -56,6 +56,40 @@ async def test_what_is_made_is_found_by_another_server(office: Office, other: Of
     assert made.state is ScheduleState.ACTIVE
     events = await office.store.audit_events("acme_corp", before=None, limit=1)
     assert (events[0].action, events[0].subject) == ("schedule.create", "daily")
+
+
+_READ_ONLY = {"state", "pause_reason", "next_fire_times", "missed_ticks", "consecutive_failures", "last_run"}
+_READ_ONLY |= {"created_at", "updated_at", "etag"}
+
+
+@pytest.mark.parametrize("timing", [{"cron": "30 7 * * 1-5"}, {"interval": timedelta(hours=6)}])
+async def test_every_field_that_a_client_sets_is_shown_again(office: Office, timing: dict[str, Any]) -> None:
+    wanted = pb.Schedule(
+        schedule_id="daily",
+        tenant_id="acme_corp",
+        description="each morning",
+        provider=DAILY.provider,
+        domain=DAILY.domain,
+        template_name=DAILY.template_name,
+        variables={"region": "us"},
+        **timing,
+        time_zone="Europe/Berlin",
+        overlap=pb.Schedule.BUFFER_ONE,
+        catch_up=pb.Schedule.CatchUp(policy=pb.Schedule.CatchUp.ALL, max_runs=3, window=timedelta(days=2)),
+        jitter=timedelta(minutes=5),
+        date_offset_days=-1,
+        refresh_window_days=3,
+        pause_after_failures=4,
+        start_time=datetime(2025, 12, 1, tzinfo=UTC),
+        end_time=datetime(2026, 12, 1, tzinfo=UTC),
+    )
+    made = await office.schedules.create(CALLER, new_schedule(wanted, "acme_corp"))
+    shown = listed_schedule(made)
+    settable = {field.name for field in pb.Schedule.DESCRIPTOR.fields} - _READ_ONLY
+    assert {field.name for field, _ in wanted.ListFields()} | {"cron", "interval"} == settable
+    for name in _READ_ONLY:
+        shown.ClearField(name)
+    assert shown == wanted
 
 
 async def test_without_an_id_it_gets_one(office: Office) -> None:

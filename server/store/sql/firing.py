@@ -104,7 +104,7 @@ def refuse_tick(tx: Transaction, waiting: WaitingTick, tick: TickToRecord) -> No
     schedule = _locked(tx, waiting.schedule)
     if schedule is None or not ticks.is_buffered(tx, schedule, tick.nominal_time):
         return
-    ticks.set_outcome(tx, schedule, tick.nominal_time, tick.outcome, message=tick.message)
+    ticks.record(tx, schedule, tick)
     if tick.is_failure:
         schedules.count_failure(tx, schedule, tick.message)
 

@@ -10,6 +10,8 @@ from server.store.sql.database import Transaction, found, from_micros
 from server.store.sql.rows import quotas_of_row
 
 _MINUTE_SECONDS = 60
+_COUNTED_RUNS = {Quota.RUNS_PER_DAY, Quota.RUNS_PER_MONTH, Quota.MAX_PENDING_RUNS}
+"""The quotas of which a run that is accepted takes one."""
 
 
 def lock(tx: Transaction, tenant_id: str, lock_as: str | None = None) -> bool:
@@ -48,20 +50,17 @@ def admit(tx: Transaction, new: NewRun, plans: Plans) -> None:
 
 
 def require_half(tx: Transaction, tenant_id: str, plans: Plans) -> None:
-    """Whether one more run leaves half of each quota to others. Raises QuotaExceeded."""
-    move(tx, tenant_id)
+    """Whether one more run leaves half of each quota to others; the queue is the caller's. Raises QuotaExceeded."""
     now = from_micros(tx.now)
-    uses = _uses(tx, tenant_id, plans, now)
-    if exceeded := [use for use in uses if use.quota in _SHARED and use.limit is not None and _is_beyond_half(use)]:
+    if exceeded := [use for use in _uses(tx, tenant_id, plans, now) if _is_beyond_half(use)]:
         raise QuotaExceeded(exceeded, now)
 
 
-_SHARED = {Quota.RUNS_PER_DAY, Quota.RUNS_PER_MONTH, Quota.MAX_PENDING_RUNS, Quota.BYTES_BILLED_PER_DAY}
-
-
 def _is_beyond_half(use: QuotaUse) -> bool:
-    wanted = use.used if use.quota is Quota.BYTES_BILLED_PER_DAY else use.used + 1
-    return 2 * wanted > (use.limit or 0)
+    if use.limit is None or use.quota not in _COUNTED_RUNS | {Quota.BYTES_BILLED_PER_DAY}:
+        return False
+    wanted = use.used + 1 if use.quota in _COUNTED_RUNS else use.used
+    return 2 * wanted > use.limit
 
 
 def _is_exceeded(use: QuotaUse, *, counts: bool) -> bool:

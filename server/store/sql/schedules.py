@@ -34,6 +34,8 @@ _STATES = {
     ScheduleState.PAUSED: f"(is_paused = 1 AND NOT {_IS_ENDED})",
     ScheduleState.ENDED: _IS_ENDED,
 }
+# Clocks are set by less all the time.
+_TOLERANCE_MICROS = 60 * 1_000_000
 _TIMING = ("cron", "interval", "time_zone", "start_time", "end_time", "jitter")
 
 
@@ -65,8 +67,8 @@ def insert(tx: Transaction, new: NewSchedule, by: Actor) -> Schedule:
     inserted = tx.execute(
         """
         INSERT INTO schedules (tenant_id, schedule_id, provider, domain, template_name, settings, overlap, end_time,
-                               is_paused, pause_reason, next_tick, due_at, created_at, updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+                               is_paused, pause_reason, next_tick, due_at, moved_at, created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
         """,
         (
             new.tenant_id,
@@ -91,10 +93,13 @@ def _settings_columns(settings: ScheduleSettings) -> tuple[object, ...]:
     return name.provider, name.domain, name.template_name, body, settings.overlap, micros(settings.end_time)
 
 
-def _first(tx: Transaction, schedule: Schedule, *, is_paused: bool) -> tuple[int | None, int | None]:
-    """The nominal time of the first tick from now on, and when it fires; nothing of a schedule that is paused."""
+_NEXT = ("next_tick", "due_at", "moved_at")
+
+
+def _first(tx: Transaction, schedule: Schedule, *, is_paused: bool) -> tuple[int | None, int | None, int]:
+    """For `_NEXT`: the first tick from now on, and when it fires; nothing of a schedule that is paused."""
     tick = None if is_paused else first_tick(schedule, from_micros(tx.now))
-    return micros(tick), micros(fire_time(schedule, tick) if tick else None)
+    return micros(tick), micros(fire_time(schedule, tick) if tick else None), tx.now
 
 
 def find_request(tx: Transaction, request: RequestKey) -> Schedule | None:
@@ -177,8 +182,11 @@ def due(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> DueSc
         (tx.now, *values, limit),
     )
     due = [schedule_of(tx, row) for row in rows.fetchall()]
-    ahead = [find(tx, *place) for place in ticks.of_the_future(tx, skip, limit)]
-    return DueSchedules(from_micros(tx.now), due, [schedule for schedule in ahead if schedule])
+    ahead = tx.execute(
+        f"SELECT * FROM schedules WHERE moved_at > ?{without} ORDER BY moved_at LIMIT ?",
+        (tx.now + _TOLERANCE_MICROS, *values, limit),
+    )
+    return DueSchedules(from_micros(tx.now), due, [schedule_of(tx, row) for row in ahead.fetchall()])
 
 
 def locked(tx: Transaction, tenant_id: str, schedule_id: str) -> Schedule | None:
@@ -209,7 +217,7 @@ def update(tx: Transaction, was: Schedule, settings: ScheduleSettings, by: Actor
     )
     if told.keys() & set(_TIMING):
         _close_passed(tx, schedule, "the schedule was changed before it fired")
-        _set(tx, changed, ("next_tick", "due_at"), _first(tx, changed, is_paused=_is_paused(tx, schedule)))
+        _set(tx, changed, _NEXT, _first(tx, changed, is_paused=_is_paused(tx, schedule)))
     return _touched(tx, changed, by, AuditAction.SCHEDULE_UPDATE, told)
 
 
@@ -252,7 +260,7 @@ def resume(tx: Transaction, tenant_id: str, schedule_id: str, by: Actor) -> Sche
     if schedule is None or not _is_paused(tx, schedule):
         return schedule
     require_not_gone(tx, tenant_id)
-    columns = ("is_paused", "pause_reason", "consecutive_failures", "next_tick", "due_at")
+    columns = ("is_paused", "pause_reason", "consecutive_failures", *_NEXT)
     _set(tx, schedule, columns, (0, "", 0, *_first(tx, schedule, is_paused=False)))
     return _touched(tx, schedule, by, AuditAction.SCHEDULE_RESUME, {})
 
@@ -292,10 +300,11 @@ def move_on(tx: Transaction, schedule: Schedule, settlement: Settlement, run: st
     _set(
         tx,
         schedule,
-        ("next_tick", "due_at", "missed_ticks", "last_run"),
+        (*_NEXT, "missed_ticks", "last_run"),
         (
             micros(settlement.next_tick),
             micros(settlement.due_at),
+            tx.now,
             schedule.missed_ticks + settlement.missed,
             run or schedule.last_run,
         ),
@@ -304,11 +313,15 @@ def move_on(tx: Transaction, schedule: Schedule, settlement: Settlement, run: st
 
 def turn_back(tx: Transaction, schedule: Schedule) -> None:
     """Go on with the first tick from now on, if the schedule is beyond that."""
+    now = from_micros(tx.now)
     # With one that is on time too: what has a record does not fire again.
-    after = max(schedule.created_at, from_micros(tx.now) - ON_TIME)
+    after = now - ON_TIME
+    if after < schedule.created_at <= now:
+        after = schedule.created_at
     tick = None if _is_paused(tx, schedule) else first_tick(schedule, after)
     if tick is not None and (schedule.next_tick is None or tick < schedule.next_tick):
         _set(tx, schedule, ("next_tick", "due_at"), (micros(tick), micros(fire_time(schedule, tick))))
+    _set(tx, schedule, ("moved_at",), (tx.now,))
 
 
 def note_run(tx: Transaction, schedule: Schedule, pipeline_logging_id: str) -> None:

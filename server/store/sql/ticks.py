@@ -10,8 +10,6 @@ from server.store.schedule_port import TickFilter, TickPosition, TickToRecord
 from server.store.sql.database import Row, Transaction, from_micros, marks, to_micros
 from server.store.sql.outbox import note, note_many
 
-# Clocks are set by less all the time.
-_TOLERANCE_MICROS = 60 * 1_000_000
 # More are never caught up.
 _MOST_BUFFERED = 2_000
 _PLACE = "tenant_id = ? AND schedule_id = ? AND nominal_time = ?"
@@ -85,24 +83,6 @@ def record_all(tx: Transaction, schedule: Schedule, ticks: Sequence[TickToRecord
         note_many(tx, schedule.tenant_id, "tick", [_key(schedule, tick.nominal_time) for tick in ticks])
 
 
-def set_outcome(
-    tx: Transaction,
-    schedule: Schedule,
-    nominal_time: datetime,
-    outcome: TickOutcome,
-    *,
-    message: str = "",
-    run: tuple[str, str] = ("", ""),
-) -> None:
-    """Change what became of a tick; `run` is its run's pipeline_logging_id and pipeline_id."""
-    tx.execute(
-        "UPDATE scheduled_runs SET outcome = ?, message = ?, pipeline_logging_id = ?, pipeline_id = ?, fired_at = ?"
-        f" WHERE {_PLACE}",
-        (outcome, message, *run, tx.now, schedule.tenant_id, schedule.schedule_id, to_micros(nominal_time)),
-    )
-    note(tx, schedule.tenant_id, "tick", _key(schedule, nominal_time))
-
-
 def is_buffered(tx: Transaction, schedule: Schedule, nominal_time: datetime) -> bool:
     """Whether the tick still waits."""
     place = (schedule.tenant_id, schedule.schedule_id, to_micros(nominal_time))
@@ -136,7 +116,7 @@ def _buffered(tx: Transaction, schedule: Schedule, limit: int) -> list[datetime]
 def skip_buffered(tx: Transaction, schedule: Schedule, message: str) -> None:
     """Let no tick of the schedule wait any more."""
     for tick in _buffered(tx, schedule, _MOST_BUFFERED):
-        set_outcome(tx, schedule, tick, TickOutcome.SKIPPED, message=message)
+        record(tx, schedule, TickToRecord(tick, TickOutcome.SKIPPED, message))
 
 
 def waiting(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> list[Row]:
@@ -170,16 +150,6 @@ def tick_of(row: Row) -> Tick:
         pipeline_id=row["pipeline_id"],
         message=row["message"],
     )
-
-
-def of_the_future(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
-    """The schedules of which ticks were dealt with at a time that is still to come: whatever said so was wrong."""
-    others, values = without(skip, "scheduled_runs")
-    rows = tx.execute(
-        f"SELECT DISTINCT tenant_id, schedule_id FROM scheduled_runs WHERE fired_at > ?{others} LIMIT ?",
-        (tx.now + _TOLERANCE_MICROS, *values, limit),
-    )
-    return [(row["tenant_id"], row["schedule_id"]) for row in rows]
 
 
 def date_back(tx: Transaction, schedule: Schedule) -> None:
