@@ -148,7 +148,9 @@ class Backfills:
     async def _tenants(self, request: BackfillRequest) -> list[str]:
         """The tenants that are meant. Raises TenantNotFound, TenantNotActive."""
         if request.all_tenants:
-            return await self._active_tenants()
+            if not (active := await self._active_tenants()):
+                raise TenantNotFound("No tenant is active.")
+            return active
         named = list(dict.fromkeys(request.tenant_ids))
         found = {tenant.tenant_id: tenant for tenant in await self._store.tenants_with(named)}
         if unknown := [tenant_id for tenant_id in named if tenant_id not in found]:

@@ -163,6 +163,8 @@ async def test_what_is_not_there_or_not_active(office: Office) -> None:
     await office.set_state(TenantState.SUSPENDED)
     with pytest.raises(TenantNotActive):
         await office.backfill()
+    with pytest.raises(TenantNotFound, match="No tenant is active"):
+        await office.backfill(tenant_ids=(), all_tenants=True)
 
 
 async def test_a_request_that_is_repeated_makes_one(office: Office, other: Office) -> None:
