@@ -154,8 +154,8 @@ async def timed(call: Callable[[], Awaitable[Any]], in_flight: int) -> tuple[flo
 
 
 @asynccontextmanager
-async def service(folder: Path) -> AsyncIterator[ConvergenceClient]:
-    """A server with its worker, its own stores and one no-op processor."""
+async def service(folder: Path, *, database_url: str = "") -> AsyncIterator[ConvergenceClient]:
+    """A server with its worker, its own stores and one no-op processor; control data in PostgreSQL if it has a URL."""
     root = Path(__file__).resolve().parent.parent
     for part in ("server", "convergence", "ps_templates", "processors", "configs"):
         shutil.copytree(root / part, folder / part)
@@ -163,6 +163,8 @@ async def service(folder: Path) -> AsyncIterator[ConvergenceClient]:
         (folder / path).parent.mkdir()
         (folder / path).write_text(text)
     settings = {"GRPC_PORT": "0", "LOG_LEVEL": "WARNING", "MAX_CONCURRENT_RUNS": "8"}
+    if database_url:
+        settings["DATABASE_URL"] = database_url
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
     environment |= {f"CONVERGENCE_{name}": value for name, value in settings.items()}
     process = await asyncio.create_subprocess_exec(

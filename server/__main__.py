@@ -99,7 +99,7 @@ async def serve(settings: Settings) -> None:
         tenant_servicer = TenantServicer(
             tenants, ApiKeys(store, keys), credentials, default_location=settings.bigquery_location
         )
-        backfills = Backfills(store, runs, Estimates(store, runs), following)
+        backfills = Backfills(store, runs, plans, Estimates(store, runs), following)
         pipeline_servicer = PipelineServicer(runs, backfills, catalog)
         schedule_servicer = ScheduleServicer(Schedules(store, runs))
         servicers = _servicers(settings, store, pipeline_servicer, tenant_servicer, schedule_servicer)

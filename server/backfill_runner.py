@@ -39,6 +39,8 @@ class BackfillRunner:
         self._plans = plans
         self._rests = Rests()
         """Tenants of backfills, whose days cannot begin now."""
+        self._refused = Rests()
+        """Those of them whose days are refused, and would be again unless somebody mends what is wrong."""
 
     async def run(self) -> None:
         """Follow the store."""
@@ -72,6 +74,7 @@ class BackfillRunner:
             backfill = waiting.backfill
             run = replace(run, backfill_id=backfill.backfill_id, schedule_id=backfill.schedule_id)
             await self._store.start_day(waiting, run, self._plans.current())
+            self._refused.end(_key(waiting))
         except QuotaExceeded as exceeded:
             self._rest(waiting, min(QuotaExhausted(exceeded).retry_after, _LONGEST_REST_SECONDS))
         except (TenantNotActive, TenantGone):
@@ -95,17 +98,23 @@ class BackfillRunner:
         logger.warning("A day of a backfill is refused: %s", reason, extra=_fields(waiting))
         backfill_id = waiting.backfill.backfill_id
         self._rest(waiting, _REFUSED_REST_SECONDS)
-        resting = {tenant_id for resting_id, tenant_id in self._rests.current() if resting_id == backfill_id}
-        if not resting.issuperset(await self._store.waiting_tenants(backfill_id)):
+        self._refused.add(_key(waiting), _REFUSED_REST_SECONDS)
+        refused = {key for key in self._refused.current() if key[0] == backfill_id}
+        if not refused.issuperset((backfill_id, one) for one in await self._store.waiting_tenants(backfill_id)):
             return
-        for tenant_id in resting:
-            self._rests.end((backfill_id, tenant_id))
+        for key in refused:
+            self._rests.end(key)
+            self._refused.end(key)
         state = BackfillState.CANCELLING if waiting.backfill.schedule_id else BackfillState.PAUSED
         with suppress(BackfillEnded):
             await self._store.change_backfill(backfill_id, state, reason, by=PRODUCT)
 
     def _rest(self, waiting: WaitingDay, seconds: float) -> None:
-        self._rests.add((waiting.backfill.backfill_id, waiting.tenant_id), seconds)
+        self._rests.add(_key(waiting), seconds)
+
+
+def _key(waiting: WaitingDay) -> tuple[str, str]:
+    return waiting.backfill.backfill_id, waiting.tenant_id
 
 
 def _caller(waiting: WaitingDay) -> Caller:

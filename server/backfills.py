@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
+from itertools import islice
 from time import monotonic
 from uuid import uuid4
 
@@ -21,8 +22,9 @@ from server.domain.backfill import (
 )
 from server.domain.faults import Fault
 from server.domain.pipeline import PipelineName
+from server.domain.quotas import without_half
 from server.domain.run import RunTrigger
-from server.domain.tenant import TenantState
+from server.domain.tenant import Tenant, TenantState
 from server.errors import (
     BackfillFinished,
     BackfillNotFound,
@@ -34,6 +36,7 @@ from server.errors import (
 from server.estimates import Estimates
 from server.exact_writes import backfill_warnings
 from server.following import Following
+from server.plans import PlansFile
 from server.preparation import RunRequest
 from server.runs import Caller, Runs, request_key, why_inactive
 from server.schedules import require_reason
@@ -77,9 +80,12 @@ class BackfillRequest:
 class Backfills:
     """The use cases around backfills. One that is not the caller's tenant's alone is not found by it."""
 
-    def __init__(self, store: BackfillStore, runs: Runs, estimates: Estimates, following: Following) -> None:
+    def __init__(
+        self, store: BackfillStore, runs: Runs, plans: PlansFile, estimates: Estimates, following: Following
+    ) -> None:
         self._store = store
         self._runs = runs
+        self._plans = plans
         self._estimates = estimates
         self._following = following
 
@@ -124,7 +130,8 @@ class Backfills:
             *backfill_faults(request.variables, request.max_active_runs),
             *(misnamed := _tenant_faults(request)),
         ]
-        tenant_ids = [] if misnamed else await self._tenants(request)
+        tenants = [] if misnamed else await self._tenants(request)
+        tenant_ids = [tenant.tenant_id for tenant in tenants]
         first = await self._first_runs(caller, request, tenant_ids, start, faults)
         if faults or start is None or end is None:
             raise InvalidRequest(dict.fromkeys(faults))
@@ -142,10 +149,17 @@ class Backfills:
             raise InvalidRequest([Fault("TOO_MANY_RUNS", message, field="end_date")])
         latest = await self._store.latest_statuses(request.name, tenant_ids, start, end)
         days, skipped = days_to_run(settings, tenant_ids, latest)
-        warnings = tuple(backfill_warnings(first[0].snapshot)) if first else ()
-        return NewBackfill(str(uuid4()), tuple(tenant_ids), settings, tuple(days), skipped, warnings)
+        warnings = [*(backfill_warnings(first[0].snapshot) if first else ()), *self._held_back(tenants)]
+        return NewBackfill(str(uuid4()), tuple(tenant_ids), settings, tuple(days), skipped, tuple(warnings))
 
-    async def _tenants(self, request: BackfillRequest) -> list[str]:
+    def _held_back(self, tenants: Sequence[Tenant]) -> list[str]:
+        """The first of the tenants of which no run could begin, with why."""
+        plans = self._plans.current()
+        reasons = ((one.tenant_id, without_half(plans.quotas(one.plan, one.quotas))) for one in tenants)
+        told = (f"no run of {tenant_id} can begin: {reason}" for tenant_id, reason in reasons if reason)
+        return list(islice(told, _MOST_TOLD))
+
+    async def _tenants(self, request: BackfillRequest) -> list[Tenant]:
         """The tenants that are meant. Raises TenantNotFound, TenantNotActive."""
         if request.all_tenants:
             if not (active := await self._active_tenants()):
@@ -158,13 +172,13 @@ class Backfills:
         inactive = [tenant for tenant in found.values() if tenant.state is not TenantState.ACTIVE]
         if told := [f"{one.tenant_id}: {why_inactive(one.state, one.onboarding_run)}" for one in inactive]:
             raise TenantNotActive(" ".join(told[:_MOST_TOLD]))
-        return named
+        return [found[tenant_id] for tenant_id in named]
 
-    async def _active_tenants(self) -> list[str]:
-        found, after = list[str](), ""
+    async def _active_tenants(self) -> list[Tenant]:
+        found, after = list[Tenant](), ""
         while page := await self._store.list_tenants(after=after, limit=_PAGE, states=[TenantState.ACTIVE]):
-            found += (tenant.tenant_id for tenant in page)
-            after = found[-1]
+            found += page
+            after = found[-1].tenant_id
         return found
 
     async def _first_runs(

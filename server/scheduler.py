@@ -103,7 +103,7 @@ class Scheduler:
 
     async def _settle(self, schedule: Schedule, now: datetime) -> None:
         reckoning = await _reckoned(schedule, now)
-        settlement = _missed(schedule, reckoning)
+        settlement = _missed(schedule, reckoning, now)
         plans = self._plans.current()
         if len(reckoning.to_run) != 1:
             caught_up = [TickToRecord(tick, TickOutcome.BUFFERED, "it is caught up") for tick in reckoning.to_run]
@@ -147,10 +147,11 @@ async def _reckoned(schedule: Schedule, now: datetime) -> Reckoning:
     return await asyncio.to_thread(reckon, schedule, now)
 
 
-def _missed(schedule: Schedule, reckoning: Reckoning) -> Settlement:
+def _missed(schedule: Schedule, reckoning: Reckoning, now: datetime) -> Settlement:
     """What is recorded of ticks that start no run, and the tick to go on with."""
     following = reckoning.next_tick
     return Settlement(
+        at=now,
         next_tick=following,
         due_at=fire_time(schedule, following) if following else None,
         missed=reckoning.missed,

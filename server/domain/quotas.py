@@ -52,6 +52,16 @@ class Quotas(BaseModel):
         return value
 
 
+COUNTED_RUNS = frozenset({Quota.RUNS_PER_DAY, Quota.RUNS_PER_MONTH, Quota.MAX_PENDING_RUNS})
+"""The quotas of which a run that is accepted takes one."""
+
+
+def without_half(quotas: Quotas) -> str:
+    """Why no run of a backfill can ever begin, since it leaves half of each quota to other runs; or ''."""
+    told = [f"{quota} is {limit}" for quota in sorted(COUNTED_RUNS) if (limit := quotas.limit(quota)) in {0, 1}]
+    return f"{' and '.join(told)}, and a backfill leaves half of each quota to other runs" if told else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Plans:
     """What tenants may subscribe to."""

@@ -46,6 +46,13 @@ def first_tick(schedule: Schedule, now: datetime) -> datetime | None:
     return next(_ticks(schedule, after=now), None)
 
 
+def first_to_fire(schedule: Schedule, now: datetime) -> datetime | None:
+    """The nominal time of the first tick that fires after this moment, or is on time now."""
+    after = now - ON_TIME
+    first = first_tick(schedule, max(after - schedule.settings.jitter, schedule.created_at))
+    return next((fire.tick for fire in _fires(schedule, first) if fire.at > after), None) if first else None
+
+
 def fire_time(schedule: Schedule, tick: datetime) -> datetime:
     """When a tick fires: up to `jitter` later, and before the next one; always the same."""
     return next(_fires(schedule, tick)).at if schedule.settings.jitter else tick

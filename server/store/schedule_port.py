@@ -120,6 +120,8 @@ class TickToFire:
 class Settlement:
     """What becomes of the ticks of a schedule that have passed."""
 
+    at: datetime
+    """The store's time by which they have."""
     next_tick: datetime | None
     due_at: datetime | None
     """When to deal with `next_tick`."""

@@ -58,15 +58,17 @@ class Office:
         self.write_pipeline()
         (folder / "plans.yml").write_text(
             "default: all\n"
-            "plans: {all: {}, few: {runs_per_day: 2}, some: {runs_per_day: 5}, short: {max_pending_runs: 3}}\n"
+            "plans: {all: {}, one: {runs_per_day: 1}, few: {runs_per_day: 2}, some: {runs_per_day: 5},"
+            " short: {max_pending_runs: 3}}\n"
         )
         plans = PlansFile(folder / "plans.yml", base=Quotas())
         preparation = Preparation(Catalog(folder / "configs", settings.ps_templates_dir), Registry(), PROJECT)
+        self.plans = plans
         following = Following(store, max_streams=9, max_streams_per_key=9)
         self.runs = Runs(store, preparation, plans, following)
         self.schedules = Schedules(store, self.runs)
         self.scheduler = Scheduler(store, self.runs, plans)
-        self.backfills = Backfills(store, self.runs, Estimates(store, self.runs), following)
+        self.backfills = Backfills(store, self.runs, plans, Estimates(store, self.runs), following)
         self.runner = BackfillRunner(store, self.runs, plans)
 
     def write_pipeline(self, write_mode: str = "overwrite_partition", *, text: str | None = None) -> None:

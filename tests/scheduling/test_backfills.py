@@ -339,6 +339,42 @@ async def test_a_refused_tenant_stops_no_other(office: Office) -> None:
     assert paused.waiting_runs == 3
 
 
+async def test_a_backfill_goes_on_with_a_tenant_that_only_rests(office: Office) -> None:
+    """The other's file is refused: that alone is no reason to pause."""
+    await office.onboard("beta_corp")
+    made = await office.backfill(tenant_ids=("beta_corp", "acme_corp"), max_active_runs=2)
+    await office.set_state(TenantState.SUSPENDED, "beta_corp")
+    office.write_pipeline(text="pipeline_id: x\nsteps: 7\n")
+    await office.look()
+    assert (await office.state_of(made)).state is BackfillState.ACTIVE
+    office.write_pipeline()
+    await office.set_state(TenantState.ACTIVE, "beta_corp")
+    # Another server has not tried either of them yet.
+    await Office(office.store, office.clock, office.folder).look()
+    assert await office.dates("beta_corp")
+
+
+async def test_that_no_run_can_begin_is_told_beforehand(office: Office) -> None:
+    await office.onboard("beta_corp", plan="one")
+    planned = await office.backfill(tenant_ids=("acme_corp", "beta_corp"))
+    assert list(planned.warnings) == [
+        "no run of beta_corp can begin: runs_per_day is 1, and a backfill leaves half of each quota to other runs"
+    ]
+
+
+async def test_no_more_begin_than_may_after_a_suspension(office: Office) -> None:
+    tenants = ("acme_corp", "beta_corp")
+    await office.onboard("beta_corp")
+    made = await office.backfill(tenant_ids=tenants)
+    await office.look()
+    await office.set_state(TenantState.SUSPENDED)
+    await office.look()
+    await office.set_state(TenantState.ACTIVE)
+    for _ in tenants:
+        await office.store.claim("worker", lease_seconds=30, plans=PLANS)
+    assert (await office.state_of(made)).runs_by_status == {RunStatus.RUNNING: 1, RunStatus.PENDING: 1}
+
+
 async def test_runs_of_a_backfill_come_last(office: Office) -> None:
     await office.onboard("beta_corp")
     await office.backfill(max_active_runs=3)

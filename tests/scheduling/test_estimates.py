@@ -78,7 +78,7 @@ async def test_what_would_make_runs_fail_is_told_and_nothing_is_estimated(office
 async def test_without_a_worker_there_is_no_estimate_and_no_plan_is_left(office: Office) -> None:
     following = Following(office.store, max_streams=9, max_streams_per_key=9)
     estimates = Estimates(office.store, office.runs, longest_seconds=0.1)
-    office.backfills = Backfills(office.store, office.runs, estimates, following)
+    office.backfills = Backfills(office.store, office.runs, office.plans, estimates, following)
     found = await planned(office, "2025-11-22")
     assert (found.total_runs, found.estimated_bytes) == (21, 0)
     assert any("did not end in time" in warning for warning in found.warnings)

@@ -9,6 +9,7 @@ from server.domain.run import RunStatus, RunTrigger
 from server.domain.schedule import CatchUp, CatchUpPolicy, Overlap, ScheduleState
 from server.domain.tenant import TenantState
 from server.runs import Caller
+from server.schedules import ScheduleChange
 from tests.scheduling.office import DAILY, Office, counted
 from tests.store.records import BY
 
@@ -188,18 +189,6 @@ async def test_a_clock_that_goes_ahead_and_back_loses_no_tick(office: Office) ->
     for hour in range(11, 16):
         await office.at(f"2025-11-18T{hour}:00:00+00:00")
     assert await office.outcomes() == [(f"18 {hour}:00", "FIRED") for hour in range(11, 16)]
-
-
-async def test_a_schedule_that_is_resumed_after_a_clock_was_wrong_fires_no_tick_again(office: Office) -> None:
-    await office.schedule(cron="0 * * * *", overlap=Overlap.ALLOW)
-    await office.at("2025-11-18T12:00:00+00:00")
-    office.clock.now = datetime(2025, 11, 18, 10, 30, tzinfo=UTC)
-    await office.schedules.pause("acme_corp", "daily", "the clock", BY)
-    await office.schedules.resume("acme_corp", "daily", BY)
-    for hour in (11, 12, 13):
-        await office.at(f"2025-11-18T{hour}:00:00+00:00")
-    assert await office.outcomes() == [(f"18 {hour}:00", "FIRED") for hour in (11, 12, 13)]
-    assert len(await office.made()) == 3
 
 
 async def test_a_clock_that_was_a_month_ahead_silences_nothing(office: Office) -> None:
@@ -392,3 +381,29 @@ async def test_retries_that_fail_count_no_further_tick(office: Office) -> None:
         await office.runs.retry(caller, latest.pipeline_logging_id, use_present_file=False)
     schedule = await office.get()
     assert (schedule.state, schedule.consecutive_failures) == (ScheduleState.ACTIVE, 1)
+
+
+async def test_a_tick_that_waited_is_told_as_it_was_run(office: Office) -> None:
+    """The schedule was changed meanwhile."""
+    await office.schedule(overlap=Overlap.BUFFER_ONE)
+    for day in (19, 20):
+        await office.at(f"2025-11-{day}T06:00:00+00:00")
+    text = (office.folder / "configs" / f"{DAILY}.yml").read_text()
+    (office.folder / "configs" / "gcp/trial/other.yml").write_text(text.replace("-daily", "-other"))
+    change = ScheduleChange("daily", {"date_offset_days": -1}, {"template_name": "other"})
+    await office.schedules.update(Caller("acme_corp", BY), change)
+    await office.end()
+    await office.look()
+    tick = (await office.ticks())[1]
+    run = await office.store.get_run(tick.pipeline_logging_id)
+    assert run is not None
+    assert (tick.date, str(tick.name)) == (run.date, str(run.name)) == ("2025-11-19", "gcp/trial/other")
+
+
+async def test_a_pause_lets_no_tick_wait_however_many_do(office: Office) -> None:
+    catch_up = CatchUp(policy=CatchUpPolicy.ALL, max_runs=1_000)
+    await office.schedule(cron="* * * * *", catch_up=catch_up)
+    await office.at("2025-11-19T10:00:30+00:00")
+    assert counted(await office.outcomes())["BUFFERED"] > 500
+    await office.schedules.pause("acme_corp", "daily", "x", BY)
+    assert "BUFFERED" not in counted(await office.outcomes())

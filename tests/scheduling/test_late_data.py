@@ -4,7 +4,7 @@ import pytest
 
 from server.domain.backfill import BackfillState
 from server.domain.run import RunStatus, RunTrigger
-from server.domain.schedule import CatchUp, CatchUpPolicy, ScheduleState
+from server.domain.schedule import CatchUp, CatchUpPolicy, ScheduleState, TickOutcome
 from server.errors import InvalidRequest
 from server.runs import Caller
 from server.store.port import RunFilter
@@ -136,3 +136,15 @@ async def test_of_ticks_that_are_caught_up_the_first_begins_with_it(office: Offi
     await office.at("2025-11-20T12:00:00+00:00")
     assert sorted(await work_off(office)) == ["2025-11-18", "2025-11-19", "2025-11-20"]
     assert ["goes on" in tick.message for tick in await office.ticks()] == [False, True]
+
+
+async def test_a_window_that_could_not_end_is_not_begun(office: Office) -> None:
+    was = await office.store.get_tenant("acme_corp")
+    assert was is not None
+    await office.store.update_tenant(was.model_copy(update={"plan": "one"}), was=was, by=BY)
+    await office.schedule(refresh_window_days=3)
+    await office.at("2025-11-19T06:00:00+00:00")
+    (tick,) = await office.ticks()
+    assert tick.outcome is TickOutcome.FIRED
+    assert "runs_per_day is 1" in tick.message
+    assert not await office.store.list_backfills(BackfillFilter(), after=None, limit=9)

@@ -8,21 +8,27 @@ from server.domain.schedule import Overlap, Schedule, TickOutcome
 from server.store.schedule_port import Settlement, TickToFire, TickToRecord, WaitingTick
 from server.store.sql import backfills, schedules, ticks
 from server.store.sql.database import Transaction
-from server.store.sql.queues import move
+from server.store.sql.queues import move, why_none_yields
 from server.store.sql.runs import accept
 
 
 def settle(tx: Transaction, was: Schedule, settlement: Settlement, plans: Plans) -> bool:
-    """Record what becomes of ticks that have passed, and go on with the next; False when that has been done."""
+    """Record what becomes of ticks that have passed, and go on with the next.
+
+    False when that has been done, and when they have not passed: the time by which they had was wrong.
+    """
     schedule = _locked(tx, was)
     if schedule is None or schedule.etag != was.etag or schedule.next_tick != was.next_tick:
         return False
+    if schedules.is_ahead(tx, settlement.at):
+        return False
+    refused = [tick for tick in settlement.recorded if tick.is_failure]
+    failed = [tick for tick in refused if not ticks.is_dealt_with(tx, schedule, tick.nominal_time)]
     ticks.record_all(tx, schedule, settlement.recorded)
     run = _fire(tx, schedule, settlement.fired, plans) if settlement.fired else ""
     schedules.move_on(tx, schedule, settlement, run)
-    for tick in settlement.recorded:
-        if tick.is_failure:
-            schedules.count_failure(tx, schedule, tick.message)
+    for tick in failed:
+        schedules.count_failure(tx, schedule, tick.message)
     return True
 
 
@@ -57,16 +63,18 @@ def _place(tx: Transaction, schedule: Schedule) -> tuple[TickOutcome, str]:
 
 def _start(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> str:
     run = accept(tx, fired.run, plans)
-    message = fired.message or _begin_refresh(tx, schedule, fired)
+    message = fired.message or _begin_refresh(tx, schedule, fired, plans)
     tick = TickToRecord(fired.nominal_time, TickOutcome.FIRED, message)
     ticks.record(tx, schedule, tick, (run.pipeline_logging_id, run.pipeline_id))
     return run.pipeline_logging_id
 
 
-def _begin_refresh(tx: Transaction, schedule: Schedule, fired: TickToFire) -> str:
-    """Begin with the refresh window, unless an earlier one goes on; then that is told."""
+def _begin_refresh(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> str:
+    """Begin with the refresh window, unless an earlier one goes on or none could end; then that is told."""
     if fired.refresh is None:
         return ""
+    if why := why_none_yields(tx, schedule.tenant_id, plans):
+        return f"the refresh window was not begun: {why}"
     if earlier := backfills.open_of_schedule(tx, schedule.tenant_id, schedule.schedule_id):
         return f"the refresh window was not begun: that of an earlier tick goes on, backfill {earlier}"
     backfills.insert(tx, fired.refresh, PRODUCT)
@@ -110,8 +118,7 @@ def refuse_tick(tx: Transaction, waiting: WaitingTick, tick: TickToRecord) -> No
 
 
 def turn_back(tx: Transaction, was: Schedule) -> None:
-    """The time went ahead and came back: go on with the first tick from now, and deal anew with what was missed."""
+    """The time went ahead and came back: go on from now, and deal anew with what started no run meanwhile."""
     schedule = _locked(tx, was)
     if schedule is not None:
-        ticks.date_back(tx, schedule)
         schedules.turn_back(tx, schedule)

@@ -26,7 +26,7 @@ from server.store.sql.runs import (
     stored_steps,
 )
 from server.store.sql.tenants import find_tenant
-from server.store.sql.waiting import IS_HELD, IS_PAUSED, claimable, is_claimable
+from server.store.sql.waiting import IS_FULL, IS_HELD, IS_PAUSED, claimable, is_claimable
 
 
 def has_work(tx: Transaction, plans: Plans, *, suspects: bool, backfills: bool) -> bool:
@@ -62,7 +62,7 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *,
         return None
     run_id = _oldest_waiting(tx, tenant_id, "backfill_id = ''")
     if run_id is None and backfills:
-        run_id = _oldest_waiting(tx, tenant_id, f"backfill_id != '' AND NOT {IS_PAUSED}")
+        run_id = _oldest_waiting(tx, tenant_id, f"backfill_id != '' AND NOT {IS_PAUSED} AND NOT {IS_FULL}")
     if run_id is None:
         return None
     tx.execute(

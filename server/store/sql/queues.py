@@ -2,7 +2,18 @@
 
 from datetime import datetime, timedelta
 
-from server.domain.quotas import Plans, Quota, Quotas, QuotaUse, day_of, month_of, next_day, next_month
+from server.domain.quotas import (
+    COUNTED_RUNS,
+    Plans,
+    Quota,
+    Quotas,
+    QuotaUse,
+    day_of,
+    month_of,
+    next_day,
+    next_month,
+    without_half,
+)
 from server.domain.run import RunKind, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
 from server.store.port import NewRun, QuotaExceeded, TakenRequests
@@ -10,8 +21,6 @@ from server.store.sql.database import Transaction, found, from_micros
 from server.store.sql.rows import quotas_of_row
 
 _MINUTE_SECONDS = 60
-_COUNTED_RUNS = {Quota.RUNS_PER_DAY, Quota.RUNS_PER_MONTH, Quota.MAX_PENDING_RUNS}
-"""The quotas of which a run that is accepted takes one."""
 
 
 def lock(tx: Transaction, tenant_id: str, lock_as: str | None = None) -> bool:
@@ -56,10 +65,15 @@ def require_half(tx: Transaction, tenant_id: str, plans: Plans) -> None:
         raise QuotaExceeded(exceeded, now)
 
 
+def why_none_yields(tx: Transaction, tenant_id: str, plans: Plans) -> str:
+    """Why no run can ever leave half of each quota to others; or ''."""
+    return without_half(_quotas(tx, tenant_id, plans))
+
+
 def _is_beyond_half(use: QuotaUse) -> bool:
-    if use.limit is None or use.quota not in _COUNTED_RUNS | {Quota.BYTES_BILLED_PER_DAY}:
+    if use.limit is None or use.quota not in COUNTED_RUNS | {Quota.BYTES_BILLED_PER_DAY}:
         return False
-    wanted = use.used + 1 if use.quota in _COUNTED_RUNS else use.used
+    wanted = use.used + 1 if use.quota in COUNTED_RUNS else use.used
     return 2 * wanted > use.limit
 
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from server.domain.audit import PRODUCT, Actor, AuditAction
 from server.domain.backfill import BackfillState
 from server.domain.run import Run, RunStatus
 from server.domain.schedule import MAX_SCHEDULES, NewSchedule, Schedule, ScheduleSettings, ScheduleState, TickOutcome
-from server.domain.ticks import ON_TIME, fire_time, first_tick, reckon
+from server.domain.ticks import fire_time, first_tick, first_to_fire, reckon
 from server.store.port import RequestKey
 from server.store.schedule_port import (
     DueSchedules,
@@ -21,7 +21,7 @@ from server.store.schedule_port import (
     TooManySchedules,
 )
 from server.store.sql import audit, backfills, ticks
-from server.store.sql.database import Row, Transaction, found, from_micros
+from server.store.sql.database import Row, Transaction, found, from_micros, to_micros
 from server.store.sql.offboarded import require_not_gone
 from server.store.sql.queues import lock
 from server.store.sql.rows import micros, moment
@@ -189,6 +189,11 @@ def due(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> DueSc
     return DueSchedules(from_micros(tx.now), due, [schedule_of(tx, row) for row in ahead.fetchall()])
 
 
+def is_ahead(tx: Transaction, moment: datetime) -> bool:
+    """Whether that is still to come, so that whoever took it for the present was wrong."""
+    return to_micros(moment) > tx.now + _TOLERANCE_MICROS
+
+
 def locked(tx: Transaction, tenant_id: str, schedule_id: str) -> Schedule | None:
     """The schedule as nobody else can change it, or start or end its runs, before this transaction ends."""
     lock(tx, tenant_id)
@@ -200,7 +205,17 @@ def _unchanged(tx: Transaction, was: Schedule) -> Schedule:
     schedule = locked(tx, was.tenant_id, was.schedule_id)
     if schedule is None or schedule.etag != was.etag:
         raise ScheduleChanged(was.schedule_id)
-    return schedule
+    return _corrected(tx, schedule)
+
+
+def _corrected(tx: Transaction, schedule: Schedule) -> Schedule:
+    """The schedule as it goes on from now, also when nobody has noticed yet that it was ahead."""
+    place = (schedule.tenant_id, schedule.schedule_id)
+    row = found(tx.execute(f"SELECT moved_at FROM schedules WHERE {_PLACE}", place).fetchone())
+    if not is_ahead(tx, from_micros(row["moved_at"])):
+        return schedule
+    turn_back(tx, schedule)
+    return _stored(tx, *place)
 
 
 def update(tx: Transaction, was: Schedule, settings: ScheduleSettings, by: Actor) -> Schedule:
@@ -236,7 +251,7 @@ def pause(tx: Transaction, tenant_id: str, schedule_id: str, reason: str, by: Ac
     """Stop a schedule, or give another reason for its pause."""
     schedule = locked(tx, tenant_id, schedule_id)
     # Whoever pauses once more and gives no reason takes none away.
-    return None if schedule is None else _pause(tx, schedule, reason or schedule.pause_reason, by)
+    return None if schedule is None else _pause(tx, _corrected(tx, schedule), reason or schedule.pause_reason, by)
 
 
 def pause_all(tx: Transaction, tenant_id: str, reason: str, by: Actor) -> None:
@@ -260,6 +275,7 @@ def resume(tx: Transaction, tenant_id: str, schedule_id: str, by: Actor) -> Sche
     if schedule is None or not _is_paused(tx, schedule):
         return schedule
     require_not_gone(tx, tenant_id)
+    schedule = _corrected(tx, schedule)
     columns = ("is_paused", "pause_reason", "consecutive_failures", *_NEXT)
     _set(tx, schedule, columns, (0, "", 0, *_first(tx, schedule, is_paused=False)))
     return _touched(tx, schedule, by, AuditAction.SCHEDULE_RESUME, {})
@@ -312,16 +328,18 @@ def move_on(tx: Transaction, schedule: Schedule, settlement: Settlement, run: st
 
 
 def turn_back(tx: Transaction, schedule: Schedule) -> None:
-    """Go on with the first tick from now on, if the schedule is beyond that."""
+    """Go on from now: what was decided at a time that is still to come holds no longer, but for runs that started."""
     now = from_micros(tx.now)
-    # With one that is on time too: what has a record does not fire again.
-    after = now - ON_TIME
-    if after < schedule.created_at <= now:
-        after = schedule.created_at
-    tick = None if _is_paused(tx, schedule) else first_tick(schedule, after)
+    schedule = schedule.model_copy(update={"created_at": min(schedule.created_at, now)})
+    tick = None
+    if not _is_paused(tx, schedule):
+        missed = ticks.first_missed_ahead(tx, schedule)
+        tick = min(filter(None, (first_to_fire(schedule, now), missed)), default=None)
+    undone = ticks.undo_ahead(tx, schedule, tick or now)
     if tick is not None and (schedule.next_tick is None or tick < schedule.next_tick):
         _set(tx, schedule, ("next_tick", "due_at"), (micros(tick), micros(fire_time(schedule, tick))))
-    _set(tx, schedule, ("moved_at",), (tx.now,))
+    columns = ("created_at", "missed_ticks", "moved_at")
+    _set(tx, schedule, columns, (micros(schedule.created_at), max(0, schedule.missed_ticks - undone), tx.now))
 
 
 def note_run(tx: Transaction, schedule: Schedule, pipeline_logging_id: str) -> None:

@@ -9,9 +9,9 @@ from server.domain.ticks import day_of
 from server.store.schedule_port import TickFilter, TickPosition, TickToRecord
 from server.store.sql.database import Row, Transaction, from_micros, marks, to_micros
 from server.store.sql.outbox import note, note_many
+from server.store.sql.rows import moment
 
-# More are never caught up.
-_MOST_BUFFERED = 2_000
+_AT_A_TIME = 500
 _PLACE = "tenant_id = ? AND schedule_id = ? AND nominal_time = ?"
 _OPEN = "runs.schedule_id != '' AND backfill_id = '' AND status IN ('PENDING', 'RUNNING', 'CANCELLING')"
 
@@ -31,19 +31,20 @@ INSERT INTO scheduled_runs (tenant_id, schedule_id, nominal_time, provider, doma
                             outcome, message, pipeline_logging_id, pipeline_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant_id, schedule_id, nominal_time)
 """
-# One that waits starts its run, and one that was missed by a clock that was wrong is not lost when its time comes.
+# One that waits starts its run, or does not; the schedule may have been changed since.
 _REPLACE_OPEN = """
-DO UPDATE SET fired_at = excluded.fired_at, outcome = excluded.outcome, message = excluded.message,
-              pipeline_logging_id = excluded.pipeline_logging_id, pipeline_id = excluded.pipeline_id
-WHERE scheduled_runs.outcome IN ('MISSED', 'BUFFERED')
+DO UPDATE SET provider = excluded.provider, domain = excluded.domain, template_name = excluded.template_name,
+              fired_at = excluded.fired_at, run_date = excluded.run_date, outcome = excluded.outcome,
+              message = excluded.message, pipeline_logging_id = excluded.pipeline_logging_id,
+              pipeline_id = excluded.pipeline_id
+WHERE scheduled_runs.outcome = 'BUFFERED'
 """
 
 
 def is_dealt_with(tx: Transaction, schedule: Schedule, nominal_time: datetime) -> bool:
-    """Whether the tick has a record that stays."""
+    """Whether the tick has a record."""
     place = (schedule.tenant_id, schedule.schedule_id, to_micros(nominal_time))
-    row = tx.execute(f"SELECT 1 FROM scheduled_runs WHERE {_PLACE} AND outcome != 'MISSED'", place).fetchone()
-    return row is not None
+    return tx.execute(f"SELECT 1 FROM scheduled_runs WHERE {_PLACE}", place).fetchone() is not None
 
 
 def record(tx: Transaction, schedule: Schedule, tick: TickToRecord, run: tuple[str, str] = ("", "")) -> None:
@@ -115,8 +116,9 @@ def _buffered(tx: Transaction, schedule: Schedule, limit: int) -> list[datetime]
 
 def skip_buffered(tx: Transaction, schedule: Schedule, message: str) -> None:
     """Let no tick of the schedule wait any more."""
-    for tick in _buffered(tx, schedule, _MOST_BUFFERED):
-        record(tx, schedule, TickToRecord(tick, TickOutcome.SKIPPED, message))
+    while waiting := _buffered(tx, schedule, _AT_A_TIME):
+        for tick in waiting:
+            record(tx, schedule, TickToRecord(tick, TickOutcome.SKIPPED, message))
 
 
 def waiting(tx: Transaction, skip: Collection[tuple[str, str]], limit: int) -> list[Row]:
@@ -152,12 +154,34 @@ def tick_of(row: Row) -> Tick:
     )
 
 
-def date_back(tx: Transaction, schedule: Schedule) -> None:
-    """From now on they count as dealt with at this moment."""
-    tx.execute(
-        "UPDATE scheduled_runs SET fired_at = ? WHERE tenant_id = ? AND schedule_id = ? AND fired_at > ?",
-        (tx.now, schedule.tenant_id, schedule.schedule_id, tx.now),
-    )
+_AHEAD = "tenant_id = ? AND schedule_id = ? AND fired_at > ?"
+
+
+def first_missed_ahead(tx: Transaction, schedule: Schedule) -> datetime | None:
+    """The first tick that was MISSED by a time that is still to come."""
+    row = tx.execute(
+        f"SELECT MIN(nominal_time) AS first FROM scheduled_runs WHERE {_AHEAD} AND outcome = 'MISSED'",
+        (schedule.tenant_id, schedule.schedule_id, tx.now),
+    ).fetchone()
+    return moment(row["first"]) if row else None
+
+
+def undo_ahead(tx: Transaction, schedule: Schedule, start: datetime) -> int:
+    """Of the ticks that were dealt with at a time that is still to come, forget those from `start` on without a run.
+
+    The others count as dealt with now. Answers how many of those that are forgotten were MISSED.
+    """
+    ahead = (schedule.tenant_id, schedule.schedule_id, tx.now)
+    rows = tx.execute(
+        f"DELETE FROM scheduled_runs WHERE {_AHEAD} AND nominal_time >= ? AND pipeline_logging_id = ''"
+        " RETURNING outcome",
+        (*ahead, to_micros(start)),
+    ).fetchall()
+    kept = tx.execute(
+        f"UPDATE scheduled_runs SET fired_at = ? WHERE {_AHEAD} RETURNING nominal_time", (tx.now, *ahead)
+    ).fetchall()
+    note_many(tx, schedule.tenant_id, "tick", [_key(schedule, from_micros(row["nominal_time"])) for row in kept])
+    return sum(row["outcome"] == TickOutcome.MISSED for row in rows)
 
 
 def list_ticks(tx: Transaction, wanted: TickFilter, after: TickPosition | None, limit: int) -> list[Tick]:
@@ -190,11 +214,11 @@ def ticks_of(tx: Transaction, tenant_id: str, keys: Collection[tuple[str, int]])
 
 
 def remove(tx: Transaction, dealt_with_before: int, limit: int) -> int:
-    """Remove ticks that were dealt with before then."""
+    """Remove ticks that were dealt with before then; not one that is still to come, lest it fires once more."""
     rows = tx.execute(
-        "SELECT tenant_id, schedule_id, nominal_time FROM scheduled_runs"
-        f" WHERE fired_at < ? AND outcome != 'BUFFERED' ORDER BY fired_at LIMIT ?{tx.skip_locked}",
-        (dealt_with_before, limit),
+        "SELECT tenant_id, schedule_id, nominal_time FROM scheduled_runs WHERE fired_at < ? AND nominal_time < ?"
+        f" AND outcome != 'BUFFERED' ORDER BY fired_at LIMIT ?{tx.skip_locked}",
+        (dealt_with_before, dealt_with_before, limit),
     ).fetchall()
     places = [(row["tenant_id"], row["schedule_id"], row["nominal_time"]) for row in rows]
     tx.executemany(f"DELETE FROM scheduled_runs WHERE {_PLACE}", places)

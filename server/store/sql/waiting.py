@@ -30,6 +30,12 @@ IS_PAUSED = (
     "EXISTS (SELECT 1 FROM backfills WHERE backfills.backfill_id = runs.backfill_id AND backfills.state = 'PAUSED')"
 )
 """Of a row of `runs`: whether it waits for its backfill to go on."""
+IS_FULL = (
+    "(SELECT COUNT(*) FROM runs AS begun WHERE begun.backfill_id = runs.backfill_id AND begun.backfill_id != ''"
+    " AND begun.status IN ('RUNNING', 'CANCELLING')) >="
+    " (SELECT max_active_runs FROM backfills WHERE backfills.backfill_id = runs.backfill_id)"
+)
+"""Of a row of `runs`: whether as many of its backfill have begun as may. More wait after a suspension."""
 # Those with the fewest running runs first, and among them who waits longest for a claim. Backfills come last.
 _IN_TURN = f" ORDER BY CASE WHEN {_HAS_OTHERS} THEN 0 ELSE 1 END, queues.active, queues.claimed_at, queues.tenant_id"
 
