@@ -1,8 +1,8 @@
 """How soon very many schedules fire that are due at one instant, and how fast other calls are meanwhile.
 
-5,000 schedules of a no-op pipeline, over ten tenants, on a server with its worker and stores of its own, once with SQLite
-as control store and once with PostgreSQL. Beside it the limit: this machine's bare SQLite commits. Compare the ratios:
-absolute figures are the machine's.
+5,000 schedules of a no-op pipeline, over ten tenants, on a server with its worker and stores of its own, which has its
+control data in SQLite, and then in PostgreSQL. Beside it the limit: this machine's bare SQLite commits. Compare the
+ratios: the absolute figures are the machine's.
 """
 
 import asyncio

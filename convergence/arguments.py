@@ -117,6 +117,14 @@ def parse_number(text: str, option: str) -> int:
     return number
 
 
+def parse_count(text: str, option: str) -> int:
+    """As `parse_number`, of at least 1: 0 stands for what the server takes when nothing is said."""
+    number = parse_number(text, option)
+    if number == 0:
+        raise refused(Violation(option, "is at least 1"))
+    return number
+
+
 def split_path(path: str, place: str = "PIPELINE") -> tuple[str, str, str]:
     """Provider, domain (may be '') and name of `provider/domain/name`; the server judges the parts.
 

@@ -14,7 +14,7 @@ from convergence.arguments import (
     choose,
     choose_one,
     group,
-    parse_number,
+    parse_count,
     parse_variables,
     split_path,
     take,
@@ -64,7 +64,7 @@ def backfill(
         provider, domain, template_name = reading.read(split_path, pipeline) or ("", "", "")
         variables = reading.read(parse_variables, var)
         again = reading.read(choose_one, reprocess, _REPROCESS, "--reprocess") or Backfill.NONE
-        at_a_time = reading.read(parse_number, max_active, "--max-active") or 0
+        at_a_time = reading.read(parse_count, max_active, "--max-active") or 0
         _refuse_contradictions(reading, tenant or [], all_tenants=all_tenants, plan=plan, watch=watch)
         reading.end()
         made = await client.backfill_pipeline(

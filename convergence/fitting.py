@@ -10,7 +10,6 @@ from convergence.output import clean, table
 
 _GAP = 2
 _PIPELINE_WIDTH = 8
-_BRIEF_WIDTH = 16
 
 
 class FittingTable:
@@ -21,8 +20,7 @@ class FittingTable:
         expendable: columns in the order in which they are left out, where there are such.
         numbers: columns that are aligned to the right.
         whole: columns that are never shortened.
-        brief: columns of sentences, which are shortened before any other is left out.
-        below: a column that is not left out: each cell gets a line of its own, below its row.
+        below: columns that are not left out: each cell gets a line of its own, below its row.
     """
 
     def __init__(
@@ -32,14 +30,12 @@ class FittingTable:
         expendable: Sequence[str],
         numbers: Sequence[str],
         whole: Sequence[str],
-        brief: Sequence[str] = (),
-        below: str = "",
+        below: Sequence[str] = (),
     ) -> None:
         self._rows = [{name: _cell(value) for name, value in row.items()} for row in rows]
         self._expendable = [name for name in expendable if name in self._rows[0]]
         self._numbers = numbers
         self._whole = whole
-        self._brief = brief
         self._below = below
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -47,19 +43,18 @@ class FittingTable:
         names = self._fitting(widths, options.max_width) if console.is_terminal else list(widths)
         rows = [[row[name] for name in names] for row in self._rows]
         made = table(*names, rows=rows, numbers=self._numbers, whole=self._whole, shortened=console.is_terminal)
-        if not self._below or self._below in names:
+        below = [name for name in self._below if name not in names]
+        if not below:
             yield made
             return
         head, *lines = console.render_lines(made, options, pad=False)
         yield from _line(head)
         for line, row in zip(lines, self._rows, strict=True):
             yield from _line(line)
-            if row[self._below]:
-                yield Text("  ").append_text(row[self._below])
+            yield from (Text("  ").append_text(row[name]) for name in below if row[name])
 
     def _fitting(self, widths: dict[str, int], width: int) -> list[str]:
         names = list(widths)
-        widths |= {name: min(widths[name], _BRIEF_WIDTH) for name in self._brief}
         for name in self._expendable:
             if name == "PIPELINE":
                 widths[name] = min(widths[name], _PIPELINE_WIDTH)

@@ -18,7 +18,8 @@ from rich.text import Text
 from convergence.errors import ConvergenceError
 from convergence.v1.run_pb2 import Fault, Run, StepRun
 
-_WIDTH_OF_A_FILE = 160
+# One line a row: what reads it breaks lines itself, if it wants to.
+_WIDTH_OF_A_FILE = 100_000
 _STYLES = {
     "PENDING": "dim",
     "RUNNING": "cyan",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convergence.arguments import Reading, choose_one, parse_number, parse_variables, refused, split_path
+from convergence.arguments import Reading, choose_one, parse_count, parse_number, parse_variables, refused, split_path
 from convergence.errors import Violation
 from convergence.times import parse_span, parse_time
 from convergence.v1.schedule_service_pb2 import Schedule
@@ -132,7 +132,7 @@ class ScheduleOptions:
             "variables": reading.read(parse_variables, self.var),
             "overlap": reading.read(choose_one, self.overlap, _OVERLAPS, "--overlap"),
             "catch_up.policy": reading.read(choose_one, self.catch_up, _POLICIES, "--catch-up"),
-            "catch_up.max_runs": reading.read(parse_number, self.catch_up_runs, "--catch-up-runs"),
+            "catch_up.max_runs": reading.read(parse_count, self.catch_up_runs, "--catch-up-runs"),
             "catch_up.window": reading.read(parse_span, self.catch_up_window, "--catch-up-window"),
             "jitter": reading.read(parse_span, self.jitter, "--jitter"),
             "date_offset_days": reading.read(parse_number, self.date_offset, "--date-offset"),

@@ -103,11 +103,10 @@ def ticks_table(ticks: Sequence[ScheduledRun]) -> RenderableType:
         return "No ticks."
     return FittingTable(
         [_tick_cells(tick) for tick in ticks],
-        expendable=("DEALT WITH", "DATE", "RUN", "NOTE"),
+        expendable=("NOTE", "DEALT WITH", "DATE", "RUN"),
         numbers=(),
         whole=("TICK", "SCHEDULE", "OUTCOME", "RUN"),
-        brief=("NOTE",),
-        below="RUN",
+        below=("RUN", "NOTE"),
     )
 
 

@@ -54,5 +54,5 @@ def parse_time(text: str, option: str) -> Timestamp:
         has_zone = False
     if not has_zone:
         right = "write it like 2025-11-18T06:00:00Z or 2025-11-18T06:00:00+01:00"
-        raise refused(Violation(option, f"{text!r} is no time with a zone; {right}"))
+        raise refused(Violation(option, f"{text!r} is no time with a zone, or none of the calendar; {right}"))
     return stamp

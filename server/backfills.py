@@ -38,7 +38,7 @@ from server.exact_writes import backfill_warnings
 from server.following import Following
 from server.plans import PlansFile
 from server.preparation import RunRequest
-from server.runs import Caller, Runs, request_key, why_inactive
+from server.runs import Caller, Runs, request_key, require_runnable, why_inactive
 from server.schedules import require_reason
 from server.store.port import NewRun, RequestConflict
 from server.store.schedule_port import (
@@ -130,7 +130,13 @@ class Backfills:
             *backfill_faults(request.variables, request.max_active_runs),
             *(misnamed := _tenant_faults(request)),
         ]
-        tenants = [] if misnamed else await self._tenants(request)
+        tenants = list[Tenant]()
+        try:
+            tenants = [] if misnamed else await self._tenants(request)
+        except (TenantNotFound, TenantNotActive) as error:
+            if not faults:
+                raise
+            faults.append(Fault(error.reason, error.message, field="tenant_ids"))
         tenant_ids = [tenant.tenant_id for tenant in tenants]
         first = await self._first_runs(caller, request, tenant_ids, start, faults)
         if faults or start is None or end is None:
@@ -202,21 +208,26 @@ class Backfills:
         return found
 
     async def list(self, wanted: BackfillFilter, *, after: BackfillPosition | None, limit: int) -> "list[Backfill]":
-        """Backfills, newest first."""
-        return await self._store.list_backfills(wanted, after=after, limit=limit)
+        """Backfills, newest first. Raises TenantNotFound."""
+        found = await self._store.list_backfills(wanted, after=after, limit=limit)
+        if not found:
+            await self._runs.require_tenant(wanted.tenant_id)
+        return found
 
     async def change(self, caller: Caller, backfill_id: str, state: BackfillState, reason: str = "") -> Backfill:
         """Let a backfill be ACTIVE, PAUSED or CANCELLING; repeating it is harmless.
 
         Raises:
             InvalidRequest, BackfillNotFound, BackfillFinished.
+            PermissionDenied: the caller may not run its pipeline.
         """
         require_reason(reason)
-        await self.get(caller, backfill_id)
+        require_runnable(caller, (await self.get(caller, backfill_id)).settings.name)
         try:
             changed = await self._store.change_backfill(backfill_id, state, reason, by=caller.by)
         except BackfillEnded:
-            raise BackfillFinished from None
+            state = (await self.get(caller, backfill_id)).state
+            raise BackfillFinished(f"The backfill is {state} already.") from None
         if changed is None:
             raise BackfillNotFound
         return changed

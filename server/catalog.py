@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import Pipeline, PipelineName, PsTemplateSnapshot, StepBase
-from server.domain.variables import LATE_NAMES, PROTECTED_NAMES
+from server.domain.variables import LATE_NAMES, PROTECTED_NAMES, value_faults
 from server.exact_writes import inexact_write
 from server.pipeline_files.model_faults import model_faults, shown, suggestion
 from server.pipeline_files.places import Lines, Origin, Places
@@ -287,6 +287,9 @@ class _Draft:
             if name == "date":
                 told = "each run of a schedule has a date of its own: see date_offset_days"
             self._faults.append(places.put(Fault("UNKNOWN_VARIABLE", told), ("schedule", "variables", name)))
+        for name in schedule.variables.keys() & declared.keys():
+            wrong = value_faults(name, schedule.variables[name], declared[name])
+            self._faults += (places.put(fault, ("schedule", "variables", name)) for fault in wrong)
         lacking = [name for name, variable in declared.items() if variable.required and name not in schedule.variables]
         if lacking and not schedule.paused:
             told = f"its runs need {', '.join(lacking)}; set it under variables, or write paused: true"

@@ -189,6 +189,13 @@ class ScheduleNotFound(ServiceError):
     reason = "SCHEDULE_NOT_FOUND"
 
 
+class ScheduleEnded(ServiceError):
+    """The schedule has ended. Set a later end_time, or none, first."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "SCHEDULE_ENDED"
+
+
 class ScheduleExists(ServiceError):
     """The tenant has a schedule of this id. Change that one, or choose another id."""
 

@@ -97,7 +97,7 @@ class Runs:
             PermissionDenied: the provider's pipelines are an operator's to run.
             InvalidRequest: with every fault. PipelineMissing, TenantNotFound, TenantNotActive, RequestIdReused.
         """
-        _require_runnable(caller, request.name)
+        require_runnable(caller, request.name)
         key = request_key(caller.tenant_id, _METHODS[kind], request_id, _content(request))
         try:
             if key is not None and (earlier := await self._store.find_request(key)):
@@ -113,7 +113,7 @@ class Runs:
             PermissionDenied: the provider's pipelines are an operator's to run.
             InvalidRequest: with every fault. PipelineMissing, TenantNotFound, TenantNotActive.
         """
-        _require_runnable(caller, request.name)
+        require_runnable(caller, request.name)
         tenant = await self._tenant_facts(caller.tenant_id, request.name)
         return await self.prepare(caller, request, tenant, key)
 
@@ -167,7 +167,7 @@ class Runs:
             if key is not None and (earlier := await self._store.find_request(key)):
                 return earlier
             old = await self._owned(caller.tenant_id, pipeline_logging_id)
-            _require_runnable(caller, old.name)
+            require_runnable(caller, old.name)
             require_retryable(old)
             tenant = await self._tenant_facts(caller.tenant_id, old.name)
             return await self.accept(await self._continued(caller, old, tenant, key, use_present_file=use_present_file))
@@ -260,8 +260,16 @@ class Runs:
         return owned(await self._store.get_run(pipeline_logging_id), tenant_id)
 
     async def list(self, wanted: RunFilter, *, after: RunPosition | None, limit: int) -> list[Run]:
-        """Runs without their steps, newest first."""
-        return await self._store.list_runs(wanted, after=after, limit=limit, plans=self._plans.current())
+        """Runs without their steps, newest first. Raises TenantNotFound."""
+        found = await self._store.list_runs(wanted, after=after, limit=limit, plans=self._plans.current())
+        if not found:
+            await self.require_tenant(wanted.tenant_id)
+        return found
+
+    async def require_tenant(self, tenant_id: str | None) -> None:
+        """Whether nothing was found because there is nothing. None is all tenants. Raises TenantNotFound."""
+        if tenant_id and tenant_id != SYSTEM_TENANT and await self._store.get_tenant(tenant_id) is None:
+            raise TenantNotFound
 
     async def data_quality_results(
         self, wanted: DataQualityFilter, *, after: DataQualityPosition | None, limit: int
@@ -330,7 +338,7 @@ def owned(run: Run | None, tenant_id: str) -> Run:
     return run
 
 
-def _require_runnable(caller: Caller, name: PipelineName) -> None:
+def require_runnable(caller: Caller, name: PipelineName) -> None:
     """Whether the caller may run the pipeline. Raises PermissionDenied."""
     if name.provider == _SETUP_PROVIDER and not caller.is_admin:
         raise PermissionDenied(f"Pipelines of the provider {_SETUP_PROVIDER} need the scope {Scope.ADMIN}.")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from secrets import token_hex
 
-from server.domain.audit import Actor
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import PipelineName
 from server.domain.run import RunTrigger
@@ -14,6 +13,7 @@ from server.domain.schedule import (
     NewSchedule,
     Schedule,
     ScheduleSettings,
+    ScheduleState,
     Tick,
     schedule_id_faults,
     settings_faults,
@@ -23,6 +23,7 @@ from server.errors import (
     EtagMismatch,
     InvalidRequest,
     RequestIdReused,
+    ScheduleEnded,
     ScheduleExists,
     ScheduleLimitReached,
     ScheduleNotFound,
@@ -30,10 +31,11 @@ from server.errors import (
 )
 from server.exact_writes import inexact_writes
 from server.preparation import RunRequest
-from server.runs import Caller, Runs, request_key, why_inactive
+from server.runs import Caller, Runs, request_key, require_runnable, why_inactive
 from server.store.port import RequestConflict, TenantGone
 from server.store.schedule_port import (
     MadeAndGone,
+    NeverFires,
     ScheduleChanged,
     ScheduleConflict,
     ScheduleFilter,
@@ -91,6 +93,8 @@ class Schedules:
             raise ScheduleExists from None
         except TooManySchedules:
             raise ScheduleLimitReached from None
+        except NeverFires:
+            raise InvalidRequest([Fault("INVALID_FIELD", "no tick comes before it", field="end_time")]) from None
         except MadeAndGone:
             raise ScheduleNotFound("The schedule that this request has made was deleted since.") from None
         except TenantGone:
@@ -129,34 +133,58 @@ class Schedules:
             with suppress(ScheduleChanged):
                 return await self._store.update_schedule(was, settings, by=caller.by)
 
-    async def delete(self, tenant_id: str, schedule_id: str, by: Actor, *, etag: str = "") -> None:
-        """Delete a schedule. Raises ScheduleNotFound, EtagMismatch."""
+    async def delete(self, caller: Caller, schedule_id: str, *, etag: str = "") -> None:
+        """Delete a schedule. Raises ScheduleNotFound, PermissionDenied, EtagMismatch."""
         while True:
-            was = await self.get(tenant_id, schedule_id)
+            was = await self._changeable(caller, schedule_id)
             _require_etag(was, etag)
             with suppress(ScheduleChanged):
-                await self._store.delete_schedule(was, by=by)
+                await self._store.delete_schedule(was, by=caller.by)
                 return
 
-    async def pause(self, tenant_id: str, schedule_id: str, reason: str, by: Actor) -> Schedule:
-        """Stop a schedule. Raises InvalidRequest, ScheduleNotFound."""
+    async def pause(self, caller: Caller, schedule_id: str, reason: str) -> Schedule:
+        """Stop a schedule. Raises InvalidRequest, ScheduleNotFound, PermissionDenied."""
         require_reason(reason)
-        return _found(await self._store.pause_schedule(tenant_id, schedule_id, reason, by=by))
+        await self._changeable(caller, schedule_id)
+        return _found(await self._store.pause_schedule(caller.tenant_id, schedule_id, reason, by=caller.by))
 
-    async def resume(self, tenant_id: str, schedule_id: str, by: Actor) -> Schedule:
-        """Let a schedule fire again. Raises ScheduleNotFound, TenantNotActive."""
+    async def resume(self, caller: Caller, schedule_id: str) -> Schedule:
+        """Let a schedule fire again.
+
+        Raises:
+            ScheduleNotFound, ScheduleEnded, TenantNotActive: the last when the tenant was offboarded.
+            InvalidRequest, PipelineMissing, PermissionDenied: its runs would be refused.
+        """
+        schedule = await self._changeable(caller, schedule_id)
+        if schedule.state is ScheduleState.ENDED:
+            raise ScheduleEnded
+        # It may be resumed before its tenant is: ticks are skipped until then.
+        with suppress(TenantNotActive):
+            await self._check(caller, schedule.settings, [])
         try:
-            return _found(await self._store.resume_schedule(tenant_id, schedule_id, by=by))
+            return _found(await self._store.resume_schedule(caller.tenant_id, schedule_id, by=caller.by))
         except TenantGone:
             raise TenantNotActive(why_inactive(TenantState.OFFBOARDED, "")) from None
 
+    async def _changeable(self, caller: Caller, schedule_id: str) -> Schedule:
+        """The schedule, of a pipeline that the caller may run. Raises ScheduleNotFound, PermissionDenied."""
+        schedule = await self.get(caller.tenant_id, schedule_id)
+        require_runnable(caller, schedule.settings.name)
+        return schedule
+
     async def ticks(self, wanted: TickFilter, *, after: TickPosition | None, limit: int) -> list[Tick]:
-        """Ticks of a tenant's schedules, newest first."""
-        return await self._store.list_ticks(wanted, after=after, limit=limit)
+        """Ticks of a tenant's schedules, newest first. Raises TenantNotFound."""
+        found = await self._store.list_ticks(wanted, after=after, limit=limit)
+        if not found:
+            await self._runs.require_tenant(wanted.tenant_id)
+        return found
 
     async def list(self, wanted: ScheduleFilter, *, after: tuple[str, str] | None, limit: int) -> list[Schedule]:
-        """Schedules by tenant and id."""
-        return await self._store.list_schedules(wanted, after=after, limit=limit)
+        """Schedules by tenant and id. Raises TenantNotFound."""
+        found = await self._store.list_schedules(wanted, after=after, limit=limit)
+        if not found:
+            await self._runs.require_tenant(wanted.tenant_id)
+        return found
 
 
 def require_reason(reason: str) -> None:

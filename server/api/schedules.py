@@ -61,19 +61,18 @@ class ScheduleServicer(ScheduleServiceServicer):
 
     async def DeleteSchedule(self, request: pb.DeleteScheduleRequest, context: Context) -> pb.DeleteScheduleResponse:
         """See the proto."""
-        tenant_id, by = own_tenant(request), current_actor.get()
-        await self._schedules.delete(tenant_id, request.schedule_id, by, etag=request.etag)
+        await self._schedules.delete(_caller(request), request.schedule_id, etag=request.etag)
         return pb.DeleteScheduleResponse()
 
     async def PauseSchedule(self, request: pb.PauseScheduleRequest, context: Context) -> pb.Schedule:
         """See the proto."""
-        tenant_id, by = own_tenant(request), current_actor.get()
-        return await messages.schedule(await self._schedules.pause(tenant_id, request.schedule_id, request.reason, by))
+        return await messages.schedule(
+            await self._schedules.pause(_caller(request), request.schedule_id, request.reason)
+        )
 
     async def ResumeSchedule(self, request: pb.ResumeScheduleRequest, context: Context) -> pb.Schedule:
         """See the proto."""
-        tenant_id, by = own_tenant(request), current_actor.get()
-        return await messages.schedule(await self._schedules.resume(tenant_id, request.schedule_id, by))
+        return await messages.schedule(await self._schedules.resume(_caller(request), request.schedule_id))
 
     async def ListScheduledRuns(
         self, request: pb.ListScheduledRunsRequest, context: Context

@@ -13,6 +13,22 @@ from cronsim import CronSim, CronSimError
 
 _MAX_LENGTH = 200
 _EXAMPLE = "write minute, hour, day of month, month and day of week, such as '0 6 * * *' for 06:00 each day"
+_RANGES = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day-of-month": "1 to 31, or L for the last one",
+    "month": "1 to 12, or JAN to DEC",
+    "day-of-week": "0 to 7, or SUN to SAT",
+}
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 # A day of a leap year's February is the rarest there is.
 _SAMPLE = datetime(2024, 1, 1)
 # A zone may leave out a whole day, as Samoa did in 2011.
@@ -23,13 +39,19 @@ def cron_problem(expression: str) -> str:
     """What is wrong with a cron expression, and what would be right; '' when nothing is."""
     if len(expression) > _MAX_LENGTH:
         return f"the cron expression has {len(expression):,} characters; at most {_MAX_LENGTH} are possible"
-    count = len(expression.split())
-    if count != 5:
-        return f"a cron expression has five fields, not {count}: {_EXAMPLE}"
+    fields = expression.split()
+    if len(fields) != 5:
+        written_out = _NICKNAMES.get(expression.strip().lower(), "")
+        right = f"write {written_out!r} for {expression.strip()}" if written_out else _EXAMPLE
+        return f"a cron expression has five fields, not {len(fields)}: {right}"
     try:
         next(CronSim(expression, _SAMPLE))
     except CronSimError as error:
-        return f"{expression!r} is no cron expression ({str(error).lower()}): {_EXAMPLE}"
+        field = str(error).removeprefix("Bad ")
+        if field == "day-of-month" and fields[3] != "*" and not cron_problem(" ".join([*fields[:3], "*", fields[4]])):
+            # Right in another month.
+            return f"{expression!r} names a day that never comes"
+        return f"{expression!r} is no cron expression, for its {field} (which is {_RANGES.get(field, '')}): {_EXAMPLE}"
     except StopIteration:
         return f"{expression!r} names a day that never comes"
     return ""

@@ -177,7 +177,7 @@ class _Resolution:
     def _set(self, name: str, value: str, origin: str) -> None:
         """Keep a value that is right. A wrong one is not kept, so that defaults which use it neither fail nor grow."""
         place = "date" if origin == "request date" else _field(name)
-        faults = [] if origin == "context" else list(_value_faults(name, value, self.declared.get(name)))
+        faults = [] if origin == "context" else list(value_faults(name, value, self.declared.get(name)))
         self.faults.extend(fault.at(field=place) for fault in faults)
         self.origins[name] = origin
         if not faults:
@@ -227,7 +227,8 @@ def _reachable(start: str, uses: Mapping[str, list[str]]) -> set[str]:
     return reached
 
 
-def _value_faults(name: str, value: str, variable: Variable | None) -> Iterator[Fault]:
+def value_faults(name: str, value: str, variable: Variable | None) -> Iterator[Fault]:
+    """What is wrong with a value by its variable's declaration: INVALID_VARIABLE_VALUE, INVALID_DATE."""
     if problem := _text_problem(value):
         yield Fault("INVALID_VARIABLE_VALUE", problem)
     elif name == "date" and (problem := _date_problem(value)):

@@ -76,6 +76,10 @@ def _what_is_wrong(detail: ErrorDetails) -> str:
             return counted[counted.index("should") :]
         case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
             expected = "should be a mapping"
+        case "bool_type" | "bool_parsing":
+            expected = "should be true or false"
+        case "int_type" | "int_parsing" | "int_from_float":
+            expected = "should be a whole number"
         case "list_type" | "tuple_type":
             expected = "should be a list"
         case _:

@@ -127,7 +127,9 @@ def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
     # A quote that is never closed is noticed at the end of the file; where it was opened is what helps.
     began = f" that began in line {begun.line + 1}" if begun and mark and begun.line != mark.line else ""
     message = ", ".join(part for part in (f"{error.context}{began}" if error.context else "", error.problem) if part)
-    hint = "" if "anchor" in message or "alias" in message else " (a text with {, }, : or # in it needs quotes)"
+    is_mark = "anchor" in message or "alias" in message
+    needs = "that begins with * or &" if is_mark else "with {, }, : or # in it"
+    hint = f" (a text {needs} needs quotes)"
     return Fault("YAML_SYNTAX", f"not YAML: {message}{hint}", file=file, line=mark.line + 1 if mark else 0)
 
 

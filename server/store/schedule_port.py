@@ -22,6 +22,10 @@ class ScheduleChanged(Exception):
     """Somebody else has changed the schedule in the meantime."""
 
 
+class NeverFires(Exception):
+    """A new schedule ends before its first tick."""
+
+
 class TooManySchedules(Exception):
     """The tenant has as many schedules as it may."""
 

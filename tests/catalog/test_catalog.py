@@ -187,6 +187,14 @@ BAD = {
         STEP + "schedule:\n  cron: '0 6 * * *'\n  variables:\n    region: eu\n",
         [("UNKNOWN_VARIABLE", 8, "", "schedule.variables.region")],
     ),
+    "a schedule of a value that is none": (
+        STEP + "variables: {share: {type: number, default: 1}, region: {pattern: '[a-z]+', default: eu}}\n"
+        "schedule:\n  cron: '0 6 * * *'\n  variables:\n    share: half\n    region: '1'\n",
+        [
+            ("INVALID_VARIABLE_VALUE", 9, "", "schedule.variables.share"),
+            ("INVALID_VARIABLE_VALUE", 10, "", "schedule.variables.region"),
+        ],
+    ),
     "a schedule without what is required": (
         STEP + "variables: {region: {required: true}}\nschedule: {cron: '0 6 * * *'}\n",
         [("VARIABLE_REQUIRED", 6, "", "schedule")],

@@ -48,7 +48,9 @@ def test_a_time_with_its_zone(text):
     ["", "tomorrow", "2025-11-18", "2025-11-18T06:00:00", "2025-11-31T06:00:00Z", "0001-01-01T00:00:00+01:00"],
 )
 def test_what_is_no_time_with_a_zone(text):
-    with pytest.raises(InvalidArgument, match="is no time with a zone; write it like 2025-11-18T06:00:00Z") as caught:
+    with pytest.raises(
+        InvalidArgument, match="is no time with a zone, or none of the calendar; write it like 2025-11-18T06:00:00Z"
+    ) as caught:
         parse_time(text, "--start")
     (violation,) = caught.value.violations
     assert violation.field == "--start"

@@ -137,6 +137,12 @@ async def test_tenants_that_are_none_or_too_many_are_told_with_the_rest(office: 
     assert sorted(fault.field for fault in refused.value.faults) == ["max_active_runs", "start_date", "tenant_ids"]
 
 
+async def test_a_tenant_that_is_not_there_is_told_with_the_rest(office: Office) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await office.backfill("x", tenant_ids=("acme_corp", "nobody_corp"), max_active_runs=101)
+    assert sorted(fault.field for fault in refused.value.faults) == ["max_active_runs", "start_date", "tenant_ids"]
+
+
 @pytest.mark.parametrize(
     ("start", "end"),
     [("2025-11-01", "2025-11-01"), ("2025-11-02", "2025-11-01"), ("2020-01-01", "2025-01-01"), ("", "")],
@@ -225,7 +231,8 @@ async def test_a_cancellation(office: Office) -> None:
     await office.store.finish_run(claim.lease, RunEnd(RunStatus.CANCELLED))
     await office.look()
     ended = await office.state_of(made)
-    assert (ended.state, ended.runs_by_status, ended.total_runs) == (BackfillState.CANCELLED, {"CANCELLED": 2}, 3)
+    assert (ended.state, ended.runs_by_status, ended.total_runs) == (BackfillState.CANCELLED, {"CANCELLED": 2}, 2)
+    assert ended.skipped_days == 1
     # Asking twice is the same as asking once, and nothing brings it back.
     assert await office.backfills.change(TENANT, made.backfill_id, BackfillState.CANCELLING) == ended
     for state in (BackfillState.ACTIVE, BackfillState.PAUSED):

@@ -222,10 +222,10 @@ async def test_a_schedule_that_was_made_or_resumed_while_the_clock_was_ahead_fir
 ) -> None:
     if resumed:
         await office.schedule(cron="0 * * * *")
-        await office.schedules.pause("acme_corp", "daily", "the clock", BY)
+        await office.schedules.pause(Caller("acme_corp", BY), "daily", "the clock")
     office.clock.now = datetime(2026, 11, 18, 10, tzinfo=UTC)
     if resumed:
-        await office.schedules.resume("acme_corp", "daily", BY)
+        await office.schedules.resume(Caller("acme_corp", BY), "daily")
     else:
         await office.schedule(cron="0 * * * *")
     await office.at("2025-11-18T10:30:00+00:00")
@@ -339,7 +339,7 @@ async def test_failures_in_a_row_pause_the_schedule(office: Office) -> None:
     assert schedule.last_run in schedule.pause_reason
     await office.at("2025-11-18T16:00:00+00:00")
     assert len(await office.made()) == 5
-    await office.schedules.resume("acme_corp", "daily", BY)
+    await office.schedules.resume(Caller("acme_corp", BY), "daily")
     assert (await office.get()).consecutive_failures == 0
     await office.at("2025-11-18T17:00:00+00:00")
     assert len(await office.made()) == 6
@@ -405,5 +405,5 @@ async def test_a_pause_lets_no_tick_wait_however_many_do(office: Office) -> None
     await office.schedule(cron="* * * * *", catch_up=catch_up)
     await office.at("2025-11-19T10:00:30+00:00")
     assert counted(await office.outcomes())["BUFFERED"] > 500
-    await office.schedules.pause("acme_corp", "daily", "x", BY)
+    await office.schedules.pause(Caller("acme_corp", BY), "daily", "x")
     assert "BUFFERED" not in counted(await office.outcomes())

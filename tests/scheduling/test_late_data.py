@@ -124,7 +124,7 @@ async def test_it_can_be_paused_and_cancelled_as_any_backfill(office: Office) ->
 async def test_it_is_cancelled_with_its_schedule(office: Office) -> None:
     await office.schedule(refresh_window_days=3)
     await office.at("2025-11-19T06:00:00+00:00")
-    await office.schedules.delete("acme_corp", "daily", BY)
+    await office.schedules.delete(Caller("acme_corp", BY), "daily")
     await office.look()
     assert await refreshes(office) == ["CANCELLED"]
     assert await office.end(count=9) == ["2025-11-19"]

@@ -1,5 +1,6 @@
 """Schedules as people make, change, pause and delete them."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,15 +20,18 @@ from server.errors import (
     PermissionDenied,
     PipelineMissing,
     RequestIdReused,
+    ScheduleEnded,
     ScheduleExists,
     ScheduleLimitReached,
     ScheduleNotFound,
     TenantNotActive,
+    TenantNotFound,
 )
 from server.runs import Caller
 from server.schedules import ScheduleChange
-from server.store.port import RequestConflict, RequestKey
-from server.store.schedule_port import ScheduleFilter
+from server.settings import Settings
+from server.store.port import RequestConflict, RequestKey, RunFilter
+from server.store.schedule_port import BackfillFilter, ScheduleFilter, TickFilter
 from tests.scheduling.office import DAILY, Office
 from tests.store.conftest import Clock
 from tests.store.records import BY
@@ -176,7 +180,7 @@ async def test_the_store_itself_keeps_a_repeated_request_from_making_two(office:
 
 async def test_a_request_whose_schedule_was_deleted_makes_no_other(office: Office) -> None:
     made = await office.schedules.create(CALLER, new(""), request_id="r1")
-    await office.schedules.delete("acme_corp", made.schedule_id, BY)
+    await office.schedules.delete(Caller("acme_corp", BY), made.schedule_id)
     with pytest.raises(ScheduleNotFound):
         await office.schedules.create(CALLER, new(""), request_id="r1")
 
@@ -238,8 +242,8 @@ async def test_lists_are_in_order_and_complete(office: Office) -> None:
 async def test_lists_by_state(office: Office, clock: Clock) -> None:
     await office.schedule("active")
     await office.schedule("paused")
-    await office.schedules.pause("acme_corp", "paused", "", BY)
-    await office.schedule("ended", end_time=clock.now + timedelta(hours=1))
+    await office.schedules.pause(Caller("acme_corp", BY), "paused", "")
+    await office.schedule("ended", cron="* * * * *", end_time=clock.now + timedelta(hours=1))
     clock.advance(3_600)
 
     async def ids(*states: ScheduleState) -> list[str]:
@@ -315,9 +319,9 @@ async def test_a_tick_that_has_passed_is_not_lost(office: Office, how: str) -> N
         case "times":
             await office.schedules.update(CALLER, change(cron="0 12 * * *"))
         case "pause":
-            await office.schedules.pause("acme_corp", "daily", "", BY)
+            await office.schedules.pause(Caller("acme_corp", BY), "daily", "")
         case "delete":
-            await office.schedules.delete("acme_corp", "daily", BY)
+            await office.schedules.delete(Caller("acme_corp", BY), "daily")
     await office.look()
     assert await office.outcomes() == [("18 11:00", "SKIPPED")]
     assert not await office.made()
@@ -332,15 +336,15 @@ async def test_a_tick_that_would_fire_a_little_later_is_not_lost(office: Office,
         case "times":
             await office.schedules.update(CALLER, change(jitter=timedelta(minutes=1)))
         case "pause":
-            await office.schedules.pause("acme_corp", "daily", "", BY)
+            await office.schedules.pause(Caller("acme_corp", BY), "daily", "")
         case "delete":
-            await office.schedules.delete("acme_corp", "daily", BY)
+            await office.schedules.delete(Caller("acme_corp", BY), "daily")
     assert await office.outcomes() == [("18 11:00", "SKIPPED")]
 
 
 async def test_what_is_paused_and_over_stays_paused_when_it_gets_a_later_end(office: Office, clock: Clock) -> None:
-    await office.schedule(cron="0 * * * *", end_time=clock.now + timedelta(minutes=30))
-    await office.schedules.pause("acme_corp", "daily", "", BY)
+    await office.schedule(cron="*/20 * * * *", end_time=clock.now + timedelta(minutes=30))
+    await office.schedules.pause(Caller("acme_corp", BY), "daily", "")
     clock.advance(3_600)
     assert (await office.get()).state is ScheduleState.ENDED
     changed = await office.schedules.update(CALLER, change(end_time=clock.now + timedelta(days=9)))
@@ -349,8 +353,76 @@ async def test_what_is_paused_and_over_stays_paused_when_it_gets_a_later_end(off
     assert not await office.made()
 
 
+async def test_what_would_never_fire_is_not_made(office: Office, clock: Clock) -> None:
+    for length in (timedelta(minutes=30), -timedelta(days=1)):
+        with pytest.raises(InvalidRequest) as refused:
+            await office.schedule(cron="0 * * * *", end_time=clock.now + length)
+        assert [fault.field for fault in refused.value.faults] == ["end_time"]
+    with pytest.raises(ScheduleNotFound):
+        await office.get()
+
+
+async def test_what_is_over_is_not_resumed(office: Office, clock: Clock) -> None:
+    await office.schedule(cron="*/20 * * * *", end_time=clock.now + timedelta(minutes=30))
+    clock.advance(3_600)
+    with pytest.raises(ScheduleEnded):
+        await office.schedules.resume(CALLER, "daily")
+
+
+async def test_what_could_not_be_made_now_is_not_resumed(office: Office) -> None:
+    await office.schedule()
+    await office.schedules.pause(CALLER, "daily", "")
+    text = (office.folder / "configs" / f"{DAILY}.yml").read_text()
+    office.write_pipeline(text=text.replace('{default: "eu", pattern: "[a-z]+"}', "{required: true}"))
+    with pytest.raises(InvalidRequest) as refused:
+        await office.schedules.resume(CALLER, "daily")
+    assert [(fault.reason, fault.field) for fault in refused.value.faults] == [
+        ("VARIABLE_REQUIRED", "variables.region")
+    ]
+    assert (await office.get()).state is ScheduleState.PAUSED
+
+
+async def test_one_of_a_suspended_tenant_may_be_resumed(office: Office) -> None:
+    await office.schedule()
+    await office.schedules.pause(CALLER, "daily", "")
+    await office.set_state(TenantState.SUSPENDED)
+    assert (await office.schedules.resume(CALLER, "daily")).state is ScheduleState.ACTIVE
+
+
+async def test_an_operators_schedule_is_not_the_tenants_to_change(office: Office) -> None:
+    """One of a pipeline that the tenant may not run."""
+    operator = Caller("acme_corp", BY, is_admin=True)
+    shutil.copytree(Settings().configs_dir / "setup", office.folder / "configs" / "setup")
+    name = PipelineName("setup", "tenants", "onboarding")
+    await office.schedules.create(
+        operator, NewSchedule("acme_corp", "daily", ScheduleSettings(name=name, cron="0 6 * * *"))
+    )
+    for change_it in (
+        office.schedules.pause(CALLER, "daily", ""),
+        office.schedules.resume(CALLER, "daily"),
+        office.schedules.delete(CALLER, "daily"),
+    ):
+        with pytest.raises(PermissionDenied):
+            await change_it
+    assert (await office.schedules.pause(operator, "daily", "")).state is ScheduleState.PAUSED
+    assert (await office.schedules.resume(operator, "daily")).state is ScheduleState.ACTIVE
+    await office.schedules.delete(operator, "daily")
+
+
+async def test_lists_of_a_tenant_that_is_not_there(office: Office) -> None:
+    for found in (
+        office.schedules.list(ScheduleFilter(tenant_id="nobody"), after=None, limit=9),
+        office.schedules.ticks(TickFilter("nobody"), after=None, limit=9),
+        office.backfills.list(BackfillFilter(tenant_id="nobody"), after=None, limit=9),
+        office.runs.list(RunFilter(tenant_id="nobody"), after=None, limit=9),
+    ):
+        with pytest.raises(TenantNotFound):
+            await found
+    assert await office.schedules.list(ScheduleFilter(tenant_id="acme_corp"), after=None, limit=9) == []
+
+
 async def test_what_is_over_goes_on_when_it_gets_a_later_end(office: Office, clock: Clock) -> None:
-    await office.schedule(cron="0 * * * *", end_time=clock.now + timedelta(minutes=30))
+    await office.schedule(cron="*/20 * * * *", end_time=clock.now + timedelta(minutes=30))
     clock.advance(3_600)
     await office.schedules.update(CALLER, change(end_time=clock.now + timedelta(days=9)))
     await office.after(hours=1)
@@ -359,14 +431,14 @@ async def test_what_is_over_goes_on_when_it_gets_a_later_end(office: Office, clo
 
 async def test_a_pause_and_what_it_misses(office: Office) -> None:
     was = await office.schedule(cron="0 * * * *")
-    paused = await office.schedules.pause("acme_corp", "daily", "bills are late", BY)
+    paused = await office.schedules.pause(Caller("acme_corp", BY), "daily", "bills are late")
     assert (paused.state, paused.pause_reason, paused.next_tick) == (ScheduleState.PAUSED, "bills are late", None)
     assert paused.etag != was.etag
-    again = await office.schedules.pause("acme_corp", "daily", "still late", BY)
+    again = await office.schedules.pause(Caller("acme_corp", BY), "daily", "still late")
     assert again.pause_reason == "still late"
-    assert (await office.schedules.pause("acme_corp", "daily", "", BY)).pause_reason == "still late"
+    assert (await office.schedules.pause(Caller("acme_corp", BY), "daily", "")).pause_reason == "still late"
     await office.at("2025-11-18T12:30:00+00:00")
-    resumed = await office.schedules.resume("acme_corp", "daily", BY)
+    resumed = await office.schedules.resume(Caller("acme_corp", BY), "daily")
     assert (resumed.state, resumed.pause_reason) == (ScheduleState.ACTIVE, "")
     await office.at("2025-11-18T13:00:00+00:00")
     assert await office.outcomes() == [("18 13:00", "FIRED")]
@@ -376,7 +448,7 @@ async def test_a_pause_and_what_it_misses(office: Office) -> None:
 async def test_to_resume_what_fires_loses_no_tick(office: Office) -> None:
     await office.schedule(cron="0 11 * * *")
     office.clock.now = datetime(2025, 11, 18, 11, 0, 1, tzinfo=UTC)
-    await office.schedules.resume("acme_corp", "daily", BY)
+    await office.schedules.resume(Caller("acme_corp", BY), "daily")
     await office.look()
     assert await office.outcomes() == [("18 11:00", "FIRED")]
 
@@ -385,7 +457,7 @@ async def test_a_tick_that_waits_is_skipped_by_a_pause(office: Office) -> None:
     await office.schedule(cron="0 * * * *", overlap=Overlap.BUFFER_ONE)
     for hour in (11, 12):
         await office.at(f"2025-11-18T{hour}:00:00+00:00")
-    await office.schedules.pause("acme_corp", "daily", "", BY)
+    await office.schedules.pause(Caller("acme_corp", BY), "daily", "")
     await office.end()
     await office.look()
     assert [outcome for _, outcome in await office.outcomes()] == ["FIRED", "SKIPPED"]
@@ -395,8 +467,8 @@ async def test_what_is_deleted_leaves_its_ticks(office: Office) -> None:
     was = await office.schedule(cron="0 11 * * *")
     await office.at("2025-11-18T11:00:00+00:00")
     with pytest.raises(EtagMismatch):
-        await office.schedules.delete("acme_corp", "daily", BY, etag="x")
-    await office.schedules.delete("acme_corp", "daily", BY, etag=was.etag)
+        await office.schedules.delete(Caller("acme_corp", BY), "daily", etag="x")
+    await office.schedules.delete(Caller("acme_corp", BY), "daily", etag=was.etag)
     with pytest.raises(ScheduleNotFound):
         await office.get()
     assert await office.outcomes() == [("18 11:00", "FIRED")]
@@ -413,12 +485,12 @@ async def test_what_is_not_there(office: Office, schedule_id: str) -> None:
     for asking in (
         office.schedules.get("acme_corp", schedule_id),
         office.schedules.update(CALLER, ScheduleChange(schedule_id, {"cron": "* * * * *"})),
-        office.schedules.delete("acme_corp", schedule_id, BY),
-        office.schedules.pause("acme_corp", schedule_id, "", BY),
-        office.schedules.resume("acme_corp", schedule_id, BY),
+        office.schedules.delete(Caller("acme_corp", BY), schedule_id),
+        office.schedules.pause(Caller("acme_corp", BY), schedule_id, ""),
+        office.schedules.resume(Caller("acme_corp", BY), schedule_id),
         office.schedules.get("other_corp", "daily"),
-        office.schedules.pause("other_corp", "daily", "", BY),
-        office.schedules.delete("other_corp", "daily", BY),
+        office.schedules.pause(Caller("other_corp", BY), "daily", ""),
+        office.schedules.delete(Caller("other_corp", BY), "daily"),
     ):
         with pytest.raises(ScheduleNotFound):
             await asking
@@ -431,7 +503,7 @@ async def test_an_offboarded_tenants_schedules_are_over(office: Office) -> None:
     await office.at("2025-11-18T11:00:00+00:00")
     assert not await office.made()
     with pytest.raises(TenantNotActive):
-        await office.schedules.resume("acme_corp", "daily", BY)
+        await office.schedules.resume(Caller("acme_corp", BY), "daily")
     with pytest.raises(TenantNotActive):
         await office.schedules.create(CALLER, new("other"))
 
@@ -446,4 +518,4 @@ async def test_reasons_are_lines(office: Office) -> None:
     await office.schedule()
     for reason in ("a\nb", "x" * 1_001):
         with pytest.raises(InvalidRequest):
-            await office.schedules.pause("acme_corp", "daily", reason, BY)
+            await office.schedules.pause(Caller("acme_corp", BY), "daily", reason)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from server.domain.run import RunStatus
 from server.domain.schedule import CatchUp, CatchUpPolicy, Overlap, ScheduleState
 from server.domain.tenant import SYSTEM_TENANT
+from server.runs import Caller
 from server.store.schedule_port import Settlement
 from tests.scheduling.office import Office
 from tests.store.records import BY
@@ -142,8 +143,8 @@ async def test_a_pause_and_its_end_before_anybody_notices_change_nothing(office:
     await office.schedule(cron=HOURLY, overlap=Overlap.ALLOW)
     await office.at("2025-11-18T12:00:00+00:00")
     office.clock.now = datetime(2025, 11, 18, 10, 30, tzinfo=UTC)
-    await office.schedules.pause("acme_corp", "daily", "the clock", BY)
-    await office.schedules.resume("acme_corp", "daily", BY)
+    await office.schedules.pause(Caller("acme_corp", BY), "daily", "the clock")
+    await office.schedules.resume(Caller("acme_corp", BY), "daily")
     await pass_hours(office, (11, 12, 13))
     assert await office.outcomes() == [(f"18 {hour}:00", "FIRED") for hour in (11, 12, 13)]
     assert len(await office.made()) == 3

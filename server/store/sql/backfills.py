@@ -183,7 +183,11 @@ def change(tx: Transaction, backfill_id: str, state: BackfillState, reason: str,
     tx.execute("UPDATE backfills SET state = ?, reason = ? WHERE backfill_id = ?", (state, reason, backfill_id))
     if state is BackfillState.CANCELLING:
         tx.execute("DELETE FROM backfill_days WHERE backfill_id = ?", (backfill_id,))
-        tx.execute("UPDATE backfills SET waiting_runs = 0 WHERE backfill_id = ?", (backfill_id,))
+        tx.execute(
+            "UPDATE backfills SET total_runs = total_runs - waiting_runs, skipped_days = skipped_days + waiting_runs,"
+            " waiting_runs = 0 WHERE backfill_id = ?",
+            (backfill_id,),
+        )
     told = {"reason": reason} if reason else {}
     audit.record(tx, by, _ACTIONS[state], backfill_id, tenant_id=row["tenant_id"] or None, details=told)
     end(tx, backfill_id)

@@ -40,25 +40,25 @@ def _locked(tx: Transaction, was: Schedule) -> Schedule | None:
 
 def _fire(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> str:
     """Start the run of a tick, or let the tick wait, or skip it, as the schedule says; answers the run's id or ''."""
-    if ticks.is_dealt_with(tx, schedule, fired.nominal_time):
+    standing = ticks.standing(tx, schedule, fired.nominal_time)
+    if standing.is_dealt_with:
         return ""
-    outcome, message = _place(tx, schedule)
+    outcome, message = _place(schedule.settings.overlap, standing)
     if outcome is TickOutcome.FIRED:
         return _start(tx, schedule, fired, plans)
     ticks.record(tx, schedule, TickToRecord(fired.nominal_time, outcome, message))
     return ""
 
 
-def _place(tx: Transaction, schedule: Schedule) -> tuple[TickOutcome, str]:
+def _place(overlap: Overlap, standing: ticks.Standing) -> tuple[TickOutcome, str]:
     """What becomes of a tick at this moment, and why."""
-    overlap = schedule.settings.overlap
-    is_next = ticks.has_buffered(tx, schedule)
-    if overlap is Overlap.ALLOW or not (is_next or ticks.has_open_run(tx, schedule)):
+    if overlap is Overlap.ALLOW or not (standing.is_another_next or standing.is_run_open):
         return TickOutcome.FIRED, ""
-    if overlap is Overlap.BUFFER_ONE and not is_next:
+    if standing.is_another_next:
+        return TickOutcome.SKIPPED, "an earlier tick waits already"
+    if overlap is Overlap.BUFFER_ONE:
         return TickOutcome.BUFFERED, "it waits for the run of an earlier tick"
-    why = "an earlier tick waits already" if is_next else "the run of an earlier tick had not ended"
-    return TickOutcome.SKIPPED, why
+    return TickOutcome.SKIPPED, "the run of an earlier tick had not ended"
 
 
 def _start(tx: Transaction, schedule: Schedule, fired: TickToFire, plans: Plans) -> str:

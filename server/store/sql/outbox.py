@@ -1,6 +1,6 @@
 """What the mirror has still to copy, and which worker copies it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from server.domain.audit import Actor, AuditAction
 from server.domain.tenant import SYSTEM_TENANT
@@ -36,10 +36,10 @@ def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:
     tx.execute("INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", (tenant_id, kind, key))
 
 
-def note_many(tx: Transaction, tenant_id: str, kind: str, keys: Sequence[str]) -> None:
-    """The same of several records."""
+def note_many(tx: Transaction, tenant_id: str, records: Iterable[tuple[str, str]]) -> None:
+    """The same of several records, each a kind and a key."""
     tx.executemany(
-        "INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", [(tenant_id, kind, key) for key in keys]
+        "INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", [(tenant_id, kind, key) for kind, key in records]
     )
 
 

@@ -1,5 +1,6 @@
 """How many runs of each tenant wait and are active, and what its quotas make of that."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from server.domain.quotas import (
@@ -51,8 +52,7 @@ def admit(tx: Transaction, new: NewRun, plans: Plans) -> None:
     counts = new.kind is RunKind.EXECUTE
     now = from_micros(tx.now)
     if counts:
-        for period in (day_of(now), month_of(now)):
-            _use(tx, new.tenant_id, period, runs=1)
+        _use(tx, new.tenant_id, (day_of(now), month_of(now)), runs=1)
     exceeded = [use for use in _uses(tx, new.tenant_id, plans, now) if _is_exceeded(use, counts=counts)]
     if exceeded:
         raise QuotaExceeded(exceeded, now)
@@ -91,17 +91,17 @@ def _is_exceeded(use: QuotaUse, *, counts: bool) -> bool:
 def bill(tx: Transaction, tenant_id: str, bytes_billed: int) -> None:
     """Count what a step was billed for on the day of its end."""
     if bytes_billed:
-        _use(tx, tenant_id, day_of(from_micros(tx.now)), bytes_billed=bytes_billed)
+        _use(tx, tenant_id, [day_of(from_micros(tx.now))], bytes_billed=bytes_billed)
 
 
-def _use(tx: Transaction, tenant_id: str, period: str, *, runs: int = 0, bytes_billed: int = 0) -> None:
-    tx.execute(
+def _use(tx: Transaction, tenant_id: str, periods: Sequence[str], *, runs: int = 0, bytes_billed: int = 0) -> None:
+    tx.executemany(
         """
         INSERT INTO usage (tenant_id, period, runs, bytes_billed) VALUES (?, ?, ?, ?)
         ON CONFLICT (tenant_id, period) DO UPDATE
         SET runs = usage.runs + excluded.runs, bytes_billed = usage.bytes_billed + excluded.bytes_billed
         """,
-        (tenant_id, period, runs, bytes_billed),
+        [(tenant_id, period, runs, bytes_billed) for period in periods],
     )
 
 
@@ -110,25 +110,31 @@ def usage(tx: Transaction, tenant_id: str, plans: Plans) -> list[QuotaUse]:
     return _uses(tx, tenant_id, plans, from_micros(tx.now))
 
 
+_COUNTED = """
+SELECT COALESCE(tenants.plan, '') AS plan, COALESCE(tenants.quotas, '{}') AS quotas,
+       COALESCE(queues.pending, 0) AS pending, COALESCE(queues.active, 0) AS active,
+       COALESCE(daily.runs, 0) AS runs_of_day, COALESCE(daily.bytes_billed, 0) AS bytes_of_day,
+       COALESCE(monthly.runs, 0) AS runs_of_month, COALESCE(request_rates.taken, 0) AS requests
+FROM (SELECT CAST(? AS TEXT) AS tenant_id) AS asked
+LEFT JOIN tenants ON tenants.tenant_id = asked.tenant_id
+LEFT JOIN queues ON queues.tenant_id = asked.tenant_id
+LEFT JOIN usage AS daily ON daily.tenant_id = asked.tenant_id AND daily.period = ?
+LEFT JOIN usage AS monthly ON monthly.tenant_id = asked.tenant_id AND monthly.period = ?
+LEFT JOIN request_rates ON request_rates.tenant_id = asked.tenant_id AND request_rates.minute = ?
+"""
+
+
 def _uses(tx: Transaction, tenant_id: str, plans: Plans, now: datetime) -> list[QuotaUse]:
-    limits = _quotas(tx, tenant_id, plans)
-    queue = tx.execute("SELECT pending, active FROM queues WHERE tenant_id = ?", (tenant_id,)).fetchone()
-    day, month = day_of(now), month_of(now)
-    rows = tx.execute(
-        "SELECT period, runs, bytes_billed FROM usage WHERE tenant_id = ? AND period IN (?, ?)", (tenant_id, day, month)
-    )
-    used = {row["period"]: row for row in rows}
     minute = now.replace(second=0, microsecond=0)
-    rate = tx.execute(
-        "SELECT taken FROM request_rates WHERE tenant_id = ? AND minute = ?", (tenant_id, _minute(minute))
-    ).fetchone()
+    row = found(tx.execute(_COUNTED, (tenant_id, day_of(now), month_of(now), _minute(minute))).fetchone())
+    limits = quotas_of(plans, row["plan"], row["quotas"])
     counted = {
-        Quota.MAX_CONCURRENT_RUNS: (queue["active"] if queue else 0, None),
-        Quota.MAX_PENDING_RUNS: (queue["pending"] if queue else 0, None),
-        Quota.RUNS_PER_DAY: (used[day]["runs"] if day in used else 0, next_day(now)),
-        Quota.RUNS_PER_MONTH: (used[month]["runs"] if month in used else 0, next_month(now)),
-        Quota.BYTES_BILLED_PER_DAY: (used[day]["bytes_billed"] if day in used else 0, next_day(now)),
-        Quota.REQUESTS_PER_MINUTE: (rate["taken"] if rate else 0, minute + timedelta(minutes=1)),
+        Quota.MAX_CONCURRENT_RUNS: (row["active"], None),
+        Quota.MAX_PENDING_RUNS: (row["pending"], None),
+        Quota.RUNS_PER_DAY: (row["runs_of_day"], next_day(now)),
+        Quota.RUNS_PER_MONTH: (row["runs_of_month"], next_month(now)),
+        Quota.BYTES_BILLED_PER_DAY: (row["bytes_of_day"], next_day(now)),
+        Quota.REQUESTS_PER_MINUTE: (row["requests"], minute + timedelta(minutes=1)),
     }
     return [QuotaUse(quota, count, limits.limit(quota), resets_at) for quota, (count, resets_at) in counted.items()]
 

@@ -7,7 +7,7 @@ from server.domain.audit import Actor, AuditAction
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans
 from server.domain.retries import continued
-from server.domain.run import LogEntry, Run, RunEvent, RunStatus, RunTrigger, StepRun, StepStatus
+from server.domain.run import LogEntry, Run, RunEvent, RunKind, RunStatus, RunTrigger, StepRun, StepStatus
 from server.store.port import (
     EVENT_CHARACTERS,
     AlreadyRetried,
@@ -20,8 +20,9 @@ from server.store.port import (
     RunPosition,
 )
 from server.store.sql import audit
-from server.store.sql.database import Transaction, found, marks, to_micros
+from server.store.sql.database import Row, Transaction, found, marks, to_micros
 from server.store.sql.offboarded import require_not_gone
+from server.store.sql.outbox import note_many
 from server.store.sql.queues import admit, lock, move
 from server.store.sql.rows import event_body, event_of, moment, run_of, snapshot_of
 
@@ -38,8 +39,7 @@ def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
     # Whoever asked before the tenant was offboarded may come here after it; what the product itself starts ends it.
     if new.trigger is not RunTrigger.SYSTEM:
         require_not_gone(tx, new.tenant_id)
-    _insert_run(tx, new)
-    steps = _first_steps(tx, new)
+    row, steps = _insert_run(tx, new), _first_steps(tx, new)
     tx.executemany(
         "INSERT INTO steps (pipeline_logging_id, position, step_id, body) VALUES (?, ?, ?, ?)",
         [
@@ -47,11 +47,11 @@ def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
             for position, step in enumerate(steps)
         ],
     )
-    run = stored_run(tx, new.pipeline_logging_id)
-    add_event(tx, run.pipeline_logging_id, run)
-    note_run(tx, run.pipeline_logging_id)
-    for step in steps:
-        note_run(tx, run.pipeline_logging_id, step.step_id)
+    run = run_of(row, steps)
+    _insert_event(tx, run.pipeline_logging_id, row["last_sequence"], run)
+    if run.kind is RunKind.EXECUTE:
+        projected = [("step", f"{run.pipeline_logging_id}/{step.step_id}") for step in steps]
+        note_many(tx, run.tenant_id, [("run", run.pipeline_logging_id), *projected])
     return run
 
 
@@ -96,16 +96,16 @@ def _first_steps(tx: Transaction, new: NewRun) -> list[StepRun]:
     return continued(fresh, stored_steps(tx, new.retry_of), new.retry_of)
 
 
-def _insert_run(tx: Transaction, new: NewRun) -> None:
+def _insert_run(tx: Transaction, new: NewRun) -> Row:
     body = new.snapshot.model_dump_json(exclude_defaults=True)
     tx.execute("INSERT INTO snapshots (pipeline_logging_id, body) VALUES (?, ?)", (new.pipeline_logging_id, body))
-    inserted = tx.execute(
+    row = tx.execute(
         """
         INSERT INTO runs (pipeline_logging_id, tenant_id, pipeline_id, provider, domain, template_name, status,
                           trigger_kind, run_date, variables, config_hash, created_by, created_at, kind, retry_of,
-                          schedule_id, backfill_id)
-        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO NOTHING
+                          schedule_id, backfill_id, last_sequence)
+        VALUES (?, ?, ?, ?, ?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+        ON CONFLICT DO NOTHING RETURNING *
         """,
         (
             new.pipeline_logging_id,
@@ -125,11 +125,12 @@ def _insert_run(tx: Transaction, new: NewRun) -> None:
             new.schedule_id,
             new.backfill_id,
         ),
-    ).rowcount
-    if not inserted:
+    ).fetchone()
+    if row is None:
         raise AlreadyRetried(new.retry_of)
     told = {"kind": new.kind, "pipeline": str(new.name), "trigger": new.trigger}
     audit.record(tx, new.by, AuditAction.RUN_ACCEPT, new.pipeline_logging_id, tenant_id=new.tenant_id, details=told)
+    return row
 
 
 def find_request(tx: Transaction, request: RequestKey) -> Run | None:
@@ -291,9 +292,13 @@ def add_event(tx: Transaction, pipeline_logging_id: str, content: Run | StepRun 
             (pipeline_logging_id,),
         ).fetchone()
     )
+    _insert_event(tx, pipeline_logging_id, row["last_sequence"], content)
+
+
+def _insert_event(tx: Transaction, pipeline_logging_id: str, sequence: int, content: Run | StepRun | LogEntry) -> None:
     tx.execute(
         "INSERT INTO events (pipeline_logging_id, sequence, time, body) VALUES (?, ?, ?, ?)",
-        (pipeline_logging_id, row["last_sequence"], tx.now, event_body(content)),
+        (pipeline_logging_id, sequence, tx.now, event_body(content)),
     )
 
 

@@ -13,6 +13,7 @@ from server.store.port import RequestKey
 from server.store.schedule_port import (
     DueSchedules,
     MadeAndGone,
+    NeverFires,
     ScheduleChanged,
     ScheduleConflict,
     ScheduleFilter,
@@ -50,7 +51,10 @@ def create(tx: Transaction, new: NewSchedule, by: Actor, request: RequestKey | N
     )
     if count["count"] >= MAX_SCHEDULES:
         raise TooManySchedules(new.tenant_id)
-    return insert(tx, new, by)
+    schedule = insert(tx, new, by)
+    if schedule.next_tick is None and schedule.state is not ScheduleState.PAUSED:
+        raise NeverFires(new.schedule_id)
+    return schedule
 
 
 def insert(tx: Transaction, new: NewSchedule, by: Actor) -> Schedule:

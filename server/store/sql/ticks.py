@@ -1,19 +1,22 @@
 """Ticks: each a row, stored in the transaction of its run."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.pipeline import PipelineName
 from server.domain.schedule import Overlap, Schedule, Tick, TickOutcome
 from server.domain.ticks import day_of
 from server.store.schedule_port import TickFilter, TickPosition, TickToRecord
-from server.store.sql.database import Row, Transaction, from_micros, marks, to_micros
+from server.store.sql.database import Row, Transaction, found, from_micros, marks, to_micros
 from server.store.sql.outbox import note, note_many
 from server.store.sql.rows import moment
 
 _AT_A_TIME = 500
 _PLACE = "tenant_id = ? AND schedule_id = ? AND nominal_time = ?"
+_IS_BUFFERED = "outcome = 'BUFFERED' AND tenant_id = ? AND schedule_id = ?"
 _OPEN = "runs.schedule_id != '' AND backfill_id = '' AND status IN ('PENDING', 'RUNNING', 'CANCELLING')"
+_IS_OPEN = f"tenant_id = ? AND schedule_id = ? AND {_OPEN}"
 
 
 def without(skip: Collection[tuple[str, str]], table: str = "schedules") -> tuple[str, list[object]]:
@@ -81,34 +84,51 @@ def record_all(tx: Transaction, schedule: Schedule, ticks: Sequence[TickToRecord
     """Store ticks, but for those that have been dealt with before. After an outage they are very many."""
     if ticks:
         tx.executemany(f"{_INSERT} DO NOTHING", [_values(tx, schedule, tick) for tick in ticks])
-        note_many(tx, schedule.tenant_id, "tick", [_key(schedule, tick.nominal_time) for tick in ticks])
+        note_many(tx, schedule.tenant_id, [("tick", _key(schedule, tick.nominal_time)) for tick in ticks])
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a tick meets when its turn comes."""
+
+    is_dealt_with: bool
+    """It has a record."""
+    is_another_next: bool
+    """An earlier tick of the schedule waits."""
+    is_run_open: bool
+    """The run of an earlier tick has not ended."""
+
+
+def standing(tx: Transaction, schedule: Schedule, nominal_time: datetime) -> Standing:
+    """What the tick meets."""
+    of_schedule = (schedule.tenant_id, schedule.schedule_id)
+    row = found(
+        tx.execute(
+            f"SELECT EXISTS (SELECT 1 FROM scheduled_runs WHERE {_PLACE}) AS dealt_with,"
+            f" EXISTS (SELECT 1 FROM scheduled_runs WHERE {_IS_BUFFERED}) AS another_next,"
+            f" EXISTS (SELECT 1 FROM runs WHERE {_IS_OPEN}) AS run_open",
+            (*of_schedule, to_micros(nominal_time), *of_schedule, *of_schedule),
+        ).fetchone()
+    )
+    return Standing(bool(row["dealt_with"]), bool(row["another_next"]), bool(row["run_open"]))
 
 
 def is_buffered(tx: Transaction, schedule: Schedule, nominal_time: datetime) -> bool:
     """Whether the tick still waits."""
     place = (schedule.tenant_id, schedule.schedule_id, to_micros(nominal_time))
-    found = tx.execute(f"SELECT 1 FROM scheduled_runs WHERE {_PLACE} AND outcome = 'BUFFERED'", place)
-    return found.fetchone() is not None
+    row = tx.execute(f"SELECT 1 FROM scheduled_runs WHERE {_PLACE} AND outcome = 'BUFFERED'", place).fetchone()
+    return row is not None
 
 
 def has_open_run(tx: Transaction, schedule: Schedule) -> bool:
     """Whether the run of an earlier tick has not ended."""
-    row = tx.execute(
-        f"SELECT 1 FROM runs WHERE tenant_id = ? AND schedule_id = ? AND {_OPEN} LIMIT 1",
-        (schedule.tenant_id, schedule.schedule_id),
-    ).fetchone()
-    return row is not None
-
-
-def has_buffered(tx: Transaction, schedule: Schedule) -> bool:
-    """Whether a tick of the schedule waits."""
-    return bool(_buffered(tx, schedule, 1))
+    of_schedule = (schedule.tenant_id, schedule.schedule_id)
+    return tx.execute(f"SELECT 1 FROM runs WHERE {_IS_OPEN} LIMIT 1", of_schedule).fetchone() is not None
 
 
 def _buffered(tx: Transaction, schedule: Schedule, limit: int) -> list[datetime]:
     rows = tx.execute(
-        "SELECT nominal_time FROM scheduled_runs WHERE outcome = 'BUFFERED' AND tenant_id = ? AND schedule_id = ?"
-        " ORDER BY nominal_time LIMIT ?",
+        f"SELECT nominal_time FROM scheduled_runs WHERE {_IS_BUFFERED} ORDER BY nominal_time LIMIT ?",
         (schedule.tenant_id, schedule.schedule_id, limit),
     )
     return [from_micros(row["nominal_time"]) for row in rows.fetchall()]
@@ -180,7 +200,7 @@ def undo_ahead(tx: Transaction, schedule: Schedule, start: datetime) -> int:
     kept = tx.execute(
         f"UPDATE scheduled_runs SET fired_at = ? WHERE {_AHEAD} RETURNING nominal_time", (tx.now, *ahead)
     ).fetchall()
-    note_many(tx, schedule.tenant_id, "tick", [_key(schedule, from_micros(row["nominal_time"])) for row in kept])
+    note_many(tx, schedule.tenant_id, [("tick", _key(schedule, from_micros(row["nominal_time"]))) for row in kept])
     return sum(row["outcome"] == TickOutcome.MISSED for row in rows)
 
 
@@ -206,11 +226,11 @@ def list_ticks(tx: Transaction, wanted: TickFilter, after: TickPosition | None, 
 
 def ticks_of(tx: Transaction, tenant_id: str, keys: Collection[tuple[str, int]]) -> list[Tick]:
     """The ticks of a tenant with those keys."""
-    found = (
+    rows = (
         tx.execute(f"SELECT * FROM scheduled_runs WHERE {_PLACE}", (tenant_id, schedule_id, nominal)).fetchone()
         for schedule_id, nominal in keys
     )
-    return [tick_of(row) for row in found if row is not None]
+    return [tick_of(row) for row in rows if row is not None]
 
 
 def remove(tx: Transaction, dealt_with_before: int, limit: int) -> int:
