@@ -22,6 +22,8 @@ _REPEATABLE = {
         "RunPipeline",
         "GetRun",
         "ListRuns",
+        "GetRunInputs",
+        "GetRunStatistics",
         "CancelRun",
         "ListPipelines",
         "GetPipeline",

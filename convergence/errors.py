@@ -41,6 +41,8 @@ class Details:
     reason: str = ""
     violations: tuple[Violation, ...] = ()
     retry_after: float | None = None
+    request_id: str = ""
+    """What the server's log has about the call is found by it; '' when it says nothing more."""
 
 
 class ConvergenceError(Exception):
@@ -68,6 +70,11 @@ class ConvergenceError(Exception):
     def retry_after(self) -> float | None:
         """Seconds after which trying again makes sense, or None when the server does not say."""
         return self.details.retry_after
+
+    @property
+    def request_id(self) -> str:
+        """By what the server's log tells more about the call; '' when it does not."""
+        return self.details.request_id
 
     @property
     def is_connection_loss(self) -> bool:
@@ -169,16 +176,16 @@ def _details(error: grpc.aio.AioRpcError) -> Details:
 
 def _decode(packed: Iterable[AnyMessage]) -> Details:
     """Read the kinds of detail that the contract names; others may be added to it without breaking this."""
-    reason, violations, retry_after = "", list[Violation](), None
+    reason, violations, retry_after, request_id = "", list[Violation](), None, ""
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     quota, retry = error_details_pb2.QuotaFailure(), error_details_pb2.RetryInfo()
     for detail in packed:
         if detail.Unpack(info):
-            reason = info.reason
+            reason, request_id = info.reason, info.metadata.get("request_id", "")
         elif detail.Unpack(bad_request):
             violations += [Violation(v.field, v.description) for v in bad_request.field_violations]
         elif detail.Unpack(quota):
             violations += [Violation(v.subject, v.description) for v in quota.violations]
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta().total_seconds()
-    return Details(reason, tuple(violations), retry_after)
+    return Details(reason, tuple(violations), retry_after, request_id)

@@ -10,7 +10,9 @@ from convergence.v1.pipeline_service_pb2 import (
     CancelRunRequest,
     DataQualityResult,
     GetPipelineRequest,
+    GetRunInputsRequest,
     GetRunRequest,
+    GetRunStatisticsRequest,
     GetRunStatusRequest,
     ListDataQualityResultsRequest,
     ListDataQualityResultsResponse,
@@ -22,7 +24,9 @@ from convergence.v1.pipeline_service_pb2 import (
     PipelineSummary,
     PlanPipelineRequest,
     RetryRunRequest,
+    RunInputs,
     RunPipelineRequest,
+    RunStatistics,
 )
 from convergence.v1.run_pb2 import Run, RunEvent
 from convergence.watching import EventCall, Watch
@@ -45,6 +49,13 @@ class RunFilter(TypedDict, total=False):
     """Those that this schedule started."""
     backfill_id: str
     """Those of this backfill."""
+    triggers: Collection[Run.Trigger.ValueType]
+    """Any of these."""
+    text: str
+    """Stands in one of the ids or the error message."""
+    oldest_first: bool
+    count: bool
+    """Have those of each status counted, too."""
     page_size: int
     """Runs a page, at most 500."""
 
@@ -150,6 +161,10 @@ class RunCalls(Calls):
             created_before=timestamp(wanted.get("created_before")),
             schedule_id=wanted.get("schedule_id", ""),
             backfill_id=wanted.get("backfill_id", ""),
+            triggers=wanted.get("triggers", ()),
+            text=wanted.get("text", ""),
+            oldest_first=wanted.get("oldest_first", False),
+            count=wanted.get("count", False),
             page_size=wanted.get("page_size", 0),
             page_token=page_token,
         )
@@ -160,6 +175,20 @@ class RunCalls(Calls):
         async for page in pages(lambda token: self.list_runs(tenant_id, page_token=token, **wanted)):
             for run in page.runs:
                 yield run
+
+    async def get_run_inputs(self, tenant_id: str, pipeline_logging_id: str) -> RunInputs:
+        """What each step of a run was accepted with: settings, variables with their origins, SQL."""
+        request = GetRunInputsRequest(tenant_id=tenant_id, pipeline_logging_id=pipeline_logging_id)
+        return await self._call(self.pipelines.GetRunInputs, request)
+
+    async def get_run_statistics(
+        self, tenant_id: str = "", *, since: datetime | None = None, until: datetime | None = None, buckets: int = 0
+    ) -> RunStatistics:
+        """How the runs of a period went, by default the last day; only an operator may leave out `tenant_id`."""
+        request = GetRunStatisticsRequest(
+            tenant_id=tenant_id, since=timestamp(since), until=timestamp(until), buckets=buckets
+        )
+        return await self._call(self.pipelines.GetRunStatistics, request)
 
     def watch(
         self,

@@ -31,6 +31,8 @@ class ScheduleFilter(TypedDict, total=False):
     template_name: str
     states: Collection[Schedule.State.ValueType]
     """Any of these."""
+    fire_times: int
+    """How many of the next times of each, at most 10; one by default."""
     page_size: int
     """Schedules a page, at most 500."""
 
@@ -56,6 +58,12 @@ class ScheduleCalls(Calls):
         """
         request = CreateScheduleRequest(schedule=schedule, request_id=request_id or str(uuid.uuid4()))
         return await self._call(self.schedules.CreateSchedule, request)
+
+    async def preview_schedule(self, schedule: Schedule) -> Schedule:
+        """Check a schedule, and return it as it would be made now, with the times it would fire next."""
+        return await self._call(
+            self.schedules.CreateSchedule, CreateScheduleRequest(schedule=schedule, validate_only=True)
+        )
 
     async def get_schedule(self, tenant_id: str, schedule_id: str) -> Schedule:
         """One schedule, with the times it fires next."""

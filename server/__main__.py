@@ -40,6 +40,7 @@ from server.providers import Providers
 from server.registry import Registry
 from server.request_rates import RequestRates
 from server.retention import Retention
+from server.run_reports import RunReports
 from server.runs import Caller, Runs
 from server.scheduler import Scheduler
 from server.schedules import Schedules
@@ -100,7 +101,7 @@ async def serve(settings: Settings) -> None:
             tenants, ApiKeys(store, keys), credentials, default_location=settings.bigquery_location
         )
         backfills = Backfills(store, runs, plans, Estimates(store, runs), following)
-        pipeline_servicer = PipelineServicer(runs, backfills, catalog)
+        pipeline_servicer = PipelineServicer(runs, RunReports(store, runs), backfills, catalog)
         schedule_servicer = ScheduleServicer(Schedules(store, runs))
         servicers = _servicers(settings, store, pipeline_servicer, tenant_servicer, schedule_servicer)
         api = Api(servicers, gate, max_connections=settings.max_connections)

@@ -11,15 +11,16 @@ from pydantic import ValidationError
 from processors.base import ProcessorError
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import StepSnapshot
-from server.domain.plan import Plan, PlanStep, ResolvedVariable
+from server.domain.plan import Plan, PlanStep
 from server.domain.run import Run, RunStatus, StepRun, StepStatus
 from server.domain.schema import TableRef
 from server.executor import STOP_SECONDS, LogBuffer
 from server.logs import run_fields
 from server.pipeline_files.places import field_path
 from server.plain import plain_text
-from server.rendering import templates, with_strings
+from server.rendering import templates
 from server.run_variables import with_late_samples
+from server.step_inputs import step_inputs
 from server.step_runner import StepCall, StepRunner
 from server.store.port import Claim, ControlStore, LeaseLost, RunEnd, StepEnd, StoreBusy
 from server.warehouse.port import WarehouseError
@@ -133,48 +134,12 @@ class PlanExecution:
         return [Fault("PLAN_FAILED", message)]
 
     def _planned(self, snapshot: StepSnapshot, told: Mapping[str, Any]) -> PlanStep:
-        known = {"sql": _sql(snapshot)} | {key: told[key] for key in _TOLD if key in told}
-        step = PlanStep.model_validate({"step_id": snapshot.step_id, "ps_type": snapshot.ps_type, **known})
-        cost = step.estimated_bytes / _TIB * self._price_per_tib
-        return step.model_copy(
-            update={"settings": _shown(snapshot), "variables": _variables(snapshot), "estimated_cost_usd": cost}
-        )
+        known = {key: told[key] for key in _TOLD if key in told}
+        step = PlanStep.model_validate({**step_inputs(snapshot).model_dump(), **known})
+        return step.model_copy(update={"estimated_cost_usd": step.estimated_bytes / _TIB * self._price_per_tib})
 
 
 _TOLD = ("sql", "tables_read", "table_written", "write_mode", "schema_changes", "estimated_bytes", "warnings")
-
-
-def _sql(snapshot: StepSnapshot) -> str:
-    """The step's query, also when it could not be planned; '' when it has none, or several."""
-    queries = [template for template in templates(snapshot.settings) if template.is_query]
-    try:
-        return queries[0].render(with_late_samples(snapshot.variables)) if len(queries) == 1 else ""
-    except Refused:
-        return ""
-
-
-def _shown(snapshot: StepSnapshot) -> dict[str, Any]:
-    """The step's settings; what only a running step knows stays as `{name}`."""
-    samples = with_late_samples(snapshot.variables)
-    names = {name: f"{{{name}}}" for name in samples.keys() - snapshot.variables.keys()}
-    texts = {}
-    for template in templates(snapshot.settings):
-        try:
-            texts[template.path] = template.render(samples if template.is_sql else {**names, **snapshot.variables})
-        except Refused:
-            texts[template.path] = template.text
-    shown: dict[str, Any] = with_strings(snapshot.settings, texts)
-    return shown
-
-
-def _variables(snapshot: StepSnapshot) -> tuple[ResolvedVariable, ...]:
-    """What the step's settings use, and everything that was set for it by the file or the request."""
-    used = {name for template in templates(snapshot.settings) for name in template.names}
-    return tuple(
-        ResolvedVariable(name=name, value=value, origin=snapshot.origins.get(name, "context"))
-        for name, value in snapshot.variables.items()
-        if name in used or snapshot.origins.get(name, "context") != "context"
-    )
 
 
 def _timed_out(snapshot: StepSnapshot) -> Fault:

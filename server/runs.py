@@ -166,7 +166,7 @@ class Runs:
         try:
             if key is not None and (earlier := await self._store.find_request(key)):
                 return earlier
-            old = await self._owned(caller.tenant_id, pipeline_logging_id)
+            old = await self.owned(caller.tenant_id, pipeline_logging_id)
             require_runnable(caller, old.name)
             require_retryable(old)
             tenant = await self._tenant_facts(caller.tenant_id, old.name)
@@ -255,7 +255,7 @@ class Runs:
         """The run with its steps, a waiting one explained. Raises RunNotFound, also for another tenant's run."""
         return owned(await self._store.explain_run(pipeline_logging_id, self._plans.current()), tenant_id)
 
-    async def _owned(self, tenant_id: str, pipeline_logging_id: str) -> Run:
+    async def owned(self, tenant_id: str, pipeline_logging_id: str) -> Run:
         """As `get`, for those who need not know what the run waits for."""
         return owned(await self._store.get_run(pipeline_logging_id), tenant_id)
 
@@ -276,7 +276,7 @@ class Runs:
     ) -> Sequence[DataQualityResult]:
         """What checks of a tenant's data found, newest first. Raises RunNotFound, also for another tenant's run."""
         if wanted.pipeline_logging_id:
-            await self._owned(wanted.tenant_id, wanted.pipeline_logging_id)
+            await self.owned(wanted.tenant_id, wanted.pipeline_logging_id)
         return await self._store.list_data_quality_results(wanted, after=after, limit=limit)
 
     async def cancel(self, tenant_id: str, pipeline_logging_id: str, by: Actor) -> Run:
@@ -286,7 +286,7 @@ class Runs:
             RunNotFound: also for another tenant's run.
             RunFinished: it ended otherwise before.
         """
-        await self._owned(tenant_id, pipeline_logging_id)
+        await self.owned(tenant_id, pipeline_logging_id)
         run = await self._store.request_cancel(pipeline_logging_id, by=by)
         if run is None:
             raise RunNotFound
@@ -301,7 +301,7 @@ class Runs:
             RunNotFound: also for another tenant's run.
             TooManyStreams: the caller's key, or the server, follows too many runs.
         """
-        run = await self._owned(caller.tenant_id, pipeline_logging_id)
+        run = await self.owned(caller.tenant_id, pipeline_logging_id)
         with self._following.place(caller.by.key_id):
             if not run.status.is_terminal:
                 async with aclosing(self._live(run, after)) as events:
@@ -327,7 +327,7 @@ class Runs:
                         return
                 if not piece:
                     yield None
-                    if (await self._owned(run.tenant_id, run.pipeline_logging_id)).status.is_terminal:
+                    if (await self.owned(run.tenant_id, run.pipeline_logging_id)).status.is_terminal:
                         return
 
 

@@ -19,6 +19,7 @@ from server.domain.schedule import (
     settings_faults,
 )
 from server.domain.tenant import TenantState
+from server.domain.ticks import fire_time, first_tick
 from server.errors import (
     EtagMismatch,
     InvalidRequest,
@@ -94,11 +95,31 @@ class Schedules:
         except TooManySchedules:
             raise ScheduleLimitReached from None
         except NeverFires:
-            raise InvalidRequest([Fault("INVALID_FIELD", "no tick comes before it", field="end_time")]) from None
+            raise _never_fires() from None
         except MadeAndGone:
             raise ScheduleNotFound("The schedule that this request has made was deleted since.") from None
         except TenantGone:
             raise TenantNotActive(why_inactive(TenantState.OFFBOARDED, "")) from None
+
+    async def preview(self, caller: Caller, new: NewSchedule) -> Schedule:
+        """The schedule as it would be, if it were made now. Raises as `create`."""
+        faults = schedule_id_faults(new.schedule_id) if new.schedule_id else []
+        await self._check(caller, new.settings, faults)
+        if new.schedule_id and await self._store.get_schedule(new.tenant_id, new.schedule_id):
+            raise ScheduleExists
+        now = datetime.now(UTC)
+        schedule = Schedule(
+            tenant_id=new.tenant_id,
+            schedule_id=new.schedule_id,
+            settings=new.settings,
+            state=ScheduleState.ACTIVE,
+            created_at=now,
+            updated_at=now,
+        )
+        tick = first_tick(schedule, now)
+        if tick is None:
+            raise _never_fires()
+        return schedule.model_copy(update={"next_tick": tick, "due_at": fire_time(schedule, tick)})
 
     async def _check(self, caller: Caller, settings: ScheduleSettings, faults: list[Fault]) -> None:
         """Whether the schedule can be kept, and its runs would be accepted. Raises as `create`."""
@@ -185,6 +206,10 @@ class Schedules:
         if not found:
             await self._runs.require_tenant(wanted.tenant_id)
         return found
+
+
+def _never_fires() -> InvalidRequest:
+    return InvalidRequest([Fault("INVALID_FIELD", "no tick comes before it", field="end_time")])
 
 
 def require_reason(reason: str) -> None:

@@ -19,6 +19,8 @@ from server.message_settings import PREFIX as _PREFIX
 from server.message_settings import MessageSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
+# Read by the console, which may be set up in the same environment.
+_CONSOLE_PREFIX = f"{_PREFIX}UI_"
 # Read by the client and its command line, which share the prefix.
 _CLIENT_VARIABLES = {
     "CONVERGENCE_TARGET",
@@ -124,7 +126,8 @@ class Settings(MessageSettings):
     def _no_unknown_variables(cls, values: object) -> object:
         """A misspelt setting must not pass as its default."""
         known = {_PREFIX + name.upper() for name in cls.model_fields} | _CLIENT_VARIABLES
-        unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
+        ours = [name for name in os.environ if name.startswith(_PREFIX) and not name.startswith(_CONSOLE_PREFIX)]
+        unknown = sorted(name for name in ours if name not in known)
         if unknown:
             raise ValueError(f"there is no setting {', '.join(unknown)}; docs/configuration.md lists them")
         return values
@@ -213,7 +216,8 @@ class Settings(MessageSettings):
     @staticmethod
     def hide() -> None:
         """Leave no secret in the environment of this process, where processors would find it."""
-        for name in _HIDDEN_VARIABLES:
+        of_console = {name for name in os.environ if name.startswith(_CONSOLE_PREFIX)}
+        for name in _HIDDEN_VARIABLES | of_console:
             os.environ.pop(name, None)
 
     @property

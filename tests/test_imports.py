@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("server", "processors", "convergence")
+PACKAGES = ("server", "processors", "convergence", "admin_ui")
 
 # package or module -> what it may import of the project and of third parties; the longest matching rule counts.
 ALLOWED: dict[str, set[str]] = {
@@ -40,6 +40,20 @@ ALLOWED: dict[str, set[str]] = {
     "processors.aws": {"processors", "pydantic", "boto3", "botocore"},
     "processors.files": {"processors.files", "pydantic", "duckdb"},
     "convergence": {"convergence", "grpc", "google", "rich", "typer"},
+    "admin_ui": {
+        *(
+            "admin_ui",
+            "convergence",
+            "nicegui",
+            "fastapi",
+            "starlette",
+            "pydantic",
+            "pydantic_settings",
+            "google",
+            "grpc",
+        ),
+        *("cron_descriptor", "pygments"),
+    },
 }
 PROTOBUF = {"convergence.v1", "google.protobuf", "google.rpc"}
 

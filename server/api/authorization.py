@@ -24,6 +24,8 @@ SCOPES: dict[str, Scope | None] = {
     _PIPELINES + "GetRunStatus": Scope.RUNS_READ,
     _PIPELINES + "GetRun": Scope.RUNS_READ,
     _PIPELINES + "ListRuns": Scope.RUNS_READ,
+    _PIPELINES + "GetRunInputs": Scope.RUNS_READ,
+    _PIPELINES + "GetRunStatistics": Scope.RUNS_READ,
     _PIPELINES + "CancelRun": Scope.RUNS_WRITE,
     _PIPELINES + "RetryRun": Scope.RUNS_WRITE,
     _PIPELINES + "PlanPipeline": Scope.RUNS_WRITE,

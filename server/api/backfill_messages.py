@@ -4,7 +4,7 @@ from convergence.v1 import backfill_pb2, pipeline_service_pb2
 from server.api.authorization import current_actor, current_principal
 from server.api.convert import timestamp
 from server.api.pages import page_key, page_moment, page_token
-from server.api.requests import gathering, known_names, own_tenant, pipeline_name
+from server.api.requests import all_or_own, gathering, known_names, pipeline_name
 from server.backfills import BackfillRequest
 from server.domain.backfill import Backfill, BackfillOrder, BackfillState, Reprocess
 from server.domain.faults import Fault
@@ -89,9 +89,8 @@ def backfill_request(request: pipeline_service_pb2.BackfillPipelineRequest) -> B
 def backfill_filter(request: pipeline_service_pb2.ListBackfillsRequest) -> BackfillFilter:
     """Which backfills a request wants. Raises InvalidRequest."""
     # To leave the tenant out means all of them to an operator, and to everyone else their own.
-    sees_all = current_principal.get().is_admin and not request.tenant_id
     return BackfillFilter(
-        tenant_id=None if sees_all else own_tenant(request),
+        tenant_id=all_or_own(request),
         schedule_id=request.schedule_id,
         states=known_names(BackfillState, _Message.State.Name, request.states, "states"),
     )

@@ -1,5 +1,6 @@
 """Records to messages."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from google.protobuf import struct_pb2, timestamp_pb2
@@ -15,9 +16,10 @@ from server.domain.faults import Fault
 from server.domain.pipeline import Step, Variable
 from server.domain.plan import Plan, PlanStep
 from server.domain.quotas import QuotaUse
-from server.domain.run import Effect, LogEntry, Run, RunEvent, StepRun
+from server.domain.run import Effect, LogEntry, Run, RunEvent, RunStatus, StepRun
 from server.domain.tenant import ApiKey, DatasetState, Tenant
 from server.plain import plain_mapping
+from server.store.port import RunStatistics
 
 _ORIGINS = {
     "context": run_pb2.ResolvedVariable.CONTEXT,
@@ -77,14 +79,15 @@ def run(record: Run) -> run_pb2.Run:
 
 def _plan(record: Plan) -> run_pb2.Plan:
     return run_pb2.Plan(
-        steps=[_plan_step(step) for step in record.steps],
+        steps=[plan_step(step) for step in record.steps],
         faults=[fault(item) for item in record.faults],
         estimated_bytes=record.estimated_bytes,
         estimated_cost_usd=record.estimated_cost_usd,
     )
 
 
-def _plan_step(record: PlanStep) -> run_pb2.PlanStep:
+def plan_step(record: PlanStep) -> run_pb2.PlanStep:
+    """What a step would do, or was given."""
     return run_pb2.PlanStep(
         step_id=record.step_id,
         ps_type=record.ps_type,
@@ -101,6 +104,41 @@ def _plan_step(record: PlanStep) -> run_pb2.PlanStep:
         estimated_bytes=record.estimated_bytes,
         estimated_cost_usd=record.estimated_cost_usd,
         warnings=record.warnings,
+    )
+
+
+def counted(runs_by_status: Mapping[RunStatus, int]) -> dict[str, int]:
+    """How many runs are in each status, by its name."""
+    return {status.value: count for status, count in runs_by_status.items()}
+
+
+def run_statistics(record: RunStatistics, since: datetime, until: datetime) -> pipeline_service_pb2.RunStatistics:
+    """How the runs of that period went."""
+    pb = pipeline_service_pb2.RunStatistics
+    length = (until - since) / len(record.buckets)
+    buckets = (
+        pb.Bucket(start=timestamp(since + number * length), runs_by_status=counted(bucket))
+        for number, bucket in enumerate(record.buckets)
+    )
+    pipelines = (
+        pipeline_service_pb2.PipelineStatistics(
+            provider=one.name.provider,
+            domain=one.name.domain,
+            template_name=one.name.template_name,
+            runs_by_status=counted(one.runs_by_status),
+            mean_seconds=one.mean_seconds,
+            longest_seconds=one.longest_seconds,
+        )
+        for one in record.pipelines
+    )
+    return pb(
+        since=timestamp(since),
+        until=timestamp(until),
+        buckets=buckets,
+        pipelines=pipelines,
+        pending_runs=record.pending,
+        active_runs=record.active,
+        oldest_pending=timestamp(record.oldest_pending),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -14,7 +15,15 @@ from server.api import backfill_messages as backfills
 from server.api import convert
 from server.api.authorization import current_actor, current_principal
 from server.api.pages import fitting, page_key, page_moment, page_number, page_pipeline, page_size, page_token
-from server.api.requests import OfTenant, checked_request_id, known_names, moments, own_tenant, pipeline_name
+from server.api.requests import (
+    OfTenant,
+    all_or_own,
+    checked_request_id,
+    known_names,
+    moments,
+    own_tenant,
+    pipeline_name,
+)
 from server.backfills import Backfills
 from server.catalog import Catalog, Entry, PipelineNotFound
 from server.domain.backfill import BackfillState
@@ -24,8 +33,13 @@ from server.domain.pipeline import PipelineName
 from server.domain.run import Run, RunKind, RunStatus, RunTrigger
 from server.errors import InvalidRequest, PipelineMissing
 from server.preparation import RunRequest
+from server.run_reports import RunReports
 from server.runs import Caller, Runs
 from server.store.port import DataQualityFilter, DataQualityPosition, RunFilter, RunPosition
+
+_MAX_TEXT = 200
+_DAY = timedelta(days=1)
+_BUCKETS = 24
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -33,8 +47,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class PipelineServicer(PipelineServiceServicer):
     """Translates; the use cases decide."""
 
-    def __init__(self, runs: Runs, backfills: Backfills, catalog: Catalog) -> None:
+    def __init__(self, runs: Runs, reports: RunReports, backfills: Backfills, catalog: Catalog) -> None:
         self._runs = runs
+        self._reports = reports
         self._backfills = backfills
         self._catalog = catalog
 
@@ -76,10 +91,25 @@ class PipelineServicer(PipelineServiceServicer):
         wanted = _run_filter(request)
         runs = await self._runs.list(wanted, after=after, limit=size + 1)
         page = runs[:size]
+        counted = await self._reports.count(wanted) if request.count else {}
         return pb.ListRunsResponse(
             runs=[convert.run(run) for run in page],
             next_page_token=_token_behind(request, page[-1]) if len(runs) > size else "",
+            runs_by_status=convert.counted(counted),
         )
+
+    async def GetRunInputs(self, request: pb.GetRunInputsRequest, context: Context) -> pb.RunInputs:
+        """See the proto."""
+        steps = await self._reports.inputs(own_tenant(request), request.pipeline_logging_id)
+        return pb.RunInputs(steps=map(convert.plan_step, steps))
+
+    async def GetRunStatistics(self, request: pb.GetRunStatisticsRequest, context: Context) -> pb.RunStatistics:
+        """See the proto."""
+        since, until = moments(request, "since", "until")
+        until = until or datetime.now(UTC)
+        since = since or until - _DAY
+        found = await self._reports.statistics(all_or_own(request), since, until, request.buckets or _BUCKETS)
+        return convert.run_statistics(found, since, until)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
@@ -221,11 +251,12 @@ def _check_status_name(number: pb.DataQualityResult.Status.ValueType) -> str:
 
 
 def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
-    # To leave the tenant out means all of them to an operator, and to everyone else their own.
-    sees_all = current_principal.get().is_admin and not request.tenant_id
     created_after, created_before = moments(request, "created_after", "created_before")
+    if len(request.text) > _MAX_TEXT:
+        message = f"is at most {_MAX_TEXT} characters, not {len(request.text):,}"
+        raise InvalidRequest([Fault("INVALID_FIELD", message, field="text")])
     return RunFilter(
-        tenant_id=None if sees_all else own_tenant(request),
+        tenant_id=all_or_own(request),
         pipeline_id=request.pipeline,
         provider=request.provider,
         domain=request.domain,
@@ -236,6 +267,9 @@ def _run_filter(request: pb.ListRunsRequest) -> RunFilter:
         schedule_id=request.schedule_id,
         backfill_id=request.backfill_id,
         kind=_kind(request.kind),
+        triggers=known_names(RunTrigger, run_pb2.Run.Trigger.Name, request.triggers, "triggers"),
+        text=request.text,
+        is_oldest_first=request.oldest_first,
     )
 
 

@@ -51,6 +51,11 @@ def own_tenant(request: OfTenant) -> str:
     return tenant_id
 
 
+def all_or_own(request: OfTenant) -> str | None:
+    """The tenant that a request is about; None when an operator names none, who means all. Raises InvalidRequest."""
+    return None if current_principal.get().is_admin and not request.tenant_id else own_tenant(request)
+
+
 def own_or_operators(request: OfTenant) -> str | None:
     """Whose keys, or audit log, a request is about; None: the operators'. Raises PermissionDenied."""
     principal = current_principal.get()

@@ -28,7 +28,7 @@ from server.domain.ticks import fire_times
 from server.errors import InvalidRequest
 from server.schedules import ScheduleChange
 
-_SHOWN_FIRES = 10
+SHOWN_FIRES = 10
 _NAME = ("provider", "domain", "template_name")
 _TIMING = ("cron", "interval")
 _PLAIN = ("description", "cron", "date_offset_days", "refresh_window_days", "pause_after_failures")
@@ -42,15 +42,19 @@ _MAX_PATHS = 100
 async def schedule(record: Schedule) -> pb.Schedule:
     """A schedule as clients see it, with its next times."""
     # Those of a rare day take a while to find.
-    fires = await asyncio.to_thread(fire_times, record, _SHOWN_FIRES)
-    return listed_schedule(record, fires)
+    fires = await asyncio.to_thread(fire_times, record, SHOWN_FIRES)
+    return _schedule(record, fires)
 
 
-def listed_schedule(record: Schedule, fires: Sequence[datetime] | None = None) -> pb.Schedule:
-    """A schedule as lists show it, with the next of its times, unless others are given."""
+async def listed_schedules(records: Sequence[Schedule], count: int) -> list[pb.Schedule]:
+    """Schedules with so many of their next times."""
+    if count == 1:
+        return [_schedule(record, [record.due_at] if record.due_at else []) for record in records]
+    return await asyncio.to_thread(lambda: [_schedule(record, fire_times(record, count)) for record in records])
+
+
+def _schedule(record: Schedule, fires: Sequence[datetime]) -> pb.Schedule:
     settings = record.settings
-    if fires is None:
-        fires = [record.due_at] if record.due_at else []
     message = pb.Schedule(
         schedule_id=record.schedule_id,
         tenant_id=record.tenant_id,

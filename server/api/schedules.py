@@ -9,8 +9,10 @@ from convergence.v1.schedule_service_pb2_grpc import ScheduleServiceServicer
 from server.api import schedule_messages as messages
 from server.api.authorization import current_actor, current_principal
 from server.api.pages import page_key, page_moment, page_size, page_token
-from server.api.requests import OfTenant, checked_request_id, known_names, own_tenant
+from server.api.requests import OfTenant, all_or_own, checked_request_id, known_names, own_tenant
+from server.domain.faults import Fault
 from server.domain.schedule import Schedule, ScheduleState, Tick, TickOutcome
+from server.errors import InvalidRequest
 from server.runs import Caller
 from server.schedules import Schedules
 from server.store.schedule_port import ScheduleFilter, TickFilter, TickPosition
@@ -28,6 +30,8 @@ class ScheduleServicer(ScheduleServiceServicer):
         """See the proto."""
         caller = _caller(request.schedule)
         new = messages.new_schedule(request.schedule, caller.tenant_id)
+        if request.validate_only:
+            return await messages.schedule(await self._schedules.preview(caller, new))
         made = await self._schedules.create(caller, new, request_id=checked_request_id(request))
         return await messages.schedule(made)
 
@@ -38,19 +42,20 @@ class ScheduleServicer(ScheduleServiceServicer):
     async def ListSchedules(self, request: pb.ListSchedulesRequest, context: Context) -> pb.ListSchedulesResponse:
         """See the proto."""
         size, key = page_size(request.page_size), page_key(request, parts=2)
-        # To leave the tenant out means all of them to an operator, and to everyone else their own.
-        sees_all = current_principal.get().is_admin and not request.tenant_id
         wanted = ScheduleFilter(
-            tenant_id=None if sees_all else own_tenant(request),
+            tenant_id=all_or_own(request),
             provider=request.provider,
             domain=request.domain,
             template_name=request.template_name,
             states=known_names(ScheduleState, pb.Schedule.State.Name, request.states, "states"),
         )
         after = (key[0], key[1]) if key else None
+        if not 0 <= request.fire_times <= messages.SHOWN_FIRES:
+            message = f"is 1 to {messages.SHOWN_FIRES}, or 0 for one"
+            raise InvalidRequest([Fault("INVALID_FIELD", message, field="fire_times")])
         found = await self._schedules.list(wanted, after=after, limit=size + 1)
         return pb.ListSchedulesResponse(
-            schedules=[messages.listed_schedule(record) for record in found[:size]],
+            schedules=await messages.listed_schedules(found[:size], request.fire_times or 1),
             next_page_token=_token_behind(request, found[size - 1]) if len(found) > size else "",
         )
 

@@ -16,7 +16,7 @@ SYSTEM_TENANT = "tenants"
 
 _TENANT_ID = re.compile(r"[a-z][a-z0-9_]{2,62}")
 _EMAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,190}")
-_RESERVED = {SYSTEM_TENANT, "information_schema", "admin", "system", "setup", "default", "public", "main"}
+_RESERVED = {SYSTEM_TENANT, "information_schema", "admin", "system", "setup", "default", "public", "main", "new"}
 _LOCATION = re.compile(r"US|EU|[a-z]+(?:-[a-z]+)+[0-9]{1,2}")
 _MAX_DISPLAY_NAME = 200
 _MAX_CONTACT_EMAILS = 50

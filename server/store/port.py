@@ -154,6 +154,34 @@ class RunFilter:
     schedule_id: str = ""
     backfill_id: str = ""
     kind: RunKind = RunKind.EXECUTE
+    triggers: tuple[RunTrigger, ...] = ()
+    text: str = ""
+    """Stands in one of the ids or the error message, in capitals or not."""
+    is_oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStatistics:
+    """How the runs of one pipeline went."""
+
+    name: PipelineName
+    runs_by_status: Mapping[RunStatus, int]
+    mean_seconds: float
+    """Of the runs that were begun and have ended; 0 when there is none."""
+    longest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatistics:
+    """How the runs of a period went, and what waits now."""
+
+    buckets: Sequence[Mapping[RunStatus, int]]
+    """Of each piece of the period, how many runs there are by their status now."""
+    pipelines: Sequence[PipelineStatistics]
+    """The one with most runs first."""
+    pending: int
+    active: int
+    oldest_pending: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,6 +523,16 @@ class ControlStore(Protocol):
 
     async def explain_run(self, pipeline_logging_id: str, plans: Plans) -> Run | None:
         """As `get_run`, a waiting run with its reason and its place, and what became of the messages of its steps."""
+        ...
+
+    async def count_runs(self, wanted: RunFilter) -> Mapping[RunStatus, int]:
+        """How many of the latest 10,000 runs of any status are in which; `statuses` of the filter are not looked at."""
+        ...
+
+    async def run_statistics(
+        self, tenant_id: str | None, since: datetime, until: datetime, buckets: int
+    ) -> RunStatistics:
+        """How the latest 100,000 runs of the period went; None is all tenants."""
         ...
 
     async def run_snapshot(self, pipeline_logging_id: str) -> RunSnapshot | None:

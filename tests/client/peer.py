@@ -131,6 +131,8 @@ for _name in (
     "PlanPipeline",
     "GetRun",
     "ListRuns",
+    "GetRunInputs",
+    "GetRunStatistics",
     "ListDataQualityResults",
     "CancelRun",
     "ListPipelines",

@@ -15,6 +15,8 @@ from convergence.v1.pipeline_service_pb2 import (
     ListRunsResponse,
     Pipeline,
     PipelineSummary,
+    RunInputs,
+    RunStatistics,
 )
 from convergence.v1.run_pb2 import Run
 from convergence.v1.schedule_service_pb2 import ListScheduledRunsResponse, ListSchedulesResponse, Schedule
@@ -57,6 +59,8 @@ CALLS = {
     "RunPipeline": (a_run(), lambda client: client.run_pipeline(tenant_id=TENANT, **PIPELINE)),
     "GetRun": (a_run(), lambda client: client.get_run(TENANT, RUN_ID)),
     "ListRuns": (ListRunsResponse(), lambda client: client.list_runs()),
+    "GetRunInputs": (RunInputs(), lambda client: client.get_run_inputs(TENANT, RUN_ID)),
+    "GetRunStatistics": (RunStatistics(), lambda client: client.get_run_statistics()),
     "CancelRun": (a_run(), lambda client: client.cancel_run(TENANT, RUN_ID)),
     "ListPipelines": (ListPipelinesResponse(), lambda client: client.list_pipelines()),
     "GetPipeline": (Pipeline(), lambda client: client.get_pipeline(**PIPELINE)),
@@ -175,6 +179,10 @@ async def test_a_page_of_runs(client, peer):
         created_after=datetime(2025, 11, 18, tzinfo=UTC),
         schedule_id="nightly",
         backfill_id=BACKFILL_ID,
+        triggers=[Run.SCHEDULE],
+        text="bills",
+        oldest_first=True,
+        count=True,
         page_size=7,
         page_token="here",
     )
@@ -186,6 +194,18 @@ async def test_a_page_of_runs(client, peer):
     assert not request.HasField("created_before")
     assert (request.pipeline, request.page_size, request.page_token) == ("acme_corp-gcp-cost-billing", 7, "here")
     assert (request.schedule_id, request.backfill_id) == ("nightly", BACKFILL_ID)
+    assert (list(request.triggers), request.text) == ([Run.SCHEDULE], "bills")
+    assert (request.oldest_first, request.count) == (True, True)
+
+
+async def test_statistics_of_a_period(client, peer):
+    peer.answers["GetRunStatistics"] = RunStatistics(pending_runs=3)
+    since, until = datetime(2025, 11, 17, tzinfo=UTC), datetime(2025, 11, 18, tzinfo=UTC)
+
+    assert (await client.get_run_statistics(TENANT, since=since, until=until, buckets=12)).pending_runs == 3
+    (request,) = peer.requests["GetRunStatistics"]
+    assert (request.tenant_id, request.buckets) == (TENANT, 12)
+    assert (request.since.ToDatetime(UTC), request.until.ToDatetime(UTC)) == (since, until)
 
 
 async def test_a_time_without_zone_is_refused(client):

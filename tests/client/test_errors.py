@@ -95,6 +95,13 @@ async def test_details(client, peer, details, violations, retry_after):
     assert error.reason == "SAID_SO"
 
 
+async def test_what_the_servers_log_is_searched_for(client, peer):
+    info = ErrorInfo(reason="INTERNAL", metadata={"request_id": "r-1"})
+    error = await refusal(client, peer, refusing(grpc.StatusCode.INTERNAL, "Something failed.", info))
+
+    assert error.request_id == "r-1"
+
+
 @pytest.mark.parametrize("trailer", [None, b"", b"\xff\xff no message"], ids=["missing", "empty", "malformed"])
 async def test_without_readable_details_code_and_message_hold(client, peer, trailer):
     async def handler(_request, context):

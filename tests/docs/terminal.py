@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT, Block, blocks
 
-_PARTS = ("server", "processors", "configs", "ps_templates", "convergence", "protos", "examples")
+_PARTS = ("server", "processors", "configs", "ps_templates", "convergence", "protos", "examples", "admin_ui")
 _CTRL_C = "^C"
 # What differs from run to run, in the order in which it is replaced.
 _VOLATILE = (
@@ -71,7 +72,13 @@ class Terminal:
         # What `make test` itself puts into the environment is not in a user's terminal.
         foreign = ("CONVERGENCE_", "MAKE", "MFLAGS")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        self._environment = {**kept, "COLUMNS": "120", "CONVERGENCE_GRPC_PORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        self._environment = {
+            **kept,
+            "COLUMNS": "120",
+            "CONVERGENCE_GRPC_PORT": "0",
+            "CONVERGENCE_UI_PORT": str(_free_port()),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         self._variables.touch()
 
     def play(self, page: str) -> list[str]:
@@ -147,6 +154,7 @@ class Terminal:
             if line.startswith("ready grpc="):
                 target = line.strip().removeprefix("ready grpc=")
                 self._run(f"export CONVERGENCE_TARGET={target}")
+            if line.startswith("console at "):
                 break
         return printed or (self.checkout / "server.log").read_text()
 
@@ -158,6 +166,13 @@ class Terminal:
             self._server = None
         self._code = 0
         return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 def _is_as_shown(shown: list[str], printed: str) -> bool:

@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convergence.client import ConvergenceClient
-from convergence.errors import ConvergenceError
+from convergence.errors import AlreadyExists, ConvergenceError, InvalidArgument, NotFound
 from convergence.v1.backfill_pb2 import Backfill
 from convergence.v1.run_pb2 import Run
 from convergence.v1.schedule_service_pb2 import Schedule, ScheduledRun
@@ -239,6 +239,32 @@ async def test_a_backfill_leaves_a_place_to_those_who_wait(tmp_path: Path) -> No
 
 
 # -- very many ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_schedule_is_tried_before_it_is_made(service: Service, acme_key: str) -> None:
+    wanted = Schedule(
+        tenant_id="acme_corp", schedule_id="tried", provider="gcp", domain="example", template_name="dryrun"
+    )
+    wanted.cron = "0 6 * * *"
+    async with service.client(acme_key) as client:
+        tried = await client.preview_schedule(wanted)
+        assert (tried.state, len(tried.next_fire_times)) == (Schedule.ACTIVE, 10)
+        with pytest.raises(NotFound):
+            await client.get_schedule("acme_corp", "tried")
+        wanted.cron, wanted.time_zone = "61 * * * *", "Mars"
+        with pytest.raises(InvalidArgument) as refused:
+            await client.preview_schedule(wanted)
+        assert {violation.field for violation in refused.value.violations} == {"cron", "time_zone"}
+        wanted.cron, wanted.time_zone = "0 6 * * *", ""
+        made = await client.create_schedule(wanted)
+        with pytest.raises(AlreadyExists):
+            await client.preview_schedule(wanted)
+        found = await client.list_schedules("acme_corp", fire_times=3)
+        (listed,) = [one for one in found.schedules if one.schedule_id == "tried"]
+        assert list(listed.next_fire_times) == list(made.next_fire_times)[:3]
+        with pytest.raises(InvalidArgument):
+            await client.list_schedules("acme_corp", fire_times=11)
+        await client.delete_schedule("acme_corp", "tried")
 
 
 @pytest.mark.long

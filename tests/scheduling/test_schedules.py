@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from convergence.v1 import schedule_service_pb2 as pb
-from server.api.schedule_messages import listed_schedule, new_schedule, schedule_change
+from server.api.schedule_messages import listed_schedules, new_schedule, schedule_change
 from server.domain.audit import Actor
 from server.domain.pipeline import PipelineName
 from server.domain.schedule import MAX_SCHEDULES, CatchUp, NewSchedule, Overlap, ScheduleSettings, ScheduleState
@@ -88,7 +88,7 @@ async def test_every_field_that_a_client_sets_is_shown_again(office: Office, tim
         end_time=datetime(2026, 12, 1, tzinfo=UTC),
     )
     made = await office.schedules.create(CALLER, new_schedule(wanted, "acme_corp"))
-    shown = listed_schedule(made)
+    (shown,) = await listed_schedules([made], 1)
     settable = {field.name for field in pb.Schedule.DESCRIPTOR.fields} - _READ_ONLY
     assert {field.name for field, _ in wanted.ListFields()} | {"cron", "interval"} == settable
     for name in _READ_ONLY:

@@ -6,7 +6,7 @@ import pytest
 
 from server.domain.run import Run, RunStatus
 from server.store.port import RunEnd, RunFilter, RunPosition
-from server.store.sql import leases, runs
+from server.store.sql import leases, run_lists
 from server.store.sql.database import Transaction
 from server.store.sql.store import SqlStore
 from tests.store.conftest import Clock
@@ -57,7 +57,7 @@ async def old(store: SqlStore) -> SqlStore:
 async def test_a_list_by_status_reads_no_run_in_another(old: SqlStore, tenant_id: str | None) -> None:
     def look(tx: Transaction, statuses: tuple[RunStatus, ...]) -> None:
         explained = Explained(tx, "runs")
-        found = runs.list_runs(explained, RunFilter(tenant_id=tenant_id, statuses=statuses), None, 50)
+        found = run_lists.list_runs(explained, RunFilter(tenant_id=tenant_id, statuses=statuses), None, 50)
         assert {run.status for run in found} <= set(statuses)
         used = indexes(explained)
         assert used, explained.plan

@@ -103,6 +103,7 @@ def test_secrets_reach_the_worker_through_its_pipe_and_no_other_way(monkeypatch:
         "SMTP_USERNAME": "u",
         "SMTP_PASSWORD": "three-secret",
         "SLACK_WEBHOOK_URL": f"https://hooks.slack.com{SECRET}",
+        "UI_STORAGE_SECRET": "the-consoles-secret",
     }
     for name, value in given.items():
         monkeypatch.setenv(f"CONVERGENCE_{name}", value)
@@ -158,8 +159,9 @@ def test_what_may_be_kept_for_how_long(monkeypatch: pytest.MonkeyPatch, days: in
     assert (settings.run_retention_days, settings.event_retention_days) == (days, days)
 
 
-def test_the_clients_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clients_and_the_consoles_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVERGENCE_TARGET", "127.0.0.1:1")
+    monkeypatch.setenv("CONVERGENCE_UI_PORT", "8080")
     Settings()
 
 

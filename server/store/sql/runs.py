@@ -16,11 +16,9 @@ from server.store.port import (
     QueueState,
     RequestConflict,
     RequestKey,
-    RunFilter,
-    RunPosition,
 )
 from server.store.sql import audit
-from server.store.sql.database import Row, Transaction, found, marks, to_micros
+from server.store.sql.database import Row, Transaction, found, marks
 from server.store.sql.offboarded import require_not_gone
 from server.store.sql.outbox import note_many
 from server.store.sql.queues import admit, lock, move
@@ -180,38 +178,6 @@ def stored_steps(tx: Transaction, pipeline_logging_id: str) -> list[StepRun]:
     """The steps of a run in file order."""
     rows = tx.execute("SELECT body FROM steps WHERE pipeline_logging_id = ? ORDER BY position", (pipeline_logging_id,))
     return [StepRun.model_validate_json(row["body"]) for row in rows]
-
-
-def list_runs(tx: Transaction, wanted: RunFilter, after: RunPosition | None, limit: int) -> list[Run]:
-    """A page of runs, newest first."""
-    conditions: list[tuple[str, object]] = [
-        ("kind = ?", wanted.kind),
-        ("tenant_id = ?", wanted.tenant_id),
-        ("pipeline_id = ?", wanted.pipeline_id),
-        ("provider = ?", wanted.provider),
-        ("domain = ?", wanted.domain),
-        ("template_name = ?", wanted.template_name),
-        ("created_at >= ?", wanted.created_after and to_micros(wanted.created_after)),
-        ("created_at < ?", wanted.created_before and to_micros(wanted.created_before)),
-        # The indexes of both hold none of the other runs, which has to be said.
-        ("schedule_id = ? AND schedule_id != ''", wanted.schedule_id),
-        ("backfill_id = ? AND backfill_id != ''", wanted.backfill_id),
-    ]
-    used = [(condition, value) for condition, value in conditions if value not in (None, "")]
-    where = [condition for condition, _ in used]
-    values = [value for _, value in used]
-    if after is not None:
-        where.append("(created_at, pipeline_logging_id) < (?, ?)")
-        values += [to_micros(after.created_at), after.pipeline_logging_id]
-    matching = f"SELECT * FROM runs WHERE {' AND '.join(where) or 'TRUE'}"
-    newest = "ORDER BY created_at DESC, pipeline_logging_id DESC LIMIT ?"
-    if not wanted.statuses:
-        return [run_of(row) for row in tx.execute(f"{matching} {newest}", [*values, limit])]
-    # The indexes have the runs of one status in this order, and not those of several.
-    statuses = dict.fromkeys(wanted.statuses)
-    pages = [f"SELECT * FROM ({matching} AND status = ? {newest}) AS page"] * len(statuses)
-    each = [value for status in statuses for value in (*values, status, limit)]
-    return [run_of(row) for row in tx.execute(f"{' UNION ALL '.join(pages)} {newest}", [*each, limit])]
 
 
 def request_cancel(tx: Transaction, pipeline_logging_id: str, by: Actor) -> Run | None:

@@ -8,7 +8,7 @@ from server.domain.data_quality import DataQualityResult
 from server.domain.load import Load
 from server.domain.pipeline import RunSnapshot
 from server.domain.quotas import Plans, QuotaUse
-from server.domain.run import LogEntry, Run, RunEvent, StepRun
+from server.domain.run import LogEntry, Run, RunEvent, RunStatus, StepRun
 from server.domain.schedule import NewSchedule, Tick
 from server.domain.tenant import ApiKey, Tenant, TenantState
 from server.store.port import (
@@ -28,6 +28,7 @@ from server.store.port import (
     RunEnd,
     RunFilter,
     RunPosition,
+    RunStatistics,
     StepEnd,
     TakenRequests,
 )
@@ -43,6 +44,7 @@ from server.store.sql import (
     outbox,
     queues,
     retention,
+    run_lists,
     runs,
     tenants,
     ticks,
@@ -210,10 +212,20 @@ class SqlStore(SqlLoadStore, SqlDeliveryStore, SqlScheduleStore):
         """See the port."""
 
         def page(tx: Transaction) -> list[Run]:
-            found = runs.list_runs(tx, wanted, after, limit)
+            found = run_lists.list_runs(tx, wanted, after, limit)
             return waiting.explained(tx, plans, found) if plans else found
 
         return await self._db.scan(page)
+
+    async def count_runs(self, wanted: RunFilter) -> Mapping[RunStatus, int]:
+        """See the port."""
+        return await self._db.scan(lambda tx: run_lists.count_runs(tx, wanted))
+
+    async def run_statistics(
+        self, tenant_id: str | None, since: datetime, until: datetime, buckets: int
+    ) -> RunStatistics:
+        """See the port."""
+        return await self._db.scan(lambda tx: run_lists.statistics(tx, tenant_id, since, until, buckets))
 
     async def list_data_quality_results(
         self, wanted: DataQualityFilter, *, after: DataQualityPosition | None, limit: int
