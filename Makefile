@@ -50,7 +50,7 @@ $(BIGQUERY)/.installed: tests/bigquery/install.py tests/bigquery/requirements.tx
 
 # The tests of the console want a browser. A machine of root's gets one; elsewhere they are skipped without, or fail when
 # REQUIRE_BROWSER is set.
-BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome
+BROWSER = { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 
 $(VENV)/.browser: | $(INSTALLED)
 	@$(BROWSER) >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \

@@ -84,7 +84,7 @@ def frame(title: str, *, path: str) -> Iterator[Frame]:
     ui.page_title(f"{title} · Convergence")
     ui.add_head_html('<link rel="icon" href="/static/mark.svg" type="image/svg+xml">')
     ui.add_head_html('<link rel="stylesheet" href="/static/console.css"><script src="/static/console.js"></script>')
-    ui.colors(primary="#4a5ad8", negative="#b3261e", positive="#1b7f4b")
+    ui.colors(primary="#4a5ad8", negative="#b3261e", positive="#166c3f")
     ui.dark_mode(_THEMES.get(str(app.storage.user.get("theme", "auto"))))
     ui.query("body").props(f"data-times={_chosen_times()}")
     ui.timer(_LOOK_SECONDS, lambda: _leave_if_over(session))

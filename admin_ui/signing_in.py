@@ -21,6 +21,8 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
+    # NiceGUI compiles its templates in the browser, so that scripts cannot be confined.
+    (b"content-security-policy", b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"),
 )
 _PAGE = """<!doctype html>
 <html lang="en">

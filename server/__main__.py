@@ -151,6 +151,7 @@ def _servicers(
                 "postgres" if settings.database_url else "sqlite",
                 "bigquery" if settings.bigquery_project else "duckdb",
                 settings.project,
+                settings.bigquery_price_per_tib,
             ),
             Care(store, retention),
         ),

@@ -51,8 +51,9 @@ class Timeline:
 class _Lane:
     def __init__(self, step: StepRun) -> None:
         with ui.element("div").classes("gantt-row"):
-            with ui.element("div").classes("wrap-any"):
-                ui.label(step.name or step.step_id)
+            with ui.element("div").classes("wrap-any") as name:
+                name.props["id"] = f"step-{step.step_id}"
+                ui.link(step.name or step.step_id, f"#step-{step.step_id}")
                 ui.label(step.ps_type).classes("mono dim")
             self._lane = ui.element("div").classes("lane")
             with ui.element("div").classes("gantt-note"):

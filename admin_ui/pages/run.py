@@ -180,9 +180,13 @@ class _RunPage:
         read = sum(step.bytes_processed for step in steps)
         slots = sum(step.slot_milliseconds for step in steps) / 1000
         rows = sum(step.rows_processed for step in steps)
-        self._costs.text = (
-            f"{_count(rows, 'row')} · {bytes_text(read)} read · {bytes_text(billed)} billed · {slots:,.1f} slot seconds"
+        told = (
+            _count(rows, "row"),
+            f"{bytes_text(read)} read",
+            f"{bytes_text(billed)} billed{self._price(billed)}",
+            f"{slots:,.1f} slot seconds",
         )
+        self._costs.text = " · ".join(told)
         effects = [(step, effect) for step in steps for effect in step.effects]
         self._writes.clear()
         with self._writes:
@@ -195,6 +199,11 @@ class _RunPage:
                             ui.label(
                                 f"{effect.write_mode}, {_count(effect.rows_written, 'row')}, step {step.step_id}"
                             ).classes("dim")
+
+    def _price(self, billed: int) -> str:
+        """What that costs, where it costs anything."""
+        price = billed / 2**40 * self._page.session.info.price_per_tib_usd
+        return f", {price:.4f} USD" if price >= 0.0001 else ""
 
     def _show_results(self, results: list[DataQualityResult]) -> None:
         self._results.clear()

@@ -28,6 +28,8 @@ class Stores:
     control_store: str
     warehouse: str
     project: str
+    price_per_tib: float
+    """US dollars."""
 
 
 class SystemServicer(SystemServiceServicer):
@@ -52,6 +54,7 @@ class SystemServicer(SystemServiceServicer):
             tenant_count=await self._store.count_tenants() if principal.is_admin else 0,
             tenant_id=principal.tenant_id or "",
             scopes=sorted(principal.scopes),
+            price_per_tib_usd=self._stores.price_per_tib,
         )
 
     async def CheckStore(self, request: pb.CheckStoreRequest, context: Context) -> pb.CheckStoreResponse:

@@ -4,6 +4,7 @@ A service of its own with a few tenants, three days of costs, runs that fail and
 """
 
 import asyncio
+import shutil
 import sys
 import tempfile
 from contextlib import suppress
@@ -30,6 +31,8 @@ async def main() -> int:
     pictures.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="convergence-pictures-") as folder:
         checkout = make_checkout(Path(folder) / "checkout")
+        # Pipelines that are broken on purpose.
+        shutil.rmtree(checkout / "configs" / "bad")
         await _load_export(checkout)
         service = await Service.start(checkout)
         console = await Console.start(Path(folder) / "console", service.target)

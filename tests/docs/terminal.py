@@ -69,8 +69,8 @@ class Terminal:
         # Without pyproject.toml `make` could not change the environment that the tests run in.
         shutil.copy(ROOT / "Makefile", folder)
         (folder / ".venv").symlink_to(sys.prefix)
-        # What `make test` itself puts into the environment is not in a user's terminal.
-        foreign = ("CONVERGENCE_", "MAKE", "MFLAGS")
+        # What `make test` and pytest put into the environment is not in a user's terminal.
+        foreign = ("CONVERGENCE_", "MAKE", "MFLAGS", "PYTEST")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self._environment = {
             **kept,
