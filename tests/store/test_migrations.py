@@ -1,5 +1,6 @@
 """Bringing a store up to date, and living with a newer one."""
 
+import hashlib
 import json
 import sqlite3
 import uuid
@@ -13,8 +14,10 @@ import pytest
 
 from server.domain.audit import AuditAction
 from server.domain.faults import CannotStart
+from server.domain.pipeline import PipelineName
 from server.domain.quotas import Quotas
 from server.domain.run import RunStatus, StepStatus
+from server.domain.schedule import ScheduleSettings
 from server.domain.tenant import SYSTEM_TENANT
 from server.store.port import RunEnd, RunFilter, StepEnd
 from server.store.postgres import open_postgres
@@ -264,3 +267,41 @@ async def test_a_user_without_rights_is_told_which_it_needs(postgres: str, taken
 async def test_where_an_at_sign_is_no_mistake(given: str) -> None:
     with pytest.raises(CannotStart, match="does not answer"):
         await open_postgres(f"postgresql://{given}".replace("host/", "127.0.0.1:1/"))
+
+
+def test_a_migration_stays_as_it_is() -> None:
+    """Stores that have it do not get it again: what changes is a migration of its own, with a line of its own."""
+    folder = SERVER / "store"
+    lines = (line.split() for line in (Path(__file__).parent / "migrations.sha256").read_text().splitlines())
+    recorded = {path: digest for digest, path in lines}
+    present = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.glob("*/migrations/*.sql")
+    }
+    assert present == recorded
+
+
+async def test_schedules_that_were_ahead_before_are_found(opening: Open, known: Path) -> None:
+    (later,) = known.glob("*_wrong_clocks.sql")
+    script = later.read_text()
+    later.unlink()
+    old = await opening(known)
+    name = PipelineName("gcp", "cost", "daily")
+    settings = ScheduleSettings(name=name, cron="0 6 * * *").model_dump_json(exclude_defaults=True)
+    of_name = {"provider": name.provider, "domain": name.domain, "template_name": name.template_name}
+
+    def fill(tx: Transaction) -> None:
+        for schedule_id, fired_at in (("ahead", tx.now + 10**12), ("well", tx.now)):
+            of_schedule = {"tenant_id": "acme_corp", "schedule_id": schedule_id, **of_name}
+            times = {"created_at": tx.now, "updated_at": tx.now}
+            kept = {"settings": settings, "overlap": "SKIP", "is_paused": 0, "pause_reason": ""}
+            row(tx, "schedules", **of_schedule, **kept, **times)
+            told = {"run_date": "2025-11-18", "outcome": "FIRED", "message": "", "pipeline_logging_id": "r"}
+            row(tx, "scheduled_runs", **of_schedule, **told, nominal_time=1, fired_at=fired_at, pipeline_id="p")
+
+    await old._db.write(fill)
+    await old.close()
+    later.write_text(script)
+    store = await opening(known)
+    assert [one.schedule_id for one in (await store.due_schedules(skip=[], limit=9)).ahead] == ["ahead"]
+    await store.close()

@@ -13,8 +13,7 @@ CREATE INDEX runs_open_of_schedule ON runs (tenant_id, schedule_id)
 CREATE INDEX runs_waiting_first ON runs (tenant_id) WHERE status = 'PENDING' AND backfill_id = '';
 CREATE INDEX runs_of_day ON runs (tenant_id, template_name, run_date);
 
--- next_tick is the nominal time of the tick to deal with next, due_at when; NULL where the schedule does not fire. moved_at is
--- when that was found out: a time that is still to come was wrong.
+-- next_tick is the nominal time of the tick to deal with next, due_at when; NULL where the schedule does not fire.
 CREATE TABLE schedules (
     tenant_id            TEXT COLLATE "C" NOT NULL,
     schedule_id          TEXT COLLATE "C" NOT NULL,
@@ -28,7 +27,6 @@ CREATE TABLE schedules (
     pause_reason         TEXT NOT NULL,
     next_tick            BIGINT,
     due_at               BIGINT,
-    moved_at             BIGINT NOT NULL,
     missed_ticks         BIGINT NOT NULL DEFAULT 0,
     consecutive_failures BIGINT NOT NULL DEFAULT 0,
     last_run             TEXT NOT NULL DEFAULT '',
@@ -38,7 +36,6 @@ CREATE TABLE schedules (
     PRIMARY KEY (tenant_id, schedule_id)
 );
 CREATE INDEX schedules_due ON schedules (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX schedules_moved ON schedules (moved_at);
 
 -- One row for each time that a schedule was due.
 CREATE TABLE scheduled_runs (
