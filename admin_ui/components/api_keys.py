@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from nicegui import events, ui
 
 from admin_ui.components.api_key_dialogs import OWN_KEY, SCOPES, make_key, rotate_key
 from admin_ui.components.parts import action, ask, empty, skeleton
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.secret_once import tell_secret
 from admin_ui.components.values import iso
 from admin_ui.frame import Frame
@@ -16,15 +16,15 @@ from admin_ui.telling import telling
 from convergence.v1.tenant_service_pb2 import ApiKey
 
 _MOST = 500
-_COLUMNS = (
-    ("state", "State"),
-    ("name", "Key"),
-    ("scopes", "Scopes"),
-    ("created", "Created"),
-    ("used", "Last used"),
-    ("ends", "Ends"),
-    ("do", ""),
-)
+_COLUMNS = {
+    "state": "State",
+    "name": "Key",
+    "scopes": "Scopes",
+    "created": "Created",
+    "used": "Last used",
+    "ends": "Ends",
+    "do": "",
+}
 _TIME = """<q-td :props="props" data-label="%s"><time v-if="props.value" class="num" :datetime="props.value"></time>
 <span v-else class="dim">never</span></q-td>"""
 _SLOTS = {
@@ -53,7 +53,6 @@ class ApiKeys:
         self._page = page
         self._tenant_id = tenant_id
         self._keys: dict[str, ApiKey] = {}
-        self._rows: list[dict[str, Any]] = []
         self.is_busy = False
         """Somebody is about to make, or to note down, a key: nothing may take the page away from them."""
         with ui.row().classes("w-full items-center justify-between"):
@@ -67,12 +66,8 @@ class ApiKeys:
         self._more = ui.label(f"Only the newest {_MOST} keys are shown.").classes("dim small")
         self._more.visible = False
 
-    def _make_table(self) -> ui.table:
-        columns = [{"name": name, "label": label, "field": name, "align": "left"} for name, label in _COLUMNS]
-        table = ui.table(columns=columns, rows=[], row_key="id").classes("w-full stack-table")
-        table.props('flat wrap-cells aria-label="API keys"')
-        for name, slot in _SLOTS.items():
-            table.add_slot(f"body-cell-{name}", slot)
+    def _make_table(self) -> RowTable:
+        table = RowTable("API keys", _COLUMNS, _SLOTS, key="id")
         table.on("rotate", lambda event: self._on_row(event, self._rotate))
         table.on("revoke", lambda event: self._on_row(event, self._revoke))
         table.visible = False
@@ -88,12 +83,9 @@ class ApiKeys:
         self._nothing.visible = not self._keys
         self._table.visible = bool(self._keys)
         self._more.visible = bool(found.next_page_token)
-        rows = [self._row(key) for key in found.api_keys]
-        if rows != self._rows:
-            self._rows = rows
-            self._table.rows = rows
+        self._table.show([self._row(key) for key in found.api_keys])
 
-    def _row(self, key: ApiKey) -> dict[str, Any]:
+    def _row(self, key: ApiKey) -> Row:
         state = key_state(key)
         return {
             "id": key.key_id,

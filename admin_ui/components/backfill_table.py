@@ -1,26 +1,22 @@
 """Lists of backfills that are updated in place."""
 
 from collections.abc import Sequence
-from typing import Any
-
-from nicegui import ui
 
 from admin_ui.components.backfill_progress import parts, progress_text
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso, pipeline_path
 from admin_ui.days import last_day
 from convergence.v1.backfill_pb2 import Backfill
 
-Row = dict[str, Any]
-
 _MOST_NAMED = 3
-_COLUMNS = (
-    ("state", "State"),
-    ("pipeline", "Backfill"),
-    ("tenants", "Tenants"),
-    ("days", "Days"),
-    ("progress", "Progress"),
-    ("created", "Started"),
-)
+_COLUMNS = {
+    "state": "State",
+    "pipeline": "Backfill",
+    "tenants": "Tenants",
+    "days": "Days",
+    "progress": "Progress",
+    "created": "Started",
+}
 _SLOTS = {
     "state": """<q-td :props="props"><span class="chip" :class="'s-' + props.value">{{ props.value }}</span></q-td>""",
     "pipeline": '<q-td :props="props"><a :href="props.row.href">{{ props.value }}</a>'
@@ -40,21 +36,12 @@ class BackfillTable:
     """Backfills, newest first, each with a link to its page."""
 
     def __init__(self, *, with_tenants: bool) -> None:
-        columns = [
-            {"name": name, "label": label, "field": name, "align": "left"}
-            for name, label in _COLUMNS
-            if with_tenants or name != "tenants"
-        ]
-        self._table = ui.table(columns=columns, rows=[], row_key="key").classes("w-full stack-table")
-        self._table.props('flat wrap-cells aria-label="Backfills"')
-        for name, slot in _SLOTS.items():
-            self._table.add_slot(f"body-cell-{name}", slot)
+        without = () if with_tenants else ("tenants",)
+        self._table = RowTable("Backfills", _COLUMNS, _SLOTS, key="key", without=without)
 
     def show(self, backfills: Sequence[Backfill]) -> None:
         """Show these instead; nothing is sent to the browser when nothing has changed."""
-        rows = [_row(one) for one in backfills]
-        if rows != self._table.rows:
-            self._table.rows = rows
+        self._table.show([_row(one) for one in backfills])
 
 
 def backfill_path(backfill: Backfill) -> str:

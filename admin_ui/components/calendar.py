@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from nicegui import ui
 
 from admin_ui.components.next_times import by_clocks_of
 from admin_ui.components.parts import card
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.schedule_table import schedule_path
 from admin_ui.components.values import pipeline_path
 from convergence.v1.schedule_service_pb2 import Schedule
@@ -16,9 +16,7 @@ FIRES = 10
 """How many times of each schedule the service tells at most."""
 _DAYS = timedelta(days=7)
 
-Row = dict[str, Any]
-
-_COLUMNS = (("time", "Time"), ("id", "Schedule"), ("tenant", "Tenant"), ("pipeline", "Pipeline"), ("there", "Its zone"))
+_COLUMNS = {"time": "Time", "id": "Schedule", "tenant": "Tenant", "pipeline": "Pipeline", "there": "Its zone"}
 _SLOTS = {
     "time": '<q-td :props="props"><span class="num">{{ props.row.clock }}</span> '
     '<time class="num dim small" :datetime="props.value"></time></q-td>',
@@ -35,7 +33,7 @@ class Calendar:
     def __init__(self, *, with_tenant: bool) -> None:
         self._with_tenant = with_tenant
         self._box = ui.element("div").classes("w-full").style("display: grid; gap: 18px")
-        self._tables: dict[str, ui.table] = {}
+        self._tables: dict[str, RowTable] = {}
 
     def show(self, schedules: Sequence[Schedule]) -> bool:
         """Show these instead, and say whether there is anything."""
@@ -45,23 +43,13 @@ class Calendar:
             with self._box:
                 self._tables = {day: self._day(day) for day in days}
         for day, rows in days.items():
-            if rows != self._tables[day].rows:
-                self._tables[day].rows = rows
+            self._tables[day].show(rows)
         return bool(days)
 
-    def _day(self, day: str) -> ui.table:
-        columns = [
-            {"name": name, "label": label, "field": name, "align": "left"}
-            for name, label in _COLUMNS
-            if name != "tenant" or self._with_tenant
-        ]
+    def _day(self, day: str) -> RowTable:
+        without = () if self._with_tenant else ("tenant",)
         with card(f"{datetime.fromisoformat(day):%A, %d %B %Y} (UTC)"):
-            table = ui.table(columns=columns, rows=[], row_key="key").classes("w-full stack-table calendar")
-            table.props["aria-label"] = day
-            table.props("flat wrap-cells")
-            for name, slot in _SLOTS.items():
-                table.add_slot(f"body-cell-{name}", slot)
-        return table
+            return RowTable(day, _COLUMNS, _SLOTS, key="key", without=without).classes("calendar")
 
 
 def _days(schedules: Sequence[Schedule], now: datetime) -> dict[str, list[Row]]:

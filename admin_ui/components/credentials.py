@@ -1,12 +1,12 @@
 """A tenant's credentials: stored, tried and destroyed, and never shown."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from nicegui import events, ui
 
 from admin_ui.components.parts import action, ask, empty, skeleton
 from admin_ui.components.request_form import RequestForm
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from admin_ui.frame import Frame
 from admin_ui.telling import telling
@@ -25,15 +25,15 @@ _FORMS = {
     Credential.AWS_ROLE: '{"role_arn": "...", "external_id": "..."}',
     Credential.SLACK_WEBHOOK: '{"url": "https://hooks.slack.com/services/..."}',
 }
-_COLUMNS = (
-    ("name", "Name"),
-    ("kind", "Kind"),
-    ("version", "Version"),
-    ("fingerprint", "Fingerprint"),
-    ("used", "Last used"),
-    ("checked", "Last check"),
-    ("do", ""),
-)
+_COLUMNS = {
+    "name": "Name",
+    "kind": "Kind",
+    "version": "Version",
+    "fingerprint": "Fingerprint",
+    "used": "Last used",
+    "checked": "Last check",
+    "do": "",
+}
 _SLOTS = {
     "name": '<q-td :props="props" class="text-weight-medium wrap-any">{{ props.value }}</q-td>',
     "version": '<q-td :props="props" class="num" data-label="version">{{ props.value }}</q-td>',
@@ -61,7 +61,6 @@ class Credentials:
         self._tenant_id = tenant_id
         self._found: list[Credential] = []
         self._busy: set[str] = set()
-        self._rows: list[dict[str, Any]] = []
         with ui.row().classes("w-full items-center justify-between"):
             with ui.element("h2").classes("section"):
                 ui.label("Credentials")
@@ -73,12 +72,8 @@ class Credentials:
         self._answer = ui.label().classes("note w-full").props("role=status")
         self._answer.visible = False
 
-    def _make_table(self) -> ui.table:
-        columns = [{"name": name, "label": label, "field": name, "align": "left"} for name, label in _COLUMNS]
-        table = ui.table(columns=columns, rows=[], row_key="name").classes("w-full stack-table")
-        table.props('flat wrap-cells aria-label="Credentials"')
-        for name, slot in _SLOTS.items():
-            table.add_slot(f"body-cell-{name}", slot)
+    def _make_table(self) -> RowTable:
+        table = RowTable("Credentials", _COLUMNS, _SLOTS, key="name")
         table.on("check", lambda event: self._on_row(event, self._check))
         table.on("remove", lambda event: self._on_row(event, self._delete))
         table.visible = False
@@ -96,10 +91,7 @@ class Credentials:
         self._show()
 
     def _show(self) -> None:
-        rows = [_row(credential, is_busy=credential.name in self._busy) for credential in self._found]
-        if rows != self._rows:
-            self._rows = rows
-            self._table.rows = rows
+        self._table.show([_row(one, is_busy=one.name in self._busy) for one in self._found])
 
     async def _on_row(self, event: events.GenericEventArguments, work: Callable[[str], Awaitable[None]]) -> None:
         name = str(event.args)
@@ -186,7 +178,7 @@ def _unmask(secret: ui.textarea, *, is_shown: bool) -> None:
     secret.classes(remove="secret-field" if is_shown else "", add="" if is_shown else "secret-field")
 
 
-def _row(credential: Credential, *, is_busy: bool) -> dict[str, Any]:
+def _row(credential: Credential, *, is_busy: bool) -> Row:
     return {
         "name": credential.name,
         "kind": _KINDS.get(credential.kind, Credential.Kind.Name(credential.kind)),

@@ -1,27 +1,45 @@
 """The filters above a list: a plain form, which leads to the address of what it says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from admin_ui.list_addresses import LONGEST
 
-def filter_field(name: str, label: str, value: str, *, hint: str = "") -> None:
-    """A line of text."""
+
+@contextmanager
+def filter_form(path: str, *, button: str = "Filter") -> Iterator[None]:
+    """A form whose button leads to `path` with what its fields say."""
+    with ui.element("form").props(f"method=get action={path}").classes("w-full flex flex-wrap gap-2 items-end"):
+        yield
+        ui.button(button).props("type=submit no-caps outline dense color=primary").classes("px-3")
+
+
+def filter_field(name: str, label: str, value: str, *, hint: str = "", kind: str = "text") -> None:
+    """A line of text, or a day where `kind` is `date`."""
     with ui.element("label").classes("field"):
         ui.label(label).classes("small dim")
-        box = ui.element("input").props(f"name={name} maxlength=200")
+        box = ui.element("input").props(f"name={name} type={kind} maxlength={LONGEST}")
         box.props["value"], box.props["placeholder"] = value, hint
 
 
-def filter_button() -> None:
-    """Go there."""
-    ui.button("Filter").props("type=submit no-caps outline dense color=primary").classes("px-3")
+def filter_choice(name: str, label: str, value: str, known: Sequence[str]) -> None:
+    """One of several, or any."""
+    with ui.element("label").classes("field"):
+        ui.label(label).classes("small dim")
+        with ui.element("select").props(f"name={name}"):
+            for one in ("", *known):
+                option = TextElement(tag="option", text=one.capitalize() or "Any")
+                option.props["value"] = one
+                if one == value:
+                    option.props("selected")
 
 
-def kept(values: Mapping[str, str]) -> None:
-    """What of the address stays as it is."""
-    for name, value in values.items():
+def kept(values: Iterable[tuple[str, str]]) -> None:
+    """What of the address stays as it is: names and values."""
+    for name, value in values:
         if value:
             box = ui.element("input").props(f"type=hidden name={name}")
             box.props["value"] = value
@@ -31,11 +49,30 @@ def choices(label: str, links: Mapping[str, tuple[str, bool]]) -> None:
     """Links of which some hold at present, by their words: where each leads, and whether it is on."""
     with ui.element("nav").classes("counts") as box:
         box.props["aria-label"] = label
-        for words, (url, is_on) in links.items():
-            link = TextElement(tag="a", text=words)
-            link.props["href"] = url
-            if is_on:
-                link.props("aria-current=true")
+        choice_links(links)
+
+
+def state_choices(names: Iterable[str], chosen: str, url: Callable[[str], str]) -> None:
+    """One of the states, or all ('')."""
+    words = {name.capitalize() or "All": name for name in ("", *names)}
+    choices("States", {word: (url(name), name == chosen) for word, name in words.items()})
+
+
+def choice_links(links: Mapping[str, tuple[str, bool]]) -> None:
+    """The links of `choices`, into what is there already."""
+    for words, (url, is_on) in links.items():
+        link = TextElement(tag="a", text=words)
+        link.props["href"] = url
+        if is_on:
+            link.props("aria-current=true")
+
+
+def removable(label: str, url: str) -> None:
+    """A filter that is set, and the address without it."""
+    with ui.link(target=url).classes("filter on") as link:
+        link.props["aria-label"] = f"Remove the filter {label}"
+        ui.label(label).classes("wrap-any")
+        ui.icon("close", size="14px")
 
 
 class PageLinks:

@@ -10,6 +10,7 @@ from nicegui import ui
 from admin_ui.components.code_text import CodeText
 from admin_ui.components.faults import fault_list
 from admin_ui.components.parts import card, facts
+from admin_ui.components.row_table import RowTable
 from admin_ui.components.run_table import run_path
 from admin_ui.components.values import bytes_text, chip
 from admin_ui.frame import Frame
@@ -19,10 +20,7 @@ from convergence.v1.run_pb2 import Plan, PlanStep, ResolvedVariable, Run, RunEve
 from convergence.watching import ends_run
 
 _PATIENCE_SECONDS = 15.0
-_VARIABLES = [
-    {"name": name, "label": label, "field": name, "align": "left"}
-    for name, label in (("name", "Variable"), ("value", "Value"), ("origin", "Set by"))
-]
+_VARIABLES = {"name": "Variable", "value": "Value", "origin": "Set by"}
 
 
 class PlanView:
@@ -145,8 +143,8 @@ def _step(step: PlanStep) -> None:
 
 
 def _variables(step: PlanStep) -> None:
-    rows = [{"name": one.name, "value": one.value, "origin": _origin(one)} for one in step.variables]
-    ui.table(columns=_VARIABLES, rows=rows, row_key="name").classes("w-full stack-table").props("flat wrap-cells dense")
+    table = RowTable(f"Variables of the step {step.step_id}", _VARIABLES, {}, key="name").props("dense")
+    table.show([{"name": one.name, "value": one.value, "origin": _origin(one)} for one in step.variables])
 
 
 def _origin(item: ResolvedVariable) -> str:

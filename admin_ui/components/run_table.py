@@ -1,25 +1,21 @@
 """Lists of runs that are updated in place."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from nicegui import ui
-
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso, length_text, pipeline_path, seconds_between
 from convergence.v1.run_pb2 import Run
 
-Row = dict[str, Any]
-
-_COLUMNS = (
-    ("status", "Status", "left"),
-    ("pipeline", "Run", "left"),
-    ("tenant", "Tenant", "left"),
-    ("date", "Date", "left"),
-    ("trigger", "Trigger", "left"),
-    ("created", "Accepted", "left"),
-    ("took", "Duration", "left"),
-    ("rows", "Rows", "right"),
-)
+_COLUMNS = {
+    "status": "Status",
+    "pipeline": "Run",
+    "tenant": "Tenant",
+    "date": "Date",
+    "trigger": "Trigger",
+    "created": "Accepted",
+    "took": "Duration",
+    "rows": "Rows",
+}
 _SLOTS = {
     "status": """<q-td :props="props"><span class="chip" :class="'s-' + props.value">{{ props.row.shown }}</span>
     </q-td>""",
@@ -36,25 +32,14 @@ class RunTable:
     """Runs, newest first, each with a link to its page."""
 
     def __init__(self, *, with_tenant: bool, is_selectable: bool = False) -> None:
-        columns = [
-            {"name": name, "label": label, "field": name, "align": align}
-            for name, label, align in _COLUMNS
-            if with_tenant or name != "tenant"
-        ]
-        self._table = ui.table(
-            columns=columns, rows=[], row_key="id", selection="multiple" if is_selectable else None
-        ).classes("w-full stack-table")
-        self._table.props('flat wrap-cells aria-label="Runs"')
-        for name, slot in _SLOTS.items():
-            self._table.add_slot(f"body-cell-{name}", slot)
-        self._shown: list[Row] = []
+        without = () if with_tenant else ("tenant",)
+        self._table = RowTable(
+            "Runs", _COLUMNS, _SLOTS, key="id", right=("rows",), without=without, is_selectable=is_selectable
+        )
 
     def show(self, runs: Sequence[Run]) -> None:
         """Show these runs instead; nothing is sent to the browser when nothing has changed."""
-        rows = _rows(runs)
-        if rows != self._shown:
-            self._shown = rows
-            self._table.rows = rows
+        self._table.show(_rows(runs))
 
     @property
     def selected(self) -> list[tuple[str, str]]:

@@ -1,30 +1,27 @@
 """Lists of schedules that are updated in place."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 from urllib.parse import quote
 
-from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from admin_ui.components.cron_words import cron_words, timing_text
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso, pipeline_path
 from convergence.v1.schedule_service_pb2 import Schedule
 
-Row = dict[str, Any]
-
-_COLUMNS = (
-    ("state", "State", "left"),
-    ("id", "Schedule", "left"),
-    ("tenant", "Tenant", "left"),
-    ("when", "When", "left"),
-    ("zone", "Zone", "left"),
-    ("next", "Next", "left"),
-    ("missed", "Missed", "right"),
-    ("failures", "Failures in a row", "right"),
-    ("last", "Last run", "left"),
-    ("act", "", "right"),
-)
+_COLUMNS = {
+    "state": "State",
+    "id": "Schedule",
+    "tenant": "Tenant",
+    "when": "When",
+    "zone": "Zone",
+    "next": "Next",
+    "missed": "Missed",
+    "failures": "Failures in a row",
+    "last": "Last run",
+    "act": "",
+}
 _SLOTS = {
     "state": """<q-td :props="props"><span class="chip" :class="'s-' + props.value" :title="props.row.reason">
         {{ props.value }}</span></q-td>""",
@@ -53,16 +50,10 @@ class ScheduleTable:
     """
 
     def __init__(self, *, with_tenant: bool, act: Callable[[Schedule], Awaitable[None]] | None) -> None:
-        hidden = {name for name, is_hidden in (("tenant", not with_tenant), ("act", act is None)) if is_hidden}
-        columns = [
-            {"name": name, "label": label, "field": name, "align": align}
-            for name, label, align in _COLUMNS
-            if name not in hidden
-        ]
-        self._table = ui.table(columns=columns, rows=[], row_key="key").classes("w-full stack-table schedule-table")
-        self._table.props('flat wrap-cells aria-label="Schedules"')
-        for name, slot in _SLOTS.items():
-            self._table.add_slot(f"body-cell-{name}", slot)
+        without = {name for name, is_hidden in (("tenant", not with_tenant), ("act", act is None)) if is_hidden}
+        self._table = RowTable(
+            "Schedules", _COLUMNS, _SLOTS, key="key", right=("missed", "failures", "act"), without=without
+        ).classes("schedule-table")
         if act is not None:
             self._table.on("act", self._on_act)
         self._act = act
@@ -72,9 +63,7 @@ class ScheduleTable:
     def show(self, schedules: Sequence[Schedule]) -> None:
         """Show these instead; nothing is sent to the browser when nothing has changed."""
         self._schedules = {schedule_path(one): one for one in schedules}
-        rows = [_row(one) | {"busy": key in self._busy} for key, one in self._schedules.items()]
-        if rows != self._table.rows:
-            self._table.rows = rows
+        self._table.show([_row(one) | {"busy": key in self._busy} for key, one in self._schedules.items()])
 
     async def _on_act(self, event: GenericEventArguments) -> None:
         key = str(event.args)

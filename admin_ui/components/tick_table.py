@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from nicegui import ui
-
 from admin_ui.components.next_times import by_clocks_of
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from convergence.v1.schedule_service_pb2 import ScheduledRun
 
-_COLUMNS = (
-    ("outcome", "Outcome"),
-    ("tick", "Tick"),
-    ("date", "Date"),
-    ("fired", "Dealt with"),
-    ("run", "Run"),
-    ("message", "Note"),
-)
+_COLUMNS = {
+    "outcome": "Outcome",
+    "tick": "Tick",
+    "date": "Date",
+    "fired": "Dealt with",
+    "run": "Run",
+    "message": "Note",
+}
 _SLOTS = {
     "outcome": """<q-td :props="props"><span class="chip" :class="'s-' + props.value">{{ props.value }}</span>
         </q-td>""",
@@ -34,21 +33,15 @@ class TickTable:
     """Ticks, newest first, each with the run that it started or why it started none."""
 
     def __init__(self) -> None:
-        columns = [{"name": name, "label": label, "field": name, "align": "left"} for name, label in _COLUMNS]
-        self._table = ui.table(columns=columns, rows=[], row_key="key").classes("w-full stack-table")
-        self._table.props('flat wrap-cells aria-label="Ticks"')
-        for name, slot in _SLOTS.items():
-            self._table.add_slot(f"body-cell-{name}", slot)
+        self._table = RowTable("Ticks", _COLUMNS, _SLOTS, key="key")
 
     def show(self, ticks: Sequence[ScheduledRun], time_zone: str) -> None:
         """Show these instead; nothing is sent to the browser when nothing has changed."""
-        rows = [_row(tick, time_zone) for tick in ticks]
-        if rows != self._table.rows:
-            self._table.rows = rows
-        self._table.visible = bool(rows)
+        self._table.show([_row(tick, time_zone) for tick in ticks])
+        self._table.visible = bool(ticks)
 
 
-def _row(tick: ScheduledRun, time_zone: str) -> dict[str, str]:
+def _row(tick: ScheduledRun, time_zone: str) -> Row:
     time = tick.nominal_time.ToDatetime(UTC)
     form = "%Y-%m-%d %H:%M %Z"
     return {

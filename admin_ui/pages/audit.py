@@ -1,12 +1,13 @@
 """The audit log."""
 
-from typing import Any
 from urllib.parse import quote
 
 from nicegui import ui
 
 from admin_ui.components.addresses import tenant_path, with_query
+from admin_ui.components.filter_form import NEWEST_FIRST, PageLinks, filter_field, filter_form, removable
 from admin_ui.components.parts import card, empty, skeleton
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.telling import keep_showing
@@ -14,15 +15,15 @@ from convergence.v1.system_service_pb2 import AuditEvent
 
 _SECONDS = 10.0
 _PAGE_SIZE = 50
-_COLUMNS = (
-    ("time", "Time"),
-    ("tenant", "Tenant"),
-    ("action", "Action"),
-    ("subject", "Subject"),
-    ("key", "By key"),
-    ("peer", "From"),
-    ("details", "Details"),
-)
+_COLUMNS = {
+    "time": "Time",
+    "tenant": "Tenant",
+    "action": "Action",
+    "subject": "Subject",
+    "key": "By key",
+    "peer": "From",
+    "details": "Details",
+}
 _SLOTS = {
     "time": '<q-td :props="props" class="on-one-line"><time class="num" :datetime="props.value"></time></q-td>',
     "tenant": '<q-td :props="props"><a v-if="props.value" :href="props.row.tenant_href">{{ props.value }}</a></q-td>',
@@ -53,7 +54,6 @@ class _Audit:
         self._page = page
         self._tenant_id = tenant_id
         self._token = token
-        self._rows: list[dict[str, Any]] = []
         # A tenant's key needs no tenant in the address: it sees its own.
         self._in_address = tenant_id if page.session.is_operator else ""
         if page.session.is_operator:
@@ -62,26 +62,12 @@ class _Audit:
         self._nothing = empty("Nothing has been changed.")
         self._nothing.visible = False
         with card() as self._card:
-            self._table = self._make_table()
+            without = () if page.session.is_operator else ("tenant",)
+            self._table = RowTable("Audit log", _COLUMNS, _SLOTS, key="number", without=without)
         self._card.visible = False
-        with ui.row().classes("w-full justify-between"):
-            newest = with_query("/audit", tenant=self._in_address)
-            ui.link("Newest", newest).classes("" if token else "invisible")
-            self._older = ui.link("Older", "#")
-            self._older.visible = False
+        newest = with_query("/audit", tenant=self._in_address) if token else ""
+        self._pages = PageLinks(newest, names=NEWEST_FIRST)
         keep_showing(page, self._refresh, seconds=_SECONDS)
-
-    def _make_table(self) -> ui.table:
-        columns = [
-            {"name": name, "label": label, "field": name, "align": "left"}
-            for name, label in _COLUMNS
-            if name != "tenant" or self._page.session.is_operator
-        ]
-        table = ui.table(columns=columns, rows=[], row_key="number").classes("w-full stack-table")
-        table.props('flat wrap-cells aria-label="Audit log"')
-        for name, slot in _SLOTS.items():
-            table.add_slot(f"body-cell-{name}", slot)
-        return table
 
     async def _refresh(self) -> None:
         try:
@@ -92,15 +78,12 @@ class _Audit:
             self._loading.visible = False
         self._nothing.visible = not found.events
         self._card.visible = bool(found.events)
-        rows = [_row(event) for event in found.events]
-        if rows != self._rows:
-            self._rows = rows
-            self._table.rows = rows
-        self._older.visible = bool(found.next_page_token)
-        self._older.props["href"] = with_query("/audit", tenant=self._in_address, token=found.next_page_token)
+        self._table.show([_row(event) for event in found.events])
+        token = found.next_page_token
+        self._pages.show(with_query("/audit", tenant=self._in_address, token=token) if token else "")
 
 
-def _row(event: AuditEvent) -> dict[str, Any]:
+def _row(event: AuditEvent) -> Row:
     return {
         "number": event.number,
         "time": iso(event.time),
@@ -132,14 +115,8 @@ def _subject_path(event: AuditEvent) -> str:
 
 
 def _filter(tenant_id: str) -> None:
-    with ui.element("form").props("method=get action=/audit").classes("w-full flex flex-wrap gap-2 items-end"):
-        with ui.element("label").classes("field"):
-            ui.label("Tenant").classes("small dim")
-            box = ui.element("input").props("name=tenant maxlength=63 placeholder=all")
-            box.props["value"] = tenant_id
-        ui.button("Filter").props("type=submit no-caps outline dense color=primary").classes("px-3")
+    with filter_form("/audit"):
+        filter_field("tenant", "Tenant", tenant_id, hint="all")
     if tenant_id:
-        with ui.row(), ui.link(target="/audit").classes("filter on") as link:
-            link.props["aria-label"] = "Remove the filter by tenant"
-            ui.label(f"Tenant: {tenant_id}").classes("wrap-any")
-            ui.icon("close", size="14px")
+        with ui.row():
+            removable(f"Tenant: {tenant_id}", "/audit")

@@ -14,7 +14,7 @@ from admin_ui.components.run_table import RunTable
 from admin_ui.components.values import TimeText, chip, pipeline_path, set_chip
 from admin_ui.days import last_day
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
-from admin_ui.run_filters import STATUSES, RunsAddress
+from admin_ui.list_addresses import STATUSES, RunsAddress
 from admin_ui.telling import keep_showing, showing, telling
 from convergence.v1.backfill_pb2 import Backfill
 from convergence.watching import BACKFILL_ENDED

@@ -4,7 +4,7 @@ from fastapi import Request
 from nicegui import ui
 
 from admin_ui.components.backfill_table import BackfillTable
-from admin_ui.components.filter_form import NEWEST_FIRST, PageLinks, choices, filter_button, filter_field, kept
+from admin_ui.components.filter_form import NEWEST_FIRST, PageLinks, filter_field, filter_form, kept, state_choices
 from admin_ui.components.parts import empty, skeleton
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.list_addresses import BACKFILL_STATES, BackfillsAddress
@@ -29,16 +29,12 @@ async def backfills_page(request: Request) -> None:
 
 
 def _filters(page: Frame, address: BackfillsAddress) -> None:
-    states = {"All": (address.url(state=""), not address.state)}
-    for name in BACKFILL_STATES:
-        states[name.capitalize()] = (address.url(state=name), address.state == name)
-    choices("States", states)
-    with ui.element("form").props("method=get action=/backfills").classes("w-full flex flex-wrap gap-2 items-end"):
-        kept({"state": address.state})
+    state_choices(BACKFILL_STATES, address.state, lambda name: address.url(state=name))
+    with filter_form("/backfills"):
+        kept([("state", address.state)])
         if page.session.is_operator:
             filter_field("tenant", "Tenant", address.tenant)
         filter_field("schedule", "Schedule", address.schedule)
-        filter_button()
 
 
 class _Backfills:

@@ -13,7 +13,7 @@ from admin_ui.components.quotas import share_class, used_share, used_text
 from admin_ui.components.run_table import RunTable
 from admin_ui.components.values import NOTHING, TimeText, length_text, pipeline_path
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
-from admin_ui.run_filters import RunsAddress
+from admin_ui.list_addresses import RunsAddress
 from admin_ui.telling import keep_showing
 from convergence.v1.pipeline_service_pb2 import PipelineStatistics, RunStatistics
 from convergence.v1.schedule_service_pb2 import Schedule

@@ -10,12 +10,13 @@ from admin_ui.components.code_text import CodeText
 from admin_ui.components.faults import fault_list
 from admin_ui.components.parts import card, empty, facts, skeleton
 from admin_ui.components.plan_view import PlanView
+from admin_ui.components.row_table import RowTable
 from admin_ui.components.run_form import RunForm
 from admin_ui.components.run_history import RunHistory
 from admin_ui.components.run_table import RunTable
 from admin_ui.components.values import chip, pipeline_path
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
-from admin_ui.run_filters import RunsAddress
+from admin_ui.list_addresses import RunsAddress
 from admin_ui.telling import keep_showing, showing
 from convergence.v1.pipeline_service_pb2 import Pipeline, PipelineStep
 from convergence.v1.run_pb2 import Run
@@ -26,19 +27,11 @@ _LATEST = 10
 _LINE = "line-"
 _OPERATORS_ONLY = "setup"
 """Only operators run pipelines of this provider."""
-_STEPS = [
-    {"name": name, "label": label, "field": name, "align": "left"}
-    for name, label in (
-        ("step", "Step"),
-        ("trigger", "When"),
-        ("timeout", "Timeout"),
-        ("tries", "Tries"),
-    )
-]
-_STEP_SLOT = (
-    '<q-td :props="props" class="wide-cell"><div class="wrap-any">{{ props.row.name }}</div>'
+_STEPS = {"step": "Step", "trigger": "When", "timeout": "Timeout", "tries": "Tries"}
+_STEP_SLOTS = {
+    "step": '<q-td :props="props" class="wide-cell"><div class="wrap-any">{{ props.row.name }}</div>'
     '<div class="mono dim wrap-any">{{ props.value }}, {{ props.row.type }}</div></q-td>'
-)
+}
 
 
 @ui.page("/pipelines/{provider}/{domain}/{template_name}", response_timeout=PAGE_SECONDS)
@@ -105,9 +98,8 @@ class _PipelinePage:
         if not pipeline.steps:
             return
         with card(f"Steps ({len(pipeline.steps)})"):
-            rows = [_step_row(number, step) for number, step in enumerate(pipeline.steps)]
-            table = ui.table(columns=_STEPS, rows=rows, row_key="number").classes("w-full stack-table")
-            table.props('flat wrap-cells aria-label="Steps"').add_slot("body-cell-step", _STEP_SLOT)
+            table = RowTable("Steps", _STEPS, _STEP_SLOTS, key="number")
+            table.show([_step_row(number, step) for number, step in enumerate(pipeline.steps)])
 
     def _runs(self) -> None:
         with card("Latest runs"):

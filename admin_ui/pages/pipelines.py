@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -10,6 +9,7 @@ from nicegui import ui
 
 from admin_ui.components.faults import fault_place
 from admin_ui.components.parts import empty, skeleton
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import NOTHING, length_text, pipeline_path
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.telling import keep_showing
@@ -21,17 +21,16 @@ _LONGEST_TEXT = 200
 _STATUSES = ("SUCCESS", "FAILED", "TIMED_OUT", "CANCELLED", "CANCELLING", "RUNNING", "PENDING")
 _GOING_ON = frozenset({"CANCELLING", "RUNNING", "PENDING"})
 
-Row = dict[str, Any]
-
-_COLUMNS: list[Row] = [
-    {"name": "path", "label": "Pipeline", "field": "path", "align": "left", "sortable": True},
-    {"name": "description", "label": "Description", "field": "description", "align": "left"},
-    {"name": "steps", "label": "Steps", "field": "steps", "align": "right", "sortable": True},
-    {"name": "state", "label": "File", "field": "state", "align": "left", "sortable": True},
-    {"name": "runs", "label": "Runs in 7 days", "field": "runs", "align": "left", "sortable": True},
-    {"name": "rate", "label": "Succeeded", "field": "rate", "align": "right", "sortable": True},
-    {"name": "seconds", "label": "Mean duration", "field": "seconds", "align": "right", "sortable": True},
-]
+_COLUMNS = {
+    "path": "Pipeline",
+    "description": "Description",
+    "steps": "Steps",
+    "state": "File",
+    "runs": "Runs in 7 days",
+    "rate": "Succeeded",
+    "seconds": "Mean duration",
+}
+_SORTABLE = frozenset(_COLUMNS) - {"description"}
 _SLOTS = {
     "path": '<q-td :props="props"><a :href="props.row.href" class="text-weight-medium">{{ props.row.name }}</a>'
     '<div class="small dim">{{ props.row.group }}</div></q-td>',
@@ -75,10 +74,9 @@ class _Pipelines:
             self._count = ui.label().classes("dim num").props("role=status")
         self._loading = skeleton(6)
         with ui.element("section").classes("card") as self._card:
-            self._table = ui.table(columns=_COLUMNS, rows=[], row_key="path").classes("w-full stack-table")
-            self._table.props('flat wrap-cells aria-label="Pipelines"')
-            for name, slot in _SLOTS.items():
-                self._table.add_slot(f"body-cell-{name}", slot)
+            self._table = RowTable(
+                "Pipelines", _COLUMNS, _SLOTS, key="path", right=("steps", "rate", "seconds"), sortable=_SORTABLE
+            )
         self._card.visible = False
         self._none = empty("There are no pipelines.", "The service reads them from its folder configs/.")
         self._no_match = empty("No pipeline has that in its name, its description or its faults.")
@@ -105,8 +103,7 @@ class _Pipelines:
             return
         words = self._text.lower().split()
         rows = [row for row in self._rows if all(word in row["searched"] for word in words)]
-        if rows != self._table.rows:
-            self._table.rows = rows
+        self._table.show(rows)
         self._card.visible = bool(rows)
         self._none.visible = not self._rows
         self._no_match.visible = bool(self._rows) and not rows

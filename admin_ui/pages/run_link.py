@@ -6,7 +6,7 @@ from nicegui import app
 
 from admin_ui.components.run_table import run_path
 from admin_ui.frame import SIGN_IN
-from admin_ui.run_filters import RunsAddress
+from admin_ui.list_addresses import RunsAddress
 from admin_ui.sessions import TOKEN, sessions
 from convergence.errors import ConvergenceError
 

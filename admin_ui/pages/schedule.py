@@ -15,8 +15,7 @@ from admin_ui.components.schedule_table import schedule_path
 from admin_ui.components.tick_table import TickTable
 from admin_ui.components.values import NOTHING, TimeText, chip, pipeline_path, set_chip
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
-from admin_ui.list_addresses import BackfillsAddress
-from admin_ui.run_filters import RunsAddress
+from admin_ui.list_addresses import BackfillsAddress, RunsAddress
 from admin_ui.schedule_actions import pause, resume
 from admin_ui.telling import keep_showing, showing, telling
 from convergence.v1.schedule_service_pb2 import Schedule

@@ -4,7 +4,7 @@ from fastapi import Request
 from nicegui import ui
 
 from admin_ui.components.calendar import FIRES, Calendar
-from admin_ui.components.filter_form import PageLinks, choices, filter_button, filter_field, kept
+from admin_ui.components.filter_form import PageLinks, choices, filter_field, filter_form, kept, state_choices
 from admin_ui.components.parts import empty, skeleton
 from admin_ui.components.schedule_table import ScheduleTable
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
@@ -42,16 +42,12 @@ def _filters(page: Frame, address: SchedulesAddress) -> None:
         views["Calendar"] = (address.url(view=CALENDAR, state=""), address.view == CALENDAR)
         choices("Views", views)
         if not address.view:
-            states = {"All": (address.url(state=""), not address.state)}
-            for name in SCHEDULE_STATES:
-                states[name.capitalize()] = (address.url(state=name), address.state == name)
-            choices("States", states)
-    with ui.element("form").props("method=get action=/schedules").classes("w-full flex flex-wrap gap-2 items-end"):
-        kept({"view": address.view, "state": address.state})
+            state_choices(SCHEDULE_STATES, address.state, lambda name: address.url(state=name))
+    with filter_form("/schedules"):
+        kept([("view", address.view), ("state", address.state)])
         if page.session.is_operator:
             filter_field("tenant", "Tenant", address.tenant)
         filter_field("pipeline", "Pipeline", address.pipeline, hint="gcp/cost/cost_billing")
-        filter_button()
 
 
 class _List:

@@ -14,7 +14,7 @@ from admin_ui.components.run_table import RunTable
 from admin_ui.components.tenant_profile import ProfileEditor, TenantFacts
 from admin_ui.components.values import chip, set_chip
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
-from admin_ui.run_filters import RunsAddress
+from admin_ui.list_addresses import RunsAddress
 from admin_ui.telling import keep_showing, showing, telling
 from convergence.v1.tenant_service_pb2 import Tenant
 

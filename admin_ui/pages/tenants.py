@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from admin_ui.components.addresses import tenant_path, with_query
+from admin_ui.components.filter_form import PageLinks, filter_field, filter_form, state_choices
 from admin_ui.components.parts import card, empty, skeleton
 from admin_ui.components.quotas import share_class, used_share, used_text
+from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.sessions import current_session
@@ -22,14 +23,14 @@ _AT_A_TIME = 8
 _SECONDS = 30.0
 _STATES = tuple(name for name, number in Tenant.State.items() if number)
 _USED = {"runs": "runs_per_day", "bytes": "bytes_billed_per_day"}
-_COLUMNS = (
-    ("tenant", "Tenant"),
-    ("state", "State"),
-    ("plan", "Plan"),
-    ("created", "Created"),
-    ("runs", "Runs today"),
-    ("bytes", "Billed today"),
-)
+_COLUMNS = {
+    "tenant": "Tenant",
+    "state": "State",
+    "plan": "Plan",
+    "created": "Created",
+    "runs": "Runs today",
+    "bytes": "Billed today",
+}
 _USE = """<q-td :props="props" :data-label="props.value ? '%s' : null"><div v-if="props.value" class="use">
 <div class="small num">{{ props.value.text }}</div>
 <div v-if="props.value.share !== null" class="bar" :class="props.value.bar">
@@ -61,23 +62,20 @@ class _Tenants:
         self._page = page
         self._state = state
         self._token = token
-        self._rows: list[dict[str, Any]] = []
         with page.head:
             ui.button("Onboard a tenant", icon="add").props(
                 "href=/tenants/new no-caps unelevated dense color=primary"
             ).classes("px-3")
-        _states(state)
-        _go_to()
+        state_choices(_STATES, state, lambda name: with_query("/tenants", state=name))
+        with filter_form("/tenants", button="Open"):
+            filter_field("go", "Tenant", "", hint="acme_corp")
         self._loading = skeleton(6)
         self._nothing = empty("No tenants here.", "Onboard one, or take the filter away.")
         self._nothing.visible = False
         with card() as self._card:
-            self._table = _make_table()
+            self._table = RowTable("Tenants", _COLUMNS, _SLOTS, key="tenant")
         self._card.visible = False
-        with ui.row().classes("w-full justify-between"):
-            ui.link("First", with_query("/tenants", state=state)).classes("" if token else "invisible")
-            self._next = ui.link("Next", "#")
-            self._next.visible = False
+        self._pages = PageLinks(with_query("/tenants", state=state) if token else "")
         keep_showing(page, self._refresh, seconds=_SECONDS)
 
     async def _refresh(self) -> None:
@@ -90,12 +88,12 @@ class _Tenants:
             self._loading.visible = False
         self._nothing.visible = not found.tenants
         self._card.visible = bool(found.tenants)
-        self._next.visible = bool(found.next_page_token)
-        self._next.props["href"] = with_query("/tenants", state=self._state, token=found.next_page_token)
-        known = {row["tenant"]: row for row in self._rows}
-        self._show([_row(tenant, known.get(tenant.tenant_id, {})) for tenant in found.tenants])
+        following = found.next_page_token
+        self._pages.show(with_query("/tenants", state=self._state, token=following) if following else "")
+        known = {row["tenant"]: row for row in self._table.rows}
+        self._table.show([_row(tenant, known.get(tenant.tenant_id, {})) for tenant in found.tenants])
         usages = await self._usages([one.tenant_id for one in found.tenants if one.state != Tenant.OFFBOARDED])
-        self._show([{**row, **_used(usages.get(row["tenant"]))} for row in self._rows])
+        self._table.show([{**row, **_used(usages.get(row["tenant"]))} for row in self._table.rows])
 
     async def _usages(self, tenant_ids: Sequence[str]) -> dict[str, Usage]:
         """What each of them has used, asked for a few at a time."""
@@ -111,22 +109,8 @@ class _Tenants:
         found = await asyncio.gather(*map(usage, tenant_ids))
         return {one.tenant_id: one for one in found if one is not None}
 
-    def _show(self, rows: list[dict[str, Any]]) -> None:
-        if rows != self._rows:
-            self._rows = rows
-            self._table.rows = rows
 
-
-def _make_table() -> ui.table:
-    columns = [{"name": name, "label": label, "field": name, "align": "left"} for name, label in _COLUMNS]
-    table = ui.table(columns=columns, rows=[], row_key="tenant").classes("w-full stack-table")
-    table.props('flat wrap-cells aria-label="Tenants"')
-    for name, slot in _SLOTS.items():
-        table.add_slot(f"body-cell-{name}", slot)
-    return table
-
-
-def _row(tenant: Tenant, before: dict[str, Any]) -> dict[str, Any]:
+def _row(tenant: Tenant, before: Row) -> Row:
     """The row, with the usage that it had before until that has been asked for again."""
     return {
         "tenant": tenant.tenant_id,
@@ -139,9 +123,9 @@ def _row(tenant: Tenant, before: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _used(usage: Usage | None) -> dict[str, Any]:
+def _used(usage: Usage | None) -> Row:
     found = {item.quota: item for item in usage.quotas} if usage is not None else {}
-    shown: dict[str, Any] = dict.fromkeys(_USED)
+    shown: Row = dict.fromkeys(_USED)
     for name, quota in _USED.items():
         if item := found.get(quota):
             share = used_share(item)
@@ -149,19 +133,3 @@ def _used(usage: Usage | None) -> dict[str, Any]:
     if usage is not None:
         shown["plan"] = usage.plan
     return shown
-
-
-def _states(chosen: str) -> None:
-    with ui.element("nav").classes("counts").props('aria-label="States"'):
-        for name in ("", *_STATES):
-            link = ui.link(name.capitalize() or "All", with_query("/tenants", state=name))
-            if name == chosen:
-                link.props("aria-current=true")
-
-
-def _go_to() -> None:
-    with ui.element("form").props("method=get action=/tenants").classes("w-full flex flex-wrap gap-2 items-end"):
-        with ui.element("label").classes("field"):
-            ui.label("Tenant").classes("small dim")
-            ui.element("input").props("name=go maxlength=63 required placeholder=acme_corp")
-        ui.button("Open").props("type=submit no-caps outline dense color=primary").classes("px-3")
