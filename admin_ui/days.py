@@ -18,3 +18,11 @@ def end_of(last: str) -> str:
         return (date.fromisoformat(last) + _DAY).isoformat()
     except (ValueError, OverflowError):
         return last
+
+
+def is_day(text: str) -> bool:
+    """Whether it is a day as the browser's field of one has it."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from server.credential_forms import hide, opened, read_secret
+from server.credential_forms import Secret, hide, opened, read_secret
 from server.domain.audit import Actor
 from server.domain.credential import Credential, CredentialKind, is_credential_name
 from server.domain.faults import Fault
@@ -75,11 +75,8 @@ class Credentials:
             InvalidRequest: with every fault. TenantNotFound, TenantNotActive, RequestIdReused, TooManyCredentials,
                 MasterKeyUnavailable.
         """
-        if not is_credential_name(new.name):
-            message = "a credential's name is 1 to 63 lower-case letters, digits and _, and starts with a letter"
-            raise InvalidRequest([Fault("INVALID_NAME", message, field="name")])
+        secret = self._read(new)
         await self._require_tenant(new.tenant_id)
-        secret = read_secret(new.kind, new.secret, hosts=self._webhook_hosts)
         hide(secret)
         plain = secret.model_dump_json().encode()
         fingerprint = self._ring.fingerprint_of(json.dumps([new.tenant_id, new.kind]).encode() + plain)
@@ -101,6 +98,18 @@ class Credentials:
         except MasterKeyMissing as missing:
             logger.critical("A credential cannot be stored: %s", missing)
             raise MasterKeyUnavailable from None
+
+    def _read(self, new: NewCredential) -> Secret:
+        """What is to be stored. Raises InvalidRequest with what is wrong with its name and with its fields."""
+        message = "a credential's name is 1 to 63 lower-case letters, digits and _, and starts with a letter"
+        faults = [] if is_credential_name(new.name) else [Fault("INVALID_NAME", message, field="name")]
+        try:
+            secret = read_secret(new.kind, new.secret, hosts=self._webhook_hosts)
+        except InvalidRequest as refused:
+            raise InvalidRequest([*faults, *refused.faults]) from None
+        if faults:
+            raise InvalidRequest(faults)
+        return secret
 
     async def _sealed(self, new: NewCredential, plain: bytes, fingerprint: str) -> Credential:
         """The secret as the version that is the next one now. Raises MasterKeyMissing."""

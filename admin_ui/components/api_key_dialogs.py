@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from nicegui import ui
 
-from admin_ui.components.parts import action
-from admin_ui.components.request_form import RequestForm
+from admin_ui.components.form import Call, Form, ask_in_form
 from admin_ui.sessions import ADMIN
+from convergence.arguments import refused
+from convergence.errors import Violation
 from convergence.v1.tenant_service_pb2 import ApiKey, CreateApiKeyResponse, RotateApiKeyResponse
 
 SCOPES: Mapping[str, str] = {
@@ -28,62 +29,34 @@ _Rotate = Callable[[int, str], Awaitable[RotateApiKeyResponse]]
 
 async def make_key(offered: Sequence[str], create: _Create) -> CreateApiKeyResponse | None:
     """Ask for everything that a new key has, until one is made; None when nobody wants one."""
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog-card"):
-        ui.label("Make an API key").classes("section")
-        form = RequestForm()
+
+    def fill(form: Form) -> Call[CreateApiKeyResponse]:
         name = form.line("name", "Name", hint="What it is for; at most 200 characters")
         scopes = _Scopes(form, offered)
-        expiry = form.line("expires_at", "Works until the end of this day (UTC)", hint="Empty: it never expires")
-        expiry.props("type=date")
+        label = "Works until the end of this day (UTC)"
+        expiry = form.line("expires_at", label, hint="Empty: it never expires", kind="date")
+        return lambda request_id: create(name.value or "", scopes.chosen, _end_of(expiry.value or ""), request_id)
 
-        async def make() -> None:
-            form.clear_faults()
-            try:
-                end = _end_of(str(expiry.value or ""))
-            except (ValueError, OverflowError):
-                form.fault("expires_at", "no day of the calendar")
-                return
-            made = await form.send(lambda request_id: create(name.value or "", scopes.chosen, end, request_id))
-            if made is not None:
-                dialog.submit(made)
-
-        form.rest()
-        with ui.row().classes("w-full justify-end items-center"):
-            ui.button("Leave it", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-            action("Make it", make, is_main=True)
-    made: CreateApiKeyResponse | None = await dialog
-    dialog.delete()
-    return made
+    return await ask_in_form("Make an API key", "Make it", fill)
 
 
 async def rotate_key(key: ApiKey, rotate: _Rotate) -> RotateApiKeyResponse | None:
     """Ask how long the old key may go on, until there is a new one; None when nobody wants one."""
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog-card"):
-        ui.label(f"Rotate the key {key.name}?").classes("section wrap-any")
+
+    def fill(form: Form) -> Call[RotateApiKeyResponse]:
         ui.label(key.prefix).classes("mono dim wrap-any")
         ui.label("Its successor has the same name and scopes. How long may the old key go on working?")
-        form = RequestForm()
         overlap = ui.radio(_OVERLAPS, value=0, on_change=form.changed).props("dense")
         ui.label(OWN_KEY).classes("dim small")
+        return lambda request_id: rotate(int(overlap.value), request_id)
 
-        async def make() -> None:
-            made = await form.send(lambda request_id: rotate(int(overlap.value), request_id))
-            if made is not None:
-                dialog.submit(made)
-
-        form.rest()
-        with ui.row().classes("w-full justify-end items-center"):
-            ui.button("Leave it", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-            action("Rotate it", make, is_main=True)
-    made: RotateApiKeyResponse | None = await dialog
-    dialog.delete()
-    return made
+    return await ask_in_form(f"Rotate the key {key.name}?", "Rotate it", fill)
 
 
 class _Scopes:
     """A box to tick for each scope; what is wrong with them is told in the form's own box."""
 
-    def __init__(self, form: RequestForm, offered: Sequence[str]) -> None:
+    def __init__(self, form: Form, offered: Sequence[str]) -> None:
         self._boxes: dict[str, ui.checkbox] = {}
         with ui.element("fieldset").classes("choices"):
             with ui.element("legend").classes("small dim"):
@@ -102,5 +75,8 @@ class _Scopes:
 
 
 def _end_of(day: str) -> datetime | None:
-    """When a day is over; None for none. Raises ValueError or OverflowError for what is no day."""
-    return datetime.combine(date.fromisoformat(day), time.min, UTC) + timedelta(days=1) if day else None
+    """When a day is over; None for none. Raises InvalidArgument for what is no day."""
+    try:
+        return datetime.combine(date.fromisoformat(day), time.min, UTC) + timedelta(days=1) if day else None
+    except (ValueError, OverflowError) as error:
+        raise refused(Violation("expires_at", "no day of the calendar")) from error

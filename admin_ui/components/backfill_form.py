@@ -1,24 +1,20 @@
 """The form of a backfill: first its plan, then its start with the same request."""
 
 import re
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from nicegui import ui
 
 from admin_ui.components.backfill_table import backfill_path
-from admin_ui.components.form_fields import PIPELINE_PARTS, FormFields, choice_field, text_field
+from admin_ui.components.form import PIPELINE_PARTS, Form
 from admin_ui.components.parts import action, card, facts, skeleton
 from admin_ui.components.values import bytes_text
 from admin_ui.components.variable_fields import VariableFields
 from admin_ui.days import end_of
 from admin_ui.frame import Frame
 from admin_ui.list_addresses import pipeline_parts
-from admin_ui.telling import leave, telling
 from convergence.arguments import Reading, parse_number
-from convergence.errors import ConvergenceError, Unauthenticated
 from convergence.v1.backfill_pb2 import Backfill
 
 _ORDERS = {Backfill.OLDEST_FIRST: "Oldest first", Backfill.NEWEST_FIRST: "Newest first"}
@@ -28,14 +24,6 @@ _REPROCESS = {
     Backfill.ALL: "Run all of them again",
 }
 _SEPARATORS = re.compile(r"[\s,;]+")
-
-
-@dataclass(slots=True)
-class _Planned:
-    """A request that has been planned, and can be started as it is."""
-
-    request: dict[str, Any]
-    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 class BackfillForm:
@@ -48,9 +36,9 @@ class BackfillForm:
 
     def __init__(self, page: Frame, *, pipelines: Mapping[str, str], pipeline: str, tenant: str) -> None:
         self._page = page
-        self._planned: _Planned | None = None
+        self._planned: dict[str, Any] | None = None
         self._edits = 0
-        self._fields = FormFields(self._on_change, {**PIPELINE_PARTS, "end_date": "last_day"})
+        self._form = Form(self._on_change, {**PIPELINE_PARTS, "end_date": "last_day"})
         self._inputs: dict[str, Any] = {}
         with ui.element("div").classes("form-page"):
             with ui.element("div").classes("form-part"):
@@ -59,9 +47,9 @@ class BackfillForm:
                 with card("How"), ui.element("div").classes("form-grid"):
                     self._how()
                 with card("Variables"):
-                    self._variables = VariableFields(self._fields, {})
+                    self._variables = VariableFields(self._form, {})
             with ui.element("div").classes("form-part form-side"):
-                self._fields.box()
+                self._form.rest()
                 with card("Plan"):
                     self._plan_box = ui.element("div").classes("w-full")
                 with ui.row().classes("w-full items-center gap-2"):
@@ -71,33 +59,37 @@ class BackfillForm:
         self._forget_plan()
         ui.timer(0.01, self._load_variables, once=True)
 
-    def _add(self, name: str, one: Any) -> Any:
-        self._inputs[name] = self._fields.add(name, one)
-        return one
+    def _line(self, name: str, label: str, value: str = "", *, hint: str = "", kind: str = "text") -> ui.input:
+        self._inputs[name] = field = self._form.line(name, label, value, hint=hint, kind=kind)
+        return field
+
+    def _choice(self, name: str, label: str, options: Mapping[Any, str], value: object) -> ui.select:
+        self._inputs[name] = field = self._form.choice(name, label, options, value, typed=name == "pipeline")
+        return field
 
     def _what(self, pipelines: Mapping[str, str], pipeline: str, tenant: str) -> None:
         options = {**({pipeline: pipeline} if pipeline else {}), **pipelines}
-        choice = self._add("pipeline", choice_field("Pipeline", options, pipeline or None, typed=True))
+        choice = self._choice("pipeline", "Pipeline", options, pipeline or None)
         choice.on_value_change(self._load_variables)
         if self._page.session.is_operator:
             with ui.element("div").classes("flex flex-col gap-2"):
                 self._whose(tenant)
-        self._add("start_date", text_field("First day", kind="date"))
-        self._add("last_day", text_field("Last day", kind="date", hint="It is run, too"))
+        self._line("start_date", "First day", kind="date")
+        self._line("last_day", "Last day", kind="date", hint="It is run, too")
 
     def _whose(self, tenant: str) -> None:
         hint = "Ids, with spaces or commas between them"
-        tenants = self._add("tenant_ids", text_field("Tenants", tenant, hint=hint))
+        tenants = self._line("tenant_ids", "Tenants", tenant, hint=hint)
         everyone = ui.checkbox("All active tenants").props('dense aria-label="All active tenants"')
-        everyone.on_value_change(self._on_change)
+        everyone.on_value_change(self._form.changed)
         self._inputs["all_tenants"] = everyone
         tenants.bind_enabled_from(everyone, "value", lambda value: not value)
 
     def _how(self) -> None:
-        self._add("order", choice_field("Order", _ORDERS, Backfill.OLDEST_FIRST))
-        self._add("reprocess", choice_field("Days that have a run already", _REPROCESS, Backfill.NONE))
-        field = text_field("Runs at a time", "1", hint="1 to 100; they yield to other runs")
-        self._add("max_active_runs", field).props("inputmode=numeric")
+        self._choice("order", "Order", _ORDERS, Backfill.OLDEST_FIRST)
+        self._choice("reprocess", "Days that have a run already", _REPROCESS, Backfill.NONE)
+        hint = "1 to 100; they yield to other runs"
+        self._line("max_active_runs", "Runs at a time", "1", hint=hint).props("inputmode=numeric")
 
     def _on_change(self) -> None:
         self._edits += 1
@@ -112,16 +104,7 @@ class BackfillForm:
             ui.label("The plan says how many runs there would be, and what they would read.").classes("dim")
 
     async def _load_variables(self) -> None:
-        path = str(self._inputs["pipeline"].value or "")
-        if not path:
-            return
-        provider, domain, template_name = pipeline_parts(path)
-        async with telling():
-            found = await self._page.session.client.get_pipeline(
-                provider=provider, domain=domain, template_name=template_name
-            )
-            if path == self._inputs["pipeline"].value:
-                self._variables.show(found.variables)
+        await self._variables.load(self._page.session, str(self._inputs["pipeline"].value or ""))
 
     def _request(self) -> dict[str, Any]:
         """What is written, as the client takes it. Raises InvalidArgument for what cannot be read."""
@@ -157,28 +140,24 @@ class BackfillForm:
         }
 
     async def _plan(self) -> None:
-        self._fields.clear()
         self._forget_plan()
         edits = self._edits
-        try:
-            request = self._request()
-            self._plan_box.clear()
-            with self._plan_box:
-                skeleton(5)
-            plan = await self._page.session.client.backfill_pipeline(**request, plan_only=True)
-        except Unauthenticated:
-            leave()
-        except ConvergenceError as error:
-            self._forget_plan()
-            self._fields.show(error)
+        found = await self._form.send(lambda _: self._ask())
+        if found is not None and edits == self._edits:
+            self._show_plan(*found)
         else:
-            if edits == self._edits:
-                self._show_plan(plan, _Planned(request))
-            else:
-                self._forget_plan()
+            self._forget_plan()
 
-    def _show_plan(self, plan: Backfill, planned: _Planned) -> None:
-        self._planned = planned
+    async def _ask(self) -> tuple[dict[str, Any], Backfill]:
+        """The request, and what would come of it."""
+        request = self._request()
+        self._plan_box.clear()
+        with self._plan_box:
+            skeleton(5)
+        return request, await self._page.session.client.backfill_pipeline(**request, plan_only=True)
+
+    def _show_plan(self, request: dict[str, Any], plan: Backfill) -> None:
+        self._planned = request
         self._plan_box.clear()
         runs = "1 run" if plan.total_runs == 1 else f"{plan.total_runs:,} runs"
         with self._plan_box:
@@ -200,16 +179,11 @@ class BackfillForm:
         self._start_button.visible = plan.total_runs > 0
 
     async def _start(self) -> None:
-        planned = self._planned
-        if planned is None:
+        client, request = self._page.session.client, self._planned
+        if request is None:
             return
-        try:
-            made = await self._page.session.client.backfill_pipeline(**planned.request, request_id=planned.request_id)
-        except Unauthenticated:
-            leave()
-        except ConvergenceError as error:
-            self._fields.show(error)
-        else:
+        made = await self._form.send(lambda request_id: client.backfill_pipeline(**request, request_id=request_id))
+        if made is not None:
             ui.navigate.to(backfill_path(made))
 
 

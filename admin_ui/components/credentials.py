@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import events, ui
 
+from admin_ui.components.form import Call, Form, ask_in_form
 from admin_ui.components.parts import action, ask, empty, skeleton
-from admin_ui.components.request_form import RequestForm
 from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from admin_ui.frame import Frame
@@ -139,14 +139,12 @@ _Put = Callable[[str, Credential.Kind.ValueType, str, str], Awaitable[Credential
 
 
 async def _ask_for_credential(put: _Put) -> Credential | None:
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog-card"):
-        ui.label("Store a credential").classes("section")
+    def fill(form: Form) -> Call[Credential]:
         ui.label("It is encrypted and cannot be read again. Under a name that exists it is the next version.").classes(
             "dim"
         )
-        form = RequestForm()
         name = form.line("name", "Name", hint="What steps call it: lower-case letters, digits and _")
-        kind = form.add("kind", ui.select(_KINDS, label="Kind", value=Credential.GCP_SERVICE_ACCOUNT))
+        kind = form.choice("kind", "Kind", _KINDS, Credential.GCP_SERVICE_ACCOUNT)
         secret = form.add("secret", ui.textarea("Secret")).classes("secret-field")
         secret.props("autogrow rows=3 autocomplete=off spellcheck=false autocapitalize=off data-1p-ignore")
 
@@ -156,22 +154,9 @@ async def _ask_for_credential(put: _Put) -> Credential | None:
         kind.on_value_change(tell_form)
         tell_form()
         ui.checkbox("Show what I type", on_change=lambda event: _unmask(secret, is_shown=event.value)).props("dense")
+        return lambda request_id: put((name.value or "").strip(), kind.value, secret.value or "", request_id)
 
-        async def store() -> None:
-            stored = await form.send(
-                lambda request_id: put((name.value or "").strip(), kind.value, secret.value or "", request_id)
-            )
-            if stored is not None:
-                dialog.submit(stored)
-
-        form.rest()
-        with ui.row().classes("w-full justify-end items-center"):
-            ui.button("Leave it", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-            action("Store it", store, is_main=True)
-    stored: Credential | None = await dialog
-    secret.value = ""
-    dialog.delete()
-    return stored
+    return await ask_in_form("Store a credential", "Store it", fill)
 
 
 def _unmask(secret: ui.textarea, *, is_shown: bool) -> None:

@@ -2,8 +2,8 @@
 
 from nicegui import ui
 
+from admin_ui.components.form import Form
 from admin_ui.components.parts import action
-from admin_ui.components.request_form import RequestForm
 from admin_ui.frame import Frame
 from convergence.v1.tenant_service_pb2 import Tenant
 
@@ -18,7 +18,7 @@ async def offboard(page: Frame, tenant: Tenant) -> Tenant | None:
     with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog-card"):
         ui.label(f"Offboard {tenant.tenant_id}?").classes("section wrap-any")
         ui.label(_WARNING).classes("problem")
-        form = RequestForm()
+        form = Form()
         typed = form.line("tenant_id", f"Type the tenant's id: {tenant.tenant_id}")
         deletes = ui.checkbox("Delete its dataset with all its data, too", value=tenant.state == Tenant.OFFBOARDED)
         dataset = form.line("confirm_delete_dataset", f"Type the dataset's name: {tenant.dataset}")

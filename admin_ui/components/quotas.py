@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
-from admin_ui.components.request_form import RequestForm
+from admin_ui.components.form import Form
 from admin_ui.components.values import TimeText, bytes_text
+from convergence.arguments import Reading, refused
+from convergence.errors import Violation
 from convergence.v1.tenant_service_pb2 import QuotaUsage, TenantQuotas
 
 QUOTAS: Mapping[str, str] = {
@@ -91,38 +93,46 @@ def _cells(item: QuotaUsage, share: int | None) -> None:
 class QuotaFields:
     """Fields for the limits that a tenant has of its own."""
 
-    def __init__(self, form: RequestForm, quotas: TenantQuotas) -> None:
-        self._form = form
+    def __init__(self, form: Form, quotas: TenantQuotas) -> None:
         self._fields: dict[str, ui.input] = {}
+        given = _texts(quotas)
         with ui.element("div").classes("field-grid small-fields"):
             for name, label in QUOTAS.items():
-                value = str(getattr(quotas, name)) if quotas.HasField(name) else ""  # type: ignore[arg-type]
-                self._fields[name] = field = form.line(f"quotas.{name}", label, value=value)
+                self._fields[name] = field = form.line(f"quotas.{name}", label, given.get(name, ""))
                 field.props("inputmode=numeric placeholder='as the plan says'")
                 if name in _IN_BYTES:
                     _tell_bytes(field)
 
-    def read(self) -> dict[str, int | None] | None:
-        """The limits, None for those that are the plan's; None for all when one is no number, which is told."""
-        found = dict[str, int | None]()
+    def read(self) -> dict[str, int | None]:
+        """The limits, None for those that are the plan's.
+
+        Raises:
+            InvalidArgument: listing those that are no numbers.
+        """
+        reading, found = Reading(), dict[str, int | None]()
         for name, field in self._fields.items():
             text = str(field.value or "").strip().replace(",", "").replace("_", "")
-            try:
-                found[name] = _number(text) if text else None
-            except ValueError as error:
-                self._form.fault(f"quotas.{name}", str(error))
-        return found if len(found) == len(self._fields) else None
+            found[name] = reading.read(_number, text, f"quotas.{name}") if text else None
+        reading.end()
+        return found
 
     def show(self, quotas: TenantQuotas) -> None:
         """Show these limits instead."""
+        given = _texts(quotas)
         for name, field in self._fields.items():
-            field.value = str(getattr(quotas, name)) if quotas.HasField(name) else ""  # type: ignore[arg-type]
+            field.value = given.get(name, "")
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) > _LARGEST:
-        raise ValueError("a whole number, at least 0, at most 2^63 - 1")
+def _number(text: str, field: str) -> int:
+    # Python reads no number of thousands of digits.
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(_LARGEST)) or int(text) > _LARGEST:
+        raise refused(Violation(field, "a whole number, at least 0, at most 2^63 - 1"))
     return int(text)
+
+
+def _texts(quotas: TenantQuotas) -> dict[str, str]:
+    """Those that are set, as they are typed."""
+    return {field.name: str(value) for field, value in quotas.ListFields()}
 
 
 def _tell_bytes(field: ui.input) -> None:

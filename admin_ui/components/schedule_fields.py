@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from nicegui import ui
 
 from admin_ui.components.cron_words import cron_words
-from admin_ui.components.form_fields import FormFields, choice_field, text_field
+from admin_ui.components.form import Form
 from admin_ui.components.parts import card
 from admin_ui.components.values import pipeline_path
 from admin_ui.components.variable_fields import VariableFields
@@ -54,7 +54,7 @@ class ScheduleFields:
         on_change: Callable[[], None],
     ) -> None:
         self._given = given
-        self.faults = FormFields(on_change)
+        self.form = Form(on_change)
         self._inputs: dict[str, Any] = {}
         with card("What"):
             self._what(tenants, pipelines)
@@ -65,7 +65,7 @@ class ScheduleFields:
         with card("When something is in its way"), ui.element("div").classes("form-grid"):
             self._trouble()
         with card("Variables"):
-            self.variables = VariableFields(self.faults, given.variables)
+            self.variables = VariableFields(self.form, given.variables)
 
     @property
     def pipeline(self) -> str:
@@ -82,24 +82,25 @@ class ScheduleFields:
         """Have it called when another pipeline is chosen."""
         self._inputs["pipeline"].on_value_change(call)
 
-    def _add(self, name: str, field: Any) -> Any:
-        self._inputs[name] = self.faults.add(name, field)
+    def _line(self, name: str, label: str, value: str = "", *, hint: str = "", kind: str = "text") -> ui.input:
+        self._inputs[name] = field = self.form.line(name, label, value, hint=hint, kind=kind)
         return field
+
+    def _choice(self, name: str, label: str, options: Mapping[Any, str], value: object, *, typed: bool = False) -> None:
+        self._inputs[name] = self.form.choice(name, label, options, value, typed=typed)
 
     def _what(self, tenants: Sequence[str] | None, pipelines: Mapping[str, str]) -> None:
         given, is_new = self._given, not self._given.etag
         path = pipeline_path(given)
         with ui.element("div").classes("form-grid"):
             if is_new and tenants is not None:
-                tenant = text_field("Tenant", given.tenant_id)
-                tenant.set_autocomplete(list(tenants))
-                self._add("tenant_id", tenant)
+                self._line("tenant_id", "Tenant", given.tenant_id).set_autocomplete(list(tenants))
             options = {**({path: path} if path else {}), **pipelines}
-            self._add("pipeline", choice_field("Pipeline", options, path or None, typed=True))
+            self._choice("pipeline", "Pipeline", options, path or None, typed=True)
             if is_new:
                 hint = "Lower-case letters, digits, _ and -; made for you when empty"
-                self._add("schedule_id", text_field("Id", given.schedule_id, hint=hint))
-            self._add("description", text_field("Description", given.description))
+                self._line("schedule_id", "Id", given.schedule_id, hint=hint)
+            self._line("description", "Description", given.description)
 
     def _when(self) -> None:
         given = self._given
@@ -108,22 +109,22 @@ class ScheduleFields:
         toggle.props('dense no-caps unelevated padding="3px 12px" aria-label="Kind of times"').classes("self-start")
         self._inputs["timing"] = toggle
         with ui.element("div").classes("form-grid"):
-            cron = self._add(_CRON, text_field("Cron", given.cron, hint=cron_words(given.cron) or _NO_WORDS))
+            cron = self._line(_CRON, "Cron", given.cron, hint=cron_words(given.cron) or _NO_WORDS)
             cron.props("input-class=mono spellcheck=false autocomplete=off")
-            every = self._add(_INTERVAL, text_field("Every", span_text(given.interval), hint="Such as 90m, 6h or 7d"))
+            every = self._line(_INTERVAL, "Every", span_text(given.interval), hint="Such as 90m, 6h or 7d")
             zones = {zone: zone for zone in sorted(available_timezones() | {given.time_zone or "UTC"})}
-            self._add("time_zone", choice_field("Time zone", zones, given.time_zone or "UTC", typed=True))
+            self._choice("time_zone", "Time zone", zones, given.time_zone or "UTC", typed=True)
             for name, label in zip(_TIMES, ("Not before", "Not at or after"), strict=True):
                 text = _clock_text(getattr(given, name), given.time_zone)
-                field = text_field(label, text, kind="datetime-local", hint="By the clocks of the time zone")
-                self._add(name, field).props("step=1")
+                field = self._line(name, label, text, kind="datetime-local", hint="By the clocks of the time zone")
+                field.props("step=1")
             hint = "Fire up to so much later, such as 10m"
-            self._add("jitter", text_field("Jitter", span_text(given.jitter), hint=hint))
+            self._line("jitter", "Jitter", span_text(given.jitter), hint=hint)
         cron.on_value_change(lambda: cron.props.update(hint=cron_words(cron.value or "") or _NO_WORDS))
 
         def choose() -> None:
             cron.visible, every.visible = toggle.value == _CRON, toggle.value == _INTERVAL
-            self.faults.changed()
+            self.form.changed()
 
         toggle.on_value_change(choose)
         cron.visible, every.visible = timing == _CRON, timing == _INTERVAL
@@ -139,19 +140,18 @@ class ScheduleFields:
         given, catch_up = self._given, self._given.catch_up
         overlap = given.overlap or Schedule.SKIP
         label = "While an earlier run has not ended"
-        self._add("overlap", choice_field(label, _OVERLAPS, overlap))
+        self._choice("overlap", label, _OVERLAPS, overlap)
         hint = "Failures in a row; 0 is never"
         self._number("pause_after_failures", "Pause after", given.pause_after_failures, hint)
         policy = catch_up.policy or Schedule.CatchUp.LATEST
-        self._add("catch_up.policy", choice_field("Ticks that passed while no server was up", _POLICIES, policy))
+        self._choice("catch_up.policy", "Ticks that passed while no server was up", _POLICIES, policy)
         runs = self._number("catch_up.max_runs", "Catch up at most, runs", catch_up.max_runs or 10, "Of all of them")
         runs.bind_enabled_from(self._inputs["catch_up.policy"], "value", lambda value: value == Schedule.CatchUp.ALL)
         window = span_text(catch_up.window) or "7d"
-        self._add("catch_up.window", text_field("Only those of the last", window, hint="Such as 12h or 7d"))
+        self._line("catch_up.window", "Only those of the last", window, hint="Such as 12h or 7d")
 
     def _number(self, name: str, label: str, value: int, hint: str) -> ui.input:
-        field: ui.input = self._add(name, text_field(label, str(value), hint=hint))
-        return field.props("inputmode=numeric")
+        return self._line(name, label, str(value), hint=hint).props("inputmode=numeric")
 
     def read(self) -> Schedule:
         """The schedule as it is written.

@@ -1,7 +1,6 @@
 """The form of a schedule, with when it would fire."""
 
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 
 from nicegui import ui
@@ -11,8 +10,7 @@ from admin_ui.components.parts import action, card
 from admin_ui.components.schedule_fields import ScheduleFields, changed_paths
 from admin_ui.components.schedule_table import schedule_path
 from admin_ui.frame import Frame
-from admin_ui.list_addresses import pipeline_parts
-from admin_ui.telling import leave, telling
+from admin_ui.telling import leave
 from convergence.errors import Aborted, ConvergenceError, Unauthenticated
 from convergence.v1.schedule_service_pb2 import Schedule
 
@@ -31,15 +29,15 @@ class ScheduleForm:
         self._given = given
         self._changed_at = time.monotonic()
         self._edition = 0
-        self._request_id = str(uuid.uuid4())
         with ui.element("div").classes("form-page"):
             with ui.element("div").classes("form-part"):
                 self._fields = ScheduleFields(given, tenants=tenants, pipelines=pipelines, on_change=self._on_change)
             with ui.element("div").classes("form-part form-side"):
                 with card("Fires next"):
                     self._times = NextTimes()
-                self._fields.faults.box()
-                self._stale()
+                self._fields.form.rest()
+                self._anew = ui.button("Load it anew", on_click=ui.navigate.reload).props("no-caps outline dense")
+                self._anew.classes("px-3 self-start").visible = False
                 with ui.row().classes("w-full items-center gap-2"):
                     action("Save" if given.etag else "Create schedule", self._send, is_main=True)
                     target = schedule_path(given) if given.etag else "/schedules"
@@ -49,29 +47,12 @@ class ScheduleForm:
         ui.timer(0.01, self._load_variables, once=True)
         ui.timer(_LOOK_SECONDS, self._look)
 
-    def _stale(self) -> None:
-        """What is shown once somebody else has changed the schedule."""
-        with ui.element("div").classes("note flex flex-col gap-2 items-start") as self._anew:
-            ui.label("Somebody else has changed this schedule meanwhile, so nothing was saved.")
-            ui.button("Load it anew", on_click=ui.navigate.reload).props("no-caps outline dense").classes("px-3")
-        self._anew.visible = False
-
     def _on_change(self) -> None:
         self._changed_at = time.monotonic()
         self._edition += 1
-        self._request_id = str(uuid.uuid4())
 
     async def _load_variables(self) -> None:
-        path = self._fields.pipeline
-        if not path:
-            return
-        provider, domain, template_name = pipeline_parts(path)
-        async with telling():
-            found = await self._page.session.client.get_pipeline(
-                provider=provider, domain=domain, template_name=template_name
-            )
-            if path == self._fields.pipeline:
-                self._fields.variables.show(found.variables)
+        await self._fields.variables.load(self._page.session, self._fields.pipeline)
 
     async def _look(self) -> None:
         """Once nobody has typed for a moment, ask what the schedule would do."""
@@ -94,30 +75,25 @@ class ScheduleForm:
         except ConvergenceError as error:
             if edition == self._edition:
                 self._times.show(None, "The fields have to be right first.")
-                self._fields.faults.show(error)
+                self._fields.form.show(error)
             return
         if edition == self._edition:
-            self._fields.faults.clear()
+            self._fields.form.clear_faults()
             self._times.show(found)
 
     async def _send(self) -> None:
         # What is asked meanwhile about the times is not to hide why this is refused.
         self._changed_at, self._edition = 0.0, self._edition + 1
-        try:
-            schedule = self._fields.read()
-            made = await (self._update(schedule) if self._given.etag else self._create(schedule))
-        except Unauthenticated:
-            leave()
-        except Aborted:
-            self._anew.visible = True
-        except ConvergenceError as error:
-            self._fields.faults.show(error)
-        else:
+        form = self._fields.form
+        made = await form.send(self._update if self._given.etag else self._create)
+        self._anew.visible = isinstance(form.refused, Aborted)
+        if made is not None:
             ui.navigate.to(schedule_path(made))
 
-    async def _create(self, schedule: Schedule) -> Schedule:
-        return await self._page.session.client.create_schedule(schedule, request_id=self._request_id)
+    async def _create(self, request_id: str) -> Schedule:
+        return await self._page.session.client.create_schedule(self._fields.read(), request_id=request_id)
 
-    async def _update(self, schedule: Schedule) -> Schedule:
+    async def _update(self, _: str) -> Schedule:
+        schedule = self._fields.read()
         paths = changed_paths(self._given, schedule)
         return await self._page.session.client.update_schedule(schedule, paths) if paths else self._given

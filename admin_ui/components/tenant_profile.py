@@ -5,12 +5,13 @@ from typing import TypedDict
 
 from nicegui import ui
 
+from admin_ui.components.form import Form, split_lines
 from admin_ui.components.parts import action
 from admin_ui.components.quotas import QUOTAS, QuotaFields, amount
-from admin_ui.components.request_form import RequestForm, split_lines
 from admin_ui.components.values import NOTHING, TimeText
 from admin_ui.frame import Frame
 from admin_ui.telling import telling
+from convergence.errors import Aborted
 from convergence.v1.tenant_service_pb2 import Tenant
 
 
@@ -81,7 +82,7 @@ class ProfileEditor:
         self._is_operator = page.session.is_operator
         with ui.dialog().props("persistent") as self._dialog, ui.card().classes("dialog-card dialog-wide"):
             ui.label(f"Edit {tenant.tenant_id}").classes("section wrap-any")
-            self._form = form = RequestForm()
+            self._form = form = Form()
             self._name = form.line("display_name", "Display name", hint="Empty: the tenant id")
             self._emails = form.lines("contact_emails", "Contact emails", hint="One per line")
             if self._is_operator:
@@ -115,24 +116,19 @@ class ProfileEditor:
             self._again.visible = False
 
     async def _save(self) -> None:
-        self._form.clear_faults()
-        self._again.visible = False
-        changes = self._changes()
-        if changes is None:
-            return
-        saved = await self._form.send(lambda _: self._send(changes)) if changes else self._tenant
+        saved = await self._form.send(lambda _: self._send())
+        self._again.visible = isinstance(self._form.refused, Aborted)
         if saved is not None:
             self._saved(saved)
             self._dialog.close()
-        elif self._form.refused is not None and self._form.refused.reason == "ETAG_MISMATCH":
-            self._again.visible = True
 
-    async def _send(self, changes: TenantChanges) -> Tenant:
-        tenant = self._tenant
-        return await self._page.session.client.update_tenant(tenant.tenant_id, etag=tenant.etag, **changes)
+    async def _send(self) -> Tenant:
+        tenant, changes = self._tenant, self._changes()
+        client = self._page.session.client
+        return await client.update_tenant(tenant.tenant_id, etag=tenant.etag, **changes) if changes else tenant
 
-    def _changes(self) -> TenantChanges | None:
-        """What the fields say differently; None when a limit is no number, which is told."""
+    def _changes(self) -> TenantChanges:
+        """What the fields say differently. Raises InvalidArgument for limits that are no numbers."""
         changes = TenantChanges()
         if (name := (self._name.value or "").strip()) != self._tenant.display_name:
             changes["display_name"] = name
@@ -140,10 +136,8 @@ class ProfileEditor:
             changes["contact_emails"] = emails
         return self._add_operators(changes) if self._is_operator else changes
 
-    def _add_operators(self, changes: TenantChanges) -> TenantChanges | None:
+    def _add_operators(self, changes: TenantChanges) -> TenantChanges:
         limits = self._quotas.read()
-        if limits is None:
-            return None
         had = {field.name: value for field, value in self._tenant.quotas.ListFields()}
         if changed := {name: limit for name, limit in limits.items() if limit != had.get(name)}:
             changes["limits"] = changed

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from nicegui import ui
 
+from admin_ui.components.choices import may_run, tenant_choices
 from admin_ui.components.code_text import CodeText
 from admin_ui.components.faults import fault_list
 from admin_ui.components.parts import card, empty, facts, skeleton
@@ -25,8 +26,6 @@ _SECONDS = 5.0
 _HISTORY = 50
 _LATEST = 10
 _LINE = "line-"
-_OPERATORS_ONLY = "setup"
-"""Only operators run pipelines of this provider."""
 _STEPS = {"step": "Step", "trigger": "When", "timeout": "Timeout", "tries": "Tries"}
 _STEP_SLOTS = {
     "step": '<q-td :props="props" class="wide-cell"><div class="wrap-any">{{ props.row.name }}</div>'
@@ -50,11 +49,14 @@ async def _show(request: Request, provider: str, domain: str, template_name: str
     path = "/".join(part for part in (provider, domain, template_name) if part)
     with frame(path, path="/pipelines") as page, showing(page):
         pipeline = await page.session.client.get_pipeline(provider=provider, domain=domain, template_name=template_name)
-        _PipelinePage(page, pipeline, dict(request.query_params))
+        tenants = await tenant_choices(page.session)
+        _PipelinePage(page, pipeline, tenants, dict(request.query_params))
 
 
 class _PipelinePage:
-    def __init__(self, page: Frame, pipeline: Pipeline, given: Mapping[str, str]) -> None:
+    def __init__(
+        self, page: Frame, pipeline: Pipeline, tenants: Sequence[str] | None, given: Mapping[str, str]
+    ) -> None:
         self._page = page
         self._pipeline = pipeline
         path = pipeline_path(pipeline)
@@ -65,7 +67,7 @@ class _PipelinePage:
             fault_list(pipeline.faults, file=self._file, anchor=_LINE)
         with ui.element("div").classes("grid-2 top-aligned" if self._may_run() else "w-full"):
             if self._may_run():
-                RunForm(page, pipeline, given, self._plan)
+                RunForm(page, pipeline, tenants=tenants, given=given, show_plan=self._plan)
             with ui.element("div").classes("stack"):
                 self._about()
         self._plan_view = PlanView(page)
@@ -74,9 +76,7 @@ class _PipelinePage:
         keep_showing(page, self._refresh, seconds=_SECONDS)
 
     def _may_run(self) -> bool:
-        session, pipeline = self._page.session, self._pipeline
-        is_theirs = session.is_operator or pipeline.provider != _OPERATORS_ONLY
-        return pipeline.valid and is_theirs and session.may("runs:write")
+        return self._pipeline.valid and may_run(self._page.session, self._pipeline.provider)
 
     def _links(self, path: str) -> None:
         query = urlencode({"pipeline": path})

@@ -1,13 +1,11 @@
 """Onboarding a tenant."""
 
-from collections.abc import Mapping
-
 from nicegui import ui
 
 from admin_ui.components.addresses import tenant_path
+from admin_ui.components.form import Form, split_lines
 from admin_ui.components.parts import action, card, empty
 from admin_ui.components.quotas import QuotaFields
-from admin_ui.components.request_form import RequestForm, split_lines
 from admin_ui.components.run_progress import RunProgress
 from admin_ui.components.secret_once import secret_once
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
@@ -29,7 +27,7 @@ class _Onboarding:
         self._page = page
         with card() as self._card:
             self._card.classes("form-card")
-            self._form = form = RequestForm()
+            self._form = form = Form()
             with ui.element("div").classes("field-grid"):
                 self._id = form.line(
                     "tenant_id", "Tenant id", hint="3 to 63 of a-z, 0-9 and _, a letter first; for good"
@@ -54,17 +52,13 @@ class _Onboarding:
         self._progress = ui.element("div").classes("w-full page-parts")
 
     async def _onboard(self) -> None:
-        self._form.clear_faults()
-        limits = self._quotas.read()
-        if limits is None:
-            return
-        made = await self._form.send(lambda request_id: self._send(limits, request_id))
+        made = await self._form.send(self._send)
         if made is not None:
             self._card.delete()
             with self._progress:
                 _show_made(self._page, made)
 
-    async def _send(self, limits: Mapping[str, int | None], request_id: str) -> OnboardTenantResponse:
+    async def _send(self, request_id: str) -> OnboardTenantResponse:
         return await self._page.session.client.onboard_tenant(
             (self._id.value or "").strip(),
             display_name=(self._name.value or "").strip(),
@@ -72,7 +66,7 @@ class _Onboarding:
             location=(self._location.value or "").strip(),
             allowed_sources=split_lines(self._sources.value),
             plan=(self._plan.value or "").strip(),
-            quotas=TenantQuotas(**limits),
+            quotas=TenantQuotas(**self._quotas.read()),
             request_id=request_id,
         )
 

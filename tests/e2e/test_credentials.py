@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from convergence.client import ConvergenceClient
-from convergence.errors import ConvergenceError
+from convergence.errors import ConvergenceError, InvalidArgument
 from convergence.v1.run_pb2 import Run
 from convergence.v1.tenant_service_pb2 import Credential
 from tests.aws import Aws
@@ -405,3 +405,13 @@ async def test_what_cannot_be_stored(
     assert refused.value.reason == reason
     assert "s3cr3t" not in str(refused.value)
     assert [item async for item in client.iter_credentials()] == []
+
+
+async def test_everything_that_is_wrong_is_told_at_once(client: ConvergenceClient) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await client.put_credential("Billing", ROLE, '{"role_arn": "s3cr3t-text", "external_id": "x y"}')
+    assert [violation.field for violation in refused.value.violations] == [
+        "name",
+        "secret.role_arn",
+        "secret.external_id",
+    ]
