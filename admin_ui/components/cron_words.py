@@ -1,13 +1,12 @@
 """When schedules fire, in words."""
 
 from cron_descriptor import Options, get_description  # type: ignore[import-untyped] # it has no py.typed
-from google.protobuf.duration_pb2 import Duration
 
+from convergence.times import span_text
 from convergence.v1.schedule_service_pb2 import Schedule
 
 _FIELDS = 5
 _DAY_OF_MONTH, _DAY_OF_WEEK = 2, 4
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def cron_words(cron: str) -> str:
@@ -32,12 +31,6 @@ def _options() -> Options:
     return options
 
 
-def span_words(span: Duration) -> str:
-    """`6 h`, in the largest unit that is whole; '' for no time."""
-    length, unit = next((one for one in _UNITS if span.seconds % one[0] == 0), _UNITS[-1])
-    return f"{span.seconds // length:,} {unit}" if span.seconds else ""
-
-
 def timing_text(schedule: Schedule) -> str:
-    """`0 6 * * *`, or `every 6 h`."""
-    return schedule.cron or f"every {span_words(schedule.interval)}"
+    """`0 6 * * *`, or `every 6h`."""
+    return schedule.cron or f"every {span_text(schedule.interval)}"

@@ -7,7 +7,7 @@ from fastapi import Request
 from nicegui import ui
 
 from admin_ui.components.backfill_table import BackfillTable
-from admin_ui.components.cron_words import cron_words, span_words, timing_text
+from admin_ui.components.cron_words import cron_words, timing_text
 from admin_ui.components.filter_form import NEWEST_FIRST, PageLinks
 from admin_ui.components.next_times import NextTimes
 from admin_ui.components.parts import action, ask, card, empty, facts, skeleton
@@ -18,6 +18,7 @@ from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.list_addresses import BackfillsAddress, RunsAddress
 from admin_ui.schedule_actions import pause, resume
 from admin_ui.telling import keep_showing, showing, telling
+from convergence.times import span_text
 from convergence.v1.schedule_service_pb2 import Schedule
 
 _SECONDS = 5.0
@@ -176,8 +177,8 @@ def settings_of(schedule: Schedule) -> dict[str, str]:
         "date": f"{offset:+,} days" if offset else "the day of the tick",
         "runs again": f"{refreshed:,} days before that date" if refreshed else "",
         "overlap": _name(Schedule.Overlap, schedule.overlap),
-        "catch up": f"{policy}{most}, of the last {span_words(catch_up.window)}",
-        "jitter": span_words(schedule.jitter),
+        "catch up": f"{policy}{most}, of the last {span_text(catch_up.window)}",
+        "jitter": span_text(schedule.jitter),
         "pauses after": f"{schedule.pause_after_failures:,} failures in a row" if schedule.pause_after_failures else "",
         **{f"variable {name}": value for name, value in sorted(schedule.variables.items())},
         "starts": _moment(schedule.start_time),

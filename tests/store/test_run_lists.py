@@ -16,12 +16,12 @@ HOUR = timedelta(hours=1)
 
 
 async def accept(store: SqlStore, **changes: object) -> str:
-    run = await store.accept_run(replace(new_run(), **changes), PLANS)  # type: ignore[arg-type]
+    run = await store.accept_run(replace(new_run(), **changes), PLANS)  # type: ignore[arg-type] # of several kinds, by name
     return run.pipeline_logging_id
 
 
 async def listed(store: SqlStore, **wanted: object) -> list[str]:
-    found = await store.list_runs(RunFilter(**wanted), after=None, limit=99)  # type: ignore[arg-type]
+    found = await store.list_runs(RunFilter(**wanted), after=None, limit=99)  # type: ignore[arg-type] # of several kinds, by name
     return [run.pipeline_logging_id for run in found]
 
 
