@@ -6,6 +6,7 @@ import typer
 
 from convergence.arguments import RunId, TenantId, TenantOption, group
 from convergence.client import ConvergenceClient
+from convergence.health import health_facts
 from convergence.output import as_dict, facts, table
 from convergence.session import EXIT_RUN_NOT_SUCCESSFUL, current_session
 
@@ -55,6 +56,20 @@ def rebuild_mirror(ctx: typer.Context, tenant_id: TenantId) -> None:
         found = await client.rebuild_mirror(tenant_id)
         session.show(as_dict(found), f"{found.records:,} records are copied in the background.")
         return 0
+
+    session.execute(work)
+
+
+@admin.command("health")
+def show_health(ctx: typer.Context) -> None:
+    """Show how workers, warehouse and x_meta_ tables get on; exit code 1 when somebody has to look after them."""
+    session = current_session(ctx)
+
+    async def work(client: ConvergenceClient) -> int:
+        found = await client.get_service_health()
+        told = {one.reason: one.message for one in found.problems}
+        session.show(as_dict(found), facts(health_facts(found) | told))
+        return EXIT_RUN_NOT_SUCCESSFUL if found.problems else 0
 
     session.execute(work)
 

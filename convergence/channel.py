@@ -45,7 +45,7 @@ _REPEATABLE = {
         "CheckCredential",
     ),
     "ScheduleService": ("CreateSchedule", "GetSchedule", "ListSchedules", "PauseSchedule", "ListScheduledRuns"),
-    "SystemService": ("GetSystemInfo", "ListAuditEvents"),
+    "SystemService": ("GetSystemInfo", "GetServiceHealth", "ListAuditEvents"),
 }
 
 

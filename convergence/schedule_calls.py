@@ -33,6 +33,8 @@ class ScheduleFilter(TypedDict, total=False):
     """Any of these."""
     fire_times: int
     """How many of the next times of each, at most 10; one by default."""
+    soonest_first: bool
+    """Those that fire at all, by when they do next, instead of all by id."""
     page_size: int
     """Schedules a page, at most 500."""
 

@@ -10,12 +10,14 @@ from convergence.v1.system_service_pb2 import (
     AuditEvent,
     CheckStoreRequest,
     CheckStoreResponse,
+    GetServiceHealthRequest,
     GetSystemInfoRequest,
     ListAuditEventsRequest,
     ListAuditEventsResponse,
     RebuildMirrorRequest,
     RebuildMirrorResponse,
     RescueRunRequest,
+    ServiceHealth,
     SystemInfo,
 )
 
@@ -26,6 +28,10 @@ class SystemCalls(Calls):
     async def get_system_info(self) -> SystemInfo:
         """What is running there, and what the key may do."""
         return await self._call(self.system.GetSystemInfo, GetSystemInfoRequest())
+
+    async def get_service_health(self) -> ServiceHealth:
+        """How workers, warehouse and x_meta_ tables get on."""
+        return await self._call(self.system.GetServiceHealth, GetServiceHealthRequest())
 
     async def check_store(self, *, repair: bool = False) -> CheckStoreResponse:
         """What in the control store is not as it has to be; with `repair`, what was not. Without a time limit."""

@@ -125,11 +125,12 @@ class TenantCalls(Calls):
         self,
         *,
         states: Collection[Tenant.State.ValueType] = (),
+        with_usage: bool = False,
         page_size: int = 0,
         page_token: str = "",
     ) -> ListTenantsResponse:
-        """One page of tenants, by id."""
-        request = ListTenantsRequest(states=states, page_size=page_size, page_token=page_token)
+        """One page of tenants, by id; with what each of them has used, if wanted."""
+        request = ListTenantsRequest(states=states, with_usage=with_usage, page_size=page_size, page_token=page_token)
         return await self._call(self.tenants.ListTenants, request)
 
     async def iter_tenants(self, *, states: Collection[Tenant.State.ValueType] = ()) -> AsyncIterator[Tenant]:

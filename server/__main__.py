@@ -135,7 +135,7 @@ async def _credentials(settings: Settings, store: SqlStore, ring: KeyRing, provi
 
 def _servicers(
     settings: Settings,
-    store: ControlStore,
+    store: SqlStore,
     pipelines: PipelineServicer,
     tenants: TenantServicer,
     schedules: ScheduleServicer,
@@ -146,6 +146,7 @@ def _servicers(
         tenants=tenants,
         schedules=schedules,
         system=SystemServicer(
+            store,
             store,
             Stores(
                 "postgres" if settings.database_url else "sqlite",

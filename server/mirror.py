@@ -49,6 +49,8 @@ _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+# What is the matter with more than one tenant's tables, as far as that can be told.
+_OF_THE_WAREHOUSE = {"WAREHOUSE_BUSY", "WAREHOUSE_FAILED", "ACCESS_DENIED", "NOT_SETTLED"}
 _REPAIRABLE = {"TABLE_NOT_FOUND", "SCHEMA_MISMATCH", "INVALID_ROWS"}
 _KEYS = {
     "x_meta_pipeline_runs": ("pipeline_logging_id",),
@@ -110,6 +112,8 @@ class Mirror:
         self._project_id = project
         self._specs = tables
         """What the tables look like: a lost table is made again, and an older one gets its new columns."""
+        self.warehouse_fault = ""
+        """Why the warehouse does not do what it is asked at present; '' while it does, and before it was asked."""
         self._postponed: dict[str, _Postponed] = {}
         self._tenant_interval = tenant_interval
         self._resting: dict[str, float] = {}
@@ -178,6 +182,7 @@ class Mirror:
         try:
             async with self._places:
                 await self._write_tenant(tenant_id, entries)
+            self.warehouse_fault = ""
             self._postponed.pop(tenant_id, None)
             self._resting[tenant_id] = asyncio.get_running_loop().time() + self._tenant_interval
         except _Postpone as error:
@@ -273,6 +278,8 @@ class Mirror:
             await self._warehouse.upsert(table, key, rows, job_id=job_id, fixed=fixed)
 
     def _postpone(self, tenant_id: str, reason: str, message: str) -> None:
+        if reason in _OF_THE_WAREHOUSE:
+            self.warehouse_fault = reason
         earlier = self._postponed.get(tenant_id)
         pause = min(earlier.pause * 2, _LONGEST_PAUSE) if earlier else _FIRST_PAUSE
         if earlier is None or earlier.reason != reason:

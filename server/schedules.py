@@ -40,6 +40,7 @@ from server.store.schedule_port import (
     ScheduleChanged,
     ScheduleConflict,
     ScheduleFilter,
+    SchedulePosition,
     ScheduleStore,
     TickFilter,
     TickPosition,
@@ -200,8 +201,8 @@ class Schedules:
             await self._runs.require_tenant(wanted.tenant_id)
         return found
 
-    async def list(self, wanted: ScheduleFilter, *, after: tuple[str, str] | None, limit: int) -> list[Schedule]:
-        """Schedules by tenant and id. Raises TenantNotFound."""
+    async def list(self, wanted: ScheduleFilter, *, after: SchedulePosition | None, limit: int) -> list[Schedule]:
+        """Schedules behind `after`. Raises TenantNotFound."""
         found = await self._store.list_schedules(wanted, after=after, limit=limit)
         if not found:
             await self._runs.require_tenant(wanted.tenant_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -187,9 +187,16 @@ class Tenants:
 
     async def usage(self, tenant_id: str) -> tuple[str, list[QuotaUse]]:
         """The tenant's plan, and what it has used of each quota. Raises TenantNotFound."""
-        tenant, plans = await self.get(tenant_id), self._plans.current()
-        plan = tenant.plan if tenant.plan in plans.plans else plans.default
-        return plan, await self._store.usage(tenant_id, plans)
+        (used,) = await self.usages([await self.get(tenant_id)])
+        return used
+
+    async def usages(self, tenants: Sequence[Tenant]) -> list[tuple[str, list[QuotaUse]]]:
+        """Of each of the tenants its plan, and what it has used of each quota."""
+        plans = self._plans.current()
+        uses = await self._store.usage([tenant.tenant_id for tenant in tenants], plans)
+        return [
+            (tenant.plan if tenant.plan in plans.plans else plans.default, uses[tenant.tenant_id]) for tenant in tenants
+        ]
 
     async def list(self, *, after: str, limit: int, states: Collection[TenantState]) -> list[Tenant]:
         """Tenants by id, beginning behind `after`, in one of `states` where any are given."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from nicegui import events, ui
 
 from admin_ui.components.api_key_dialogs import OWN_KEY, SCOPES, make_key, rotate_key
-from admin_ui.components.parts import action, ask, empty, skeleton
+from admin_ui.components.parts import Awaited, action, ask
 from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.secret_once import tell_secret
 from admin_ui.components.values import iso
@@ -59,29 +59,18 @@ class ApiKeys:
             with ui.element("h2").classes("section"):
                 ui.label("API keys")
             self.create_button = action("Make a key", self._create, icon="add")
-        self._loading = skeleton()
-        self._nothing = empty("No keys.", "Make one for each service that calls.")
-        self._nothing.visible = False
-        self._table = self._make_table()
-        self._more = ui.label(f"Only the newest {_MOST} keys are shown.").classes("dim small")
-        self._more.visible = False
-
-    def _make_table(self) -> RowTable:
-        table = RowTable("API keys", _COLUMNS, _SLOTS, key="id")
-        table.on("rotate", lambda event: self._on_row(event, self._rotate))
-        table.on("revoke", lambda event: self._on_row(event, self._revoke))
-        table.visible = False
-        return table
+        self._found = Awaited("No keys.", "Make one for each service that calls.", lines=3)
+        with self._found.box:
+            self._table = RowTable("API keys", _COLUMNS, _SLOTS, key="id")
+            self._more = ui.label(f"Only the newest {_MOST} keys are shown.").classes("dim small")
+        self._table.on("rotate", lambda event: self._on_row(event, self._rotate))
+        self._table.on("revoke", lambda event: self._on_row(event, self._revoke))
 
     async def refresh(self) -> None:
         """Show the keys as they are now."""
-        try:
-            found = await self._page.session.client.list_api_keys(tenant_id=self._tenant_id, page_size=_MOST)
-        finally:
-            self._loading.visible = False
+        found = await self._page.session.client.list_api_keys(tenant_id=self._tenant_id, page_size=_MOST)
         self._keys = {key.key_id: key for key in found.api_keys}
-        self._nothing.visible = not self._keys
-        self._table.visible = bool(self._keys)
+        self._found.show(is_any=bool(self._keys))
         self._more.visible = bool(found.next_page_token)
         self._table.show([self._row(key) for key in found.api_keys])
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from nicegui import events, ui
 
 from admin_ui.components.form import Call, Form, ask_in_form
-from admin_ui.components.parts import action, ask, empty, skeleton
+from admin_ui.components.parts import Awaited, action, ask
 from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from admin_ui.frame import Frame
@@ -65,29 +65,19 @@ class Credentials:
             with ui.element("h2").classes("section"):
                 ui.label("Credentials")
             self.put_button = action("Store a credential", self._put, icon="add")
-        self._loading = skeleton()
-        self._nothing = empty("No credentials.", "Steps that reach into the tenant's own cloud need one.")
-        self._nothing.visible = False
-        self._table = self._make_table()
+        self._awaited = Awaited("No credentials.", "Steps that reach into the tenant's own cloud need one.", lines=3)
+        with self._awaited.box:
+            self._table = RowTable("Credentials", _COLUMNS, _SLOTS, key="name")
+        self._table.on("check", lambda event: self._on_row(event, self._check))
+        self._table.on("remove", lambda event: self._on_row(event, self._delete))
         self._answer = ui.label().classes("note w-full").props("role=status")
         self._answer.visible = False
 
-    def _make_table(self) -> RowTable:
-        table = RowTable("Credentials", _COLUMNS, _SLOTS, key="name")
-        table.on("check", lambda event: self._on_row(event, self._check))
-        table.on("remove", lambda event: self._on_row(event, self._delete))
-        table.visible = False
-        return table
-
     async def refresh(self) -> None:
         """Show the credentials as they are now."""
-        try:
-            found = await self._page.session.client.list_credentials(tenant_id=self._tenant_id, page_size=_MOST)
-        finally:
-            self._loading.visible = False
+        found = await self._page.session.client.list_credentials(tenant_id=self._tenant_id, page_size=_MOST)
         self._found = list(found.credentials)
-        self._nothing.visible = not self._found
-        self._table.visible = bool(self._found)
+        self._awaited.show(is_any=bool(self._found))
         self._show()
 
     def _show(self) -> None:

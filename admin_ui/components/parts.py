@@ -49,6 +49,22 @@ def skeleton(lines: int = 3) -> ui.element:
     return box
 
 
+class Awaited:
+    """A place for what is asked for: a skeleton at first, then `box`, or what to do where there is nothing."""
+
+    def __init__(self, nothing: str, hint: str = "", *, lines: int = 6) -> None:
+        self._loading = skeleton(lines)
+        self._nothing = empty(nothing, hint)
+        self.box = ui.element("div").classes("w-full stack")
+        self._nothing.visible = self.box.visible = False
+
+    def show(self, *, is_any: bool) -> None:
+        """The answer is there; `is_any` says whether there is anything in it."""
+        self._loading.visible = False
+        self._nothing.visible = not is_any
+        self.box.visible = is_any
+
+
 async def ask(question: str, *, answer: str, hint: str = "", is_dangerous: bool = True) -> bool:
     """Whether somebody really wants that."""
     with ui.dialog() as dialog, ui.card().style("max-width: 460px"):

@@ -12,11 +12,11 @@ from admin_ui.components.faults import fault_list
 from admin_ui.components.parts import card, facts
 from admin_ui.components.row_table import RowTable
 from admin_ui.components.run_table import run_path
-from admin_ui.components.values import bytes_text, chip
+from admin_ui.components.values import bytes_text, chip, origin_text
 from admin_ui.frame import Frame
 from admin_ui.run_watch import follow
 from admin_ui.telling import telling
-from convergence.v1.run_pb2 import Plan, PlanStep, ResolvedVariable, Run, RunEvent, StepRun
+from convergence.v1.run_pb2 import Plan, PlanStep, Run, RunEvent, StepRun
 from convergence.watching import ends_run
 
 _PATIENCE_SECONDS = 15.0
@@ -144,8 +144,4 @@ def _step(step: PlanStep) -> None:
 
 def _variables(step: PlanStep) -> None:
     table = RowTable(f"Variables of the step {step.step_id}", _VARIABLES, {}, key="name").props("dense")
-    table.show([{"name": one.name, "value": one.value, "origin": _origin(one)} for one in step.variables])
-
-
-def _origin(item: ResolvedVariable) -> str:
-    return ResolvedVariable.Origin.Name(item.origin).lower().replace("_", " ")
+    table.show([{"name": one.name, "value": one.value, "origin": origin_text(one)} for one in step.variables])

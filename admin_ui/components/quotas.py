@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
+from admin_ui.components.addresses import tenant_path
 from admin_ui.components.form import Form
+from admin_ui.components.parts import Awaited
 from admin_ui.components.values import TimeText, bytes_text
 from convergence.arguments import Reading, refused
 from convergence.errors import Violation
@@ -70,16 +72,17 @@ class UsageBars:
 
 def _row(item: QuotaUsage) -> None:
     with ui.element("div").classes("usage-row"):
-        _cells(item, used_share(item))
+        with ui.element("div"):
+            ui.label(QUOTAS.get(item.quota, item.quota))
+            if item.HasField("resets_at"):
+                with ui.element("div").classes("small dim"):
+                    ui.label("starts anew ").classes("inline")
+                    TimeText(item.resets_at)
+        _bar_and_text(item)
 
 
-def _cells(item: QuotaUsage, share: int | None) -> None:
-    with ui.element("div"):
-        ui.label(QUOTAS.get(item.quota, item.quota))
-        if item.HasField("resets_at"):
-            with ui.element("div").classes("small dim"):
-                ui.label("starts anew ").classes("inline")
-                TimeText(item.resets_at)
+def _bar_and_text(item: QuotaUsage) -> None:
+    share = used_share(item)
     with ui.element("div"):
         if share is not None:
             bar = ui.element("div").classes(f"bar {share_class(share)}").props("role=img")
@@ -88,6 +91,29 @@ def _cells(item: QuotaUsage, share: int | None) -> None:
                 with bar:
                     ui.element("i").style(f"width: {share}%")
     ui.label(used_text(item) if share is not None else f"{used_text(item)}, no limit").classes("num small")
+
+
+class TenantBars:
+    """What each of several tenants has used of one quota."""
+
+    def __init__(self) -> None:
+        self._found = Awaited("No tenant is active.", "Onboard one on the page Tenants.", lines=3)
+        with self._found.box:
+            self._box = ui.element("div").classes("usage")
+        self._shown: Sequence[tuple[str, QuotaUsage]] | None = None
+
+    def show(self, used: Sequence[tuple[str, QuotaUsage]]) -> None:
+        """Show these instead, by the tenants' ids."""
+        if used == self._shown:
+            return
+        self._shown = used
+        self._found.show(is_any=bool(used))
+        self._box.clear()
+        with self._box:
+            for tenant_id, item in used:
+                with ui.element("div").classes("usage-row"):
+                    ui.link(tenant_id, tenant_path(tenant_id)).classes("wrap-any")
+                    _bar_and_text(item)
 
 
 class QuotaFields:

@@ -38,7 +38,6 @@ class TickTable:
     def show(self, ticks: Sequence[ScheduledRun], time_zone: str) -> None:
         """Show these instead; nothing is sent to the browser when nothing has changed."""
         self._table.show([_row(tick, time_zone) for tick in ticks])
-        self._table.visible = bool(ticks)
 
 
 def _row(tick: ScheduledRun, time_zone: str) -> Row:

@@ -6,6 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from convergence.v1.run_pb2 import ResolvedVariable
+
 NOTHING = "\u2013"
 """Stands where there is no value."""
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -66,6 +68,11 @@ def length_text(seconds: float) -> str:
     return text.removeprefix("0:")
 
 
+def count_text(number: int, noun: str) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def bytes_text(count: float) -> str:
     """`1.5 GiB`."""
     for unit in _UNITS:
@@ -79,3 +86,8 @@ def pipeline_path(message: object) -> str:
     """`gcp/cost/cost_billing`, of anything that names a pipeline."""
     parts = (getattr(message, "provider", ""), getattr(message, "domain", ""), getattr(message, "template_name", ""))
     return "/".join(part for part in parts if part)
+
+
+def origin_text(item: ResolvedVariable) -> str:
+    """Where the value of a variable comes from: `pipeline default`."""
+    return ResolvedVariable.Origin.Name(item.origin).lower().replace("_", " ")

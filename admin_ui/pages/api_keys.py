@@ -4,6 +4,7 @@ from nicegui import ui
 
 from admin_ui.components.addresses import tenant_path
 from admin_ui.components.api_keys import ApiKeys
+from admin_ui.components.filter_form import filter_field, filter_form
 from admin_ui.components.parts import card, empty
 from admin_ui.frame import PAGE_SECONDS, frame
 from admin_ui.telling import keep_showing
@@ -33,12 +34,8 @@ async def api_keys_page(tenant: str = "") -> None:
 
 
 def _whose(tenant_id: str) -> None:
-    with ui.element("form").props("method=get action=/api-keys").classes("w-full flex flex-wrap gap-2 items-end"):
-        with ui.element("label").classes("field"):
-            ui.label("Tenant").classes("small dim")
-            box = ui.element("input").props("name=tenant maxlength=63 placeholder='empty: the operators'")
-            box.props["value"] = tenant_id
-        ui.button("Show").props("type=submit no-caps outline dense color=primary").classes("px-3")
+    with filter_form("/api-keys", button="Show"):
+        filter_field("tenant", "Tenant", tenant_id, hint="empty: the operators'")
     with ui.row().classes("w-full gap-2 items-center"):
         if tenant_id:
             ui.label("Keys of the tenant").classes("dim")

@@ -6,7 +6,7 @@ from nicegui import ui
 
 from admin_ui.components.addresses import tenant_path, with_query
 from admin_ui.components.filter_form import NEWEST_FIRST, PageLinks, filter_field, filter_form, removable
-from admin_ui.components.parts import card, empty, skeleton
+from admin_ui.components.parts import Awaited, card, empty
 from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
@@ -58,26 +58,19 @@ class _Audit:
         self._in_address = tenant_id if page.session.is_operator else ""
         if page.session.is_operator:
             _filter(tenant_id)
-        self._loading = skeleton(6)
-        self._nothing = empty("Nothing has been changed.")
-        self._nothing.visible = False
-        with card() as self._card:
+        self._found = Awaited("Nothing has been changed.")
+        with self._found.box, card():
             without = () if page.session.is_operator else ("tenant",)
             self._table = RowTable("Audit log", _COLUMNS, _SLOTS, key="number", without=without)
-        self._card.visible = False
         newest = with_query("/audit", tenant=self._in_address) if token else ""
         self._pages = PageLinks(newest, names=NEWEST_FIRST)
         keep_showing(page, self._refresh, seconds=_SECONDS)
 
     async def _refresh(self) -> None:
-        try:
-            found = await self._page.session.client.list_audit_events(
-                tenant_id=self._tenant_id, page_size=_PAGE_SIZE, page_token=self._token
-            )
-        finally:
-            self._loading.visible = False
-        self._nothing.visible = not found.events
-        self._card.visible = bool(found.events)
+        found = await self._page.session.client.list_audit_events(
+            tenant_id=self._tenant_id, page_size=_PAGE_SIZE, page_token=self._token
+        )
+        self._found.show(is_any=bool(found.events))
         self._table.show([_row(event) for event in found.events])
         token = found.next_page_token
         self._pages.show(with_query("/audit", tenant=self._in_address, token=token) if token else "")

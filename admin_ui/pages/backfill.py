@@ -8,7 +8,7 @@ from admin_ui.backfill_watch import follow_backfill
 from admin_ui.components.backfill_facts import backfill_facts
 from admin_ui.components.backfill_progress import ProgressBar, progress_text
 from admin_ui.components.filter_form import choices
-from admin_ui.components.parts import action, ask, card, empty, facts, skeleton
+from admin_ui.components.parts import Awaited, action, ask, card, facts
 from admin_ui.components.reasons import ask_reason
 from admin_ui.components.run_table import RunTable
 from admin_ui.components.values import TimeText, chip, pipeline_path, set_chip
@@ -51,12 +51,10 @@ class _BackfillPage:
         with card("Settings"):
             facts(backfill_facts(backfill, with_tenants=page.session.is_operator))
         with card("Latest runs"):
-            self._loading = skeleton(4)
-            self._nothing = empty("None of its runs has begun.")
-            self._nothing.visible = False
-            self._runs = RunTable(with_tenant=page.session.is_operator)
-            all_runs = RunsAddress(backfill=backfill.backfill_id)
-            ui.link("All of them", all_runs.url())
+            self._found = Awaited("None of its runs has begun.", lines=4)
+            with self._found.box:
+                self._runs = RunTable(with_tenant=page.session.is_operator)
+                ui.link("All of them", RunsAddress(backfill=backfill.backfill_id).url())
         self._show(backfill)
         follow_backfill(page, backfill.backfill_id, self._show)
         keep_showing(page, self._refresh, seconds=_SECONDS)
@@ -127,8 +125,7 @@ class _BackfillPage:
         found = await session.client.list_runs(
             session.tenant_id, backfill_id=self._backfill.backfill_id, page_size=_LATEST
         )
-        self._loading.visible = False
-        self._nothing.visible = not found.runs
+        self._found.show(is_any=bool(found.runs))
         self._runs.show(found.runs)
 
     async def _pause(self) -> None:

@@ -5,7 +5,7 @@ from nicegui import ui
 
 from admin_ui.components.backfill_table import BackfillTable
 from admin_ui.components.filter_form import NEWEST_FIRST, PageLinks, filter_field, filter_form, kept, state_choices
-from admin_ui.components.parts import empty, skeleton
+from admin_ui.components.parts import Awaited, card
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.list_addresses import BACKFILL_STATES, BackfillsAddress
 from admin_ui.telling import keep_showing
@@ -41,12 +41,9 @@ class _Backfills:
     def __init__(self, page: Frame, address: BackfillsAddress) -> None:
         self._page = page
         self._address = address
-        self._loading = skeleton(6)
-        self._nothing = empty("No backfills here.", "Start one, or take a filter away.")
-        self._nothing.visible = False
-        with ui.element("section").classes("card") as self._card:
+        self._found = Awaited("No backfills here.", "Start one, or take a filter away.")
+        with self._found.box, card():
             self._table = BackfillTable(with_tenants=page.session.is_operator)
-        self._card.visible = False
         self._pages = PageLinks(address.url() if address.token else "", names=NEWEST_FIRST)
         keep_showing(page, self._refresh, seconds=_SECONDS)
 
@@ -55,9 +52,7 @@ class _Backfills:
         wanted = address.filters()
         wanted["page_size"] = _PAGE_SIZE
         found = await self._page.session.client.list_backfills(address.tenant, page_token=address.token, **wanted)
-        self._loading.visible = False
-        self._nothing.visible = not found.backfills
-        self._card.visible = bool(found.backfills)
+        self._found.show(is_any=bool(found.backfills))
         self._table.show(found.backfills)
         token = found.next_page_token
         self._pages.show(address.url(token=token) if token else "")

@@ -9,7 +9,7 @@ from nicegui import ui
 from admin_ui.components.choices import may_run, tenant_choices
 from admin_ui.components.code_text import CodeText
 from admin_ui.components.faults import fault_list
-from admin_ui.components.parts import card, empty, facts, skeleton
+from admin_ui.components.parts import Awaited, card, facts
 from admin_ui.components.plan_view import PlanView
 from admin_ui.components.row_table import RowTable
 from admin_ui.components.run_form import RunForm
@@ -103,14 +103,11 @@ class _PipelinePage:
 
     def _runs(self) -> None:
         with card("Latest runs"):
-            self._loading = skeleton(3)
-            self._none = empty("It has never run.")
-            self._none.visible = False
-            with ui.element("div").classes("w-full stack") as self._found:
+            self._found = Awaited("It has never run.", lines=3)
+            with self._found.box:
                 self._history = RunHistory()
                 self._table = RunTable(with_tenant=self._page.session.is_operator)
                 ui.link("All runs", self._runs_url)
-            self._found.visible = False
 
     def _text(self) -> None:
         pipeline = self._pipeline
@@ -134,9 +131,7 @@ class _PipelinePage:
         self._show_runs([run for run in found.runs if run.domain == pipeline.domain])
 
     def _show_runs(self, runs: Sequence[Run]) -> None:
-        self._loading.visible = False
-        self._none.visible = not runs
-        self._found.visible = bool(runs)
+        self._found.show(is_any=bool(runs))
         self._history.show(runs)
         self._table.show(runs[:_LATEST])
 

@@ -8,7 +8,7 @@ from fastapi import Request
 from nicegui import ui
 
 from admin_ui.components.faults import fault_place
-from admin_ui.components.parts import empty, skeleton
+from admin_ui.components.parts import Awaited, card, empty
 from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import NOTHING, length_text, pipeline_path
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
@@ -64,7 +64,7 @@ async def pipelines_page(request: Request) -> None:
 class _Pipelines:
     def __init__(self, page: Frame, text: str) -> None:
         self._page = page
-        self._rows: list[Row] = []
+        self._rows: list[Row] | None = None
         self._text = text
         with ui.row().classes("w-full items-center gap-3"):
             box = ui.input("Filter", value=text, on_change=lambda event: self._narrow(event.value or ""))
@@ -72,15 +72,13 @@ class _Pipelines:
                 "search-box"
             )
             self._count = ui.label().classes("dim num").props("role=status")
-        self._loading = skeleton(6)
-        with ui.element("section").classes("card") as self._card:
-            self._table = RowTable(
-                "Pipelines", _COLUMNS, _SLOTS, key="path", right=("steps", "rate", "seconds"), sortable=_SORTABLE
-            )
-        self._card.visible = False
-        self._none = empty("There are no pipelines.", "The service reads them from its folder configs/.")
-        self._no_match = empty("No pipeline has that in its name, its description or its faults.")
-        self._none.visible = self._no_match.visible = False
+        self._found = Awaited("There are no pipelines.", "The service reads them from its folder configs/.")
+        with self._found.box:
+            with card() as self._card:
+                self._table = RowTable(
+                    "Pipelines", _COLUMNS, _SLOTS, key="path", right=("steps", "rate", "seconds"), sortable=_SORTABLE
+                )
+            self._no_match = empty("No pipeline has that in its name, its description or its faults.")
         keep_showing(page, self._refresh, seconds=_SECONDS)
 
     async def _refresh(self) -> None:
@@ -89,7 +87,6 @@ class _Pipelines:
         found = [pipeline async for pipeline in session.client.iter_pipelines()]
         counted = await session.client.get_run_statistics(session.tenant_id, since=now - _PERIOD, until=now, buckets=1)
         self._rows = _rows(found, {pipeline_path(one): one for one in counted.pipelines})
-        self._loading.visible = False
         self._show()
 
     def _narrow(self, text: str) -> None:
@@ -99,14 +96,13 @@ class _Pipelines:
 
     def _show(self) -> None:
         """The pipelines that have every word of the filter; nothing is sent when nothing has changed."""
-        if self._loading.visible:
+        if self._rows is None:
             return
         words = self._text.lower().split()
         rows = [row for row in self._rows if all(word in row["searched"] for word in words)]
         self._table.show(rows)
-        self._card.visible = bool(rows)
-        self._none.visible = not self._rows
-        self._no_match.visible = bool(self._rows) and not rows
+        self._found.show(is_any=bool(self._rows))
+        self._card.visible, self._no_match.visible = bool(rows), not rows
         self._count.text = f"{len(rows)} of {len(self._rows)}" if words else f"{len(rows)} pipelines"
 
 

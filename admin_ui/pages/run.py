@@ -1,15 +1,16 @@
 """One run, live."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from urllib.parse import urlencode
 
 from nicegui import ui
 
-from admin_ui.components.code_text import CodeText
-from admin_ui.components.parts import action, ask, card, facts, skeleton
+from admin_ui.components.parts import action, ask, card, facts
+from admin_ui.components.run_inputs import RunInputs
 from admin_ui.components.run_log import RunLog
+from admin_ui.components.run_results import RunResults
 from admin_ui.components.run_table import run_path
 from admin_ui.components.timeline import Timeline
 from admin_ui.components.values import (
@@ -17,6 +18,7 @@ from admin_ui.components.values import (
     TimeText,
     bytes_text,
     chip,
+    count_text,
     length_text,
     pipeline_path,
     seconds_between,
@@ -25,11 +27,12 @@ from admin_ui.components.values import (
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.run_watch import follow
 from admin_ui.telling import showing, telling
-from convergence.v1.pipeline_service_pb2 import DataQualityResult
-from convergence.v1.run_pb2 import Effect, PlanStep, ResolvedVariable, Run, RunEvent, StepRun
+from convergence.errors import ConvergenceError
+from convergence.v1.run_pb2 import Run, RunEvent, StepRun
 from convergence.watching import ENDED
 
 _DRAW_SECONDS = 1.0
+_QUEUE_SECONDS = 3.0
 _MOST_RESULTS = 200
 
 
@@ -53,14 +56,12 @@ class _RunPage:
             self._timeline = Timeline(run)
         with card():
             self._log = RunLog(f"{run_path(run)}/log")
-        self._given = ui.element("div").classes("w-full").style("display: grid; gap: 18px")
-        with self._given:
-            skeleton()
-        self._results = ui.element("div").classes("w-full").style("display: grid; gap: 18px")
-        self._writes = ui.element("div").classes("w-full")
+        self._inputs = RunInputs()
+        self._results = RunResults()
         self._show(run)
         follow(page, run.tenant_id, run.pipeline_logging_id, self._on_event)
         self._drawing = ui.timer(_DRAW_SECONDS, self._draw)
+        self._queue_looks = ui.timer(_QUEUE_SECONDS, self._look_at_queue)
         ui.timer(0.01, self._load, once=True)
 
     def _head(self) -> None:
@@ -105,10 +106,10 @@ class _RunPage:
                     "tenant": run.tenant_id,
                     "trigger": Run.Trigger.Name(run.trigger).capitalize(),
                     "asked for by": run.created_by,
-                    "waits for": f"{run.wait_reason}, place {run.queue_position}" if run.wait_reason else "",
                     "config": run.config_hash[:16],
                 }
             )
+            self._waits = ui.label(waiting_text(run))
             self._costs = ui.label().classes("dim small")
 
     def _show(self, run: Run) -> None:
@@ -126,12 +127,13 @@ class _RunPage:
         if kind == "step":
             self._timeline.update_step(event.step)
         elif kind == "run":
+            was_open = self._run.status not in ENDED
             self._run.MergeFrom(Run(status=event.run.status, started_at=event.run.started_at))
             self._run.finished_at.CopyFrom(event.run.finished_at)
             self._run.error_message, self._run.failed_step = event.run.error_message, event.run.failed_step
             self._timeline.update_run(event.run)
             self._show(self._run)
-            if event.run.status in ENDED:
+            if was_open and event.run.status in ENDED:
                 ui.timer(0.01, self._load, once=True)
 
     def _draw(self) -> None:
@@ -146,78 +148,45 @@ class _RunPage:
             self._drawing.interval = 3.0
 
     async def _load(self) -> None:
-        """What is asked for once: inputs, checks, neighbours, costs."""
+        """What is asked for when the page is opened and when the run ends: inputs, checks, writes, neighbours."""
         client, run = self._page.session.client, self._run
         async with telling():
             inputs = await client.get_run_inputs(run.tenant_id, run.pipeline_logging_id)
-            self._show_inputs(list(inputs.steps))
+            self._inputs.show(list(inputs.steps))
             found = await client.list_data_quality_results(
                 run.tenant_id, pipeline_logging_id=run.pipeline_logging_id, page_size=_MOST_RESULTS
             )
-            self._show_results(list(found.results))
+            self._results.show_checks(list(found.results), is_all=not found.next_page_token)
             latest = await client.get_run(run.tenant_id, run.pipeline_logging_id)
-            self._show_steps(list(latest.steps))
+            self._results.show_writes(list(latest.steps))
+            self._show_costs(list(latest.steps))
             await self._show_neighbours()
 
-    def _show_inputs(self, steps: list[PlanStep]) -> None:
-        self._given.clear()
-        with self._given, card("Inputs"):
-            for step in steps:
-                with ui.expansion(f"{step.step_id} · {step.ps_type}").classes("w-full").props("dense"):
-                    if step.variables:
-                        with ui.element("dl").classes("facts"):
-                            for item in step.variables:
-                                with ui.element("dt"):
-                                    ui.label(item.name).classes("mono")
-                                with ui.element("dd"):
-                                    ui.label(item.value).classes("mono inline")
-                                    ui.label(f" from {_origin(item)}").classes("dim small inline")
-                    if step.sql:
-                        CodeText(step.sql, language="sql", name=f"SQL of {step.step_id}")
+    async def _look_at_queue(self) -> None:
+        """Ask why it waits, which changes without an event."""
+        run = self._run
+        if run.status == Run.PENDING:
+            with suppress(ConvergenceError):
+                found = await self._page.session.client.get_run(run.tenant_id, run.pipeline_logging_id)
+                self._waits.text = waiting_text(found)
+        else:
+            self._waits.text = ""
+            self._queue_looks.deactivate()
 
-    def _show_steps(self, steps: list[StepRun]) -> None:
+    def _show_costs(self, steps: list[StepRun]) -> None:
         billed = sum(step.bytes_billed for step in steps)
-        read = sum(step.bytes_processed for step in steps)
-        slots = sum(step.slot_milliseconds for step in steps) / 1000
-        rows = sum(step.rows_processed for step in steps)
         told = (
-            _count(rows, "row"),
-            f"{bytes_text(read)} read",
+            count_text(sum(step.rows_processed for step in steps), "row"),
+            f"{bytes_text(sum(step.bytes_processed for step in steps))} read",
             f"{bytes_text(billed)} billed{self._price(billed)}",
-            f"{slots:,.1f} slot seconds",
+            f"{sum(step.slot_milliseconds for step in steps) / 1000:,.1f} slot seconds",
         )
         self._costs.text = " · ".join(told)
-        effects = [(step, effect) for step in steps for effect in step.effects]
-        self._writes.clear()
-        with self._writes:
-            if effects:
-                with card("Writes"):
-                    for step, effect in effects:
-                        with ui.row().classes("w-full items-center gap-3"):
-                            chip(Effect.State.Name(effect.state))
-                            ui.label(effect.table).classes("mono wrap-any")
-                            ui.label(
-                                f"{effect.write_mode}, {_count(effect.rows_written, 'row')}, step {step.step_id}"
-                            ).classes("dim")
 
     def _price(self, billed: int) -> str:
         """What that costs, where it costs anything."""
         price = billed / 2**40 * self._page.session.info.price_per_tib_usd
         return f", {price:.4f} USD" if price >= 0.0001 else ""
-
-    def _show_results(self, results: list[DataQualityResult]) -> None:
-        self._results.clear()
-        if not results:
-            return
-        with self._results, card("Data quality"):
-            for result in results:
-                with ui.row().classes("w-full items-center gap-3"):
-                    chip(DataQualityResult.Status.Name(result.status))
-                    ui.label(result.check_name).classes("text-weight-medium")
-                    ui.label(f"{result.table_name} {result.column_name}").classes("mono dim wrap-any")
-                    ui.label(f"{result.failing_count:,} of {result.row_count:,} rows fail").classes("dim num")
-                    if result.error_message:
-                        ui.label(result.error_message).classes("problem")
 
     async def _show_neighbours(self) -> None:
         """The runs of the pipeline right before and behind this one."""
@@ -254,9 +223,6 @@ def _tile(name: str) -> Iterator[None]:
         yield
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _origin(item: ResolvedVariable) -> str:
-    return ResolvedVariable.Origin.Name(item.origin).lower().replace("_", " ")
+def waiting_text(run: Run) -> str:
+    """Why the run has not begun; '' when it has."""
+    return f"Waits: {run.wait_reason}, place {run.queue_position:,}" if run.wait_reason else ""

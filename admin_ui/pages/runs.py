@@ -15,7 +15,7 @@ from admin_ui.components.filter_form import (
     kept,
     removable,
 )
-from admin_ui.components.parts import action, ask, empty, skeleton
+from admin_ui.components.parts import Awaited, action, ask, card
 from admin_ui.components.run_table import RunTable
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.list_addresses import TRIGGERS, RunsAddress
@@ -45,10 +45,8 @@ class _Runs:
             action("Retry", self._retry, icon="replay")
         self._counts = ui.element("nav").classes("counts").props('aria-label="Statuses"')
         self._filters()
-        self._loading = skeleton(6)
-        self._nothing = empty("No runs here.", "Start one from the page of a pipeline, or take a filter away.")
-        self._nothing.visible = False
-        with ui.element("section").classes("card"):
+        self._found = Awaited("No runs here.", "Start one from the page of a pipeline, or take a filter away.")
+        with self._found.box, card():
             self._table = RunTable(with_tenant=page.session.is_operator, is_selectable=may_write)
         self._pages = PageLinks(address.url() if address.token else "", names=NEWEST_FIRST)
         self._counted: dict[str, int] | None = None
@@ -74,8 +72,7 @@ class _Runs:
         wanted = address.filters()
         wanted["page_size"], wanted["count"] = _PAGE_SIZE, True
         found = await self._page.session.client.list_runs(address.tenant, page_token=address.token, **wanted)
-        self._loading.visible = False
-        self._nothing.visible = not found.runs
+        self._found.show(is_any=bool(found.runs))
         self._table.show(found.runs)
         self._pages.show(address.url(token=found.next_page_token) if found.next_page_token else "")
         self._show_counts(dict(sorted(found.runs_by_status.items())))

@@ -10,7 +10,7 @@ from admin_ui.components.backfill_table import BackfillTable
 from admin_ui.components.cron_words import cron_words, timing_text
 from admin_ui.components.filter_form import NEWEST_FIRST, PageLinks
 from admin_ui.components.next_times import NextTimes
-from admin_ui.components.parts import action, ask, card, empty, facts, skeleton
+from admin_ui.components.parts import Awaited, action, ask, card, facts
 from admin_ui.components.schedule_table import schedule_path
 from admin_ui.components.tick_table import TickTable
 from admin_ui.components.values import NOTHING, TimeText, chip, pipeline_path, set_chip
@@ -96,10 +96,9 @@ class _SchedulePage:
 
     def _ticks(self) -> None:
         with card("Ticks"):
-            self._loading = skeleton(4)
-            self._nothing = empty("No ticks.", "What becomes of each time that it fires is shown here.")
-            self._nothing.visible = False
-            self._tick_table = TickTable()
+            self._found = Awaited("No ticks.", "What becomes of each time that it fires is shown here.", lines=4)
+            with self._found.box:
+                self._tick_table = TickTable()
             self._pages = PageLinks(schedule_path(self._schedule) if self._token else "", names=NEWEST_FIRST)
 
     async def _refresh(self) -> None:
@@ -108,8 +107,7 @@ class _SchedulePage:
         ticks = await client.list_scheduled_runs(
             was.tenant_id, schedule_id=was.schedule_id, page_token=self._token, page_size=_TICKS
         )
-        self._loading.visible = False
-        self._nothing.visible = not ticks.scheduled_runs
+        self._found.show(is_any=bool(ticks.scheduled_runs))
         self._tick_table.show(ticks.scheduled_runs, was.time_zone)
         token = ticks.next_page_token
         self._pages.show(f"{schedule_path(was)}?{urlencode({'ticks': token})}" if token else "")

@@ -5,7 +5,7 @@ from nicegui import ui
 
 from admin_ui.components.calendar import FIRES, Calendar
 from admin_ui.components.filter_form import PageLinks, choices, filter_field, filter_form, kept, state_choices
-from admin_ui.components.parts import empty, skeleton
+from admin_ui.components.parts import Awaited, card
 from admin_ui.components.schedule_table import ScheduleTable
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.list_addresses import CALENDAR, SCHEDULE_STATES, SchedulesAddress
@@ -54,21 +54,16 @@ class _List:
     def __init__(self, page: Frame, address: SchedulesAddress) -> None:
         self._page = page
         self._address = address
-        self._loading = skeleton(6)
-        self._nothing = empty("No schedules here.", "Make one, or take a filter away.")
-        self._nothing.visible = False
-        with ui.element("section").classes("card") as self._card:
+        self._found = Awaited("No schedules here.", "Make one, or take a filter away.")
+        with self._found.box, card():
             act = self._act if page.session.may("runs:write") else None
             self._table = ScheduleTable(with_tenant=page.session.is_operator, act=act)
-        self._card.visible = False
         self._pages = PageLinks(address.url() if address.token else "")
         keep_showing(page, self._refresh, seconds=_SECONDS)
 
     async def _refresh(self) -> None:
         found = await _found(self._page, self._address, self._address.filters())
-        self._loading.visible = False
-        self._nothing.visible = not found.schedules
-        self._card.visible = bool(found.schedules)
+        self._found.show(is_any=bool(found.schedules))
         self._table.show(found.schedules)
         token = found.next_page_token
         self._pages.show(self._address.url(token=token) if token else "")
@@ -83,10 +78,9 @@ class _Calendar:
     def __init__(self, page: Frame, address: SchedulesAddress) -> None:
         self._page = page
         self._address = address
-        self._loading = skeleton(6)
-        self._nothing = empty("Nothing fires in the coming seven days.", "Make a schedule, or resume one.")
-        self._nothing.visible = False
-        self._calendar = Calendar(with_tenant=page.session.is_operator)
+        self._found = Awaited("Nothing fires in the coming seven days.", "Make a schedule, or resume one.")
+        with self._found.box:
+            self._calendar = Calendar(with_tenant=page.session.is_operator)
         self._pages = PageLinks(address.url() if address.token else "")
         keep_showing(page, self._refresh, seconds=_CALENDAR_SECONDS)
 
@@ -94,8 +88,7 @@ class _Calendar:
         wanted = self._address.filters()
         wanted["fire_times"], wanted["states"] = FIRES, [Schedule.ACTIVE]
         found = await _found(self._page, self._address, wanted)
-        self._loading.visible = False
-        self._nothing.visible = not self._calendar.show(found.schedules)
+        self._found.show(is_any=self._calendar.show(found.schedules))
         token = found.next_page_token
         self._pages.show(self._address.url(token=token) if token else "")
 

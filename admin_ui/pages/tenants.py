@@ -1,25 +1,20 @@
 """The list of tenants."""
 
-import asyncio
-from collections.abc import Sequence
-
 from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from admin_ui.components.addresses import tenant_path, with_query
 from admin_ui.components.filter_form import PageLinks, filter_field, filter_form, state_choices
-from admin_ui.components.parts import card, empty, skeleton
+from admin_ui.components.parts import Awaited, card
 from admin_ui.components.quotas import share_class, used_share, used_text
 from admin_ui.components.row_table import Row, RowTable
 from admin_ui.components.values import iso
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.sessions import current_session
 from admin_ui.telling import keep_showing
-from convergence.errors import NotFound
-from convergence.v1.tenant_service_pb2 import Tenant, Usage
+from convergence.v1.tenant_service_pb2 import QuotaUsage, Tenant, Usage
 
 _PAGE_SIZE = 50
-_AT_A_TIME = 8
 _SECONDS = 30.0
 _STATES = tuple(name for name, number in Tenant.State.items() if number)
 _USED = {"runs": "runs_per_day", "bytes": "bytes_billed_per_day"}
@@ -69,67 +64,36 @@ class _Tenants:
         state_choices(_STATES, state, lambda name: with_query("/tenants", state=name))
         with filter_form("/tenants", button="Open"):
             filter_field("go", "Tenant", "", hint="acme_corp")
-        self._loading = skeleton(6)
-        self._nothing = empty("No tenants here.", "Onboard one, or take the filter away.")
-        self._nothing.visible = False
-        with card() as self._card:
+        self._found = Awaited("No tenants here.", "Onboard one, or take the filter away.")
+        with self._found.box, card():
             self._table = RowTable("Tenants", _COLUMNS, _SLOTS, key="tenant")
-        self._card.visible = False
         self._pages = PageLinks(with_query("/tenants", state=state) if token else "")
         keep_showing(page, self._refresh, seconds=_SECONDS)
 
     async def _refresh(self) -> None:
         states = [Tenant.State.Value(self._state)] if self._state else []
-        try:
-            found = await self._page.session.client.list_tenants(
-                states=states, page_size=_PAGE_SIZE, page_token=self._token
-            )
-        finally:
-            self._loading.visible = False
-        self._nothing.visible = not found.tenants
-        self._card.visible = bool(found.tenants)
+        found = await self._page.session.client.list_tenants(
+            states=states, with_usage=True, page_size=_PAGE_SIZE, page_token=self._token
+        )
+        self._found.show(is_any=bool(found.tenants))
         following = found.next_page_token
         self._pages.show(with_query("/tenants", state=self._state, token=following) if following else "")
-        known = {row["tenant"]: row for row in self._table.rows}
-        self._table.show([_row(tenant, known.get(tenant.tenant_id, {})) for tenant in found.tenants])
-        usages = await self._usages([one.tenant_id for one in found.tenants if one.state != Tenant.OFFBOARDED])
-        self._table.show([{**row, **_used(usages.get(row["tenant"]))} for row in self._table.rows])
-
-    async def _usages(self, tenant_ids: Sequence[str]) -> dict[str, Usage]:
-        """What each of them has used, asked for a few at a time."""
-        client, places = self._page.session.client, asyncio.Semaphore(_AT_A_TIME)
-
-        async def usage(tenant_id: str) -> Usage | None:
-            async with places:
-                try:
-                    return await client.get_usage(tenant_id)
-                except NotFound:
-                    return None
-
-        found = await asyncio.gather(*map(usage, tenant_ids))
-        return {one.tenant_id: one for one in found if one is not None}
+        self._table.show(list(map(_row, found.tenants, found.usages)))
 
 
-def _row(tenant: Tenant, before: Row) -> Row:
-    """The row, with the usage that it had before until that has been asked for again."""
+def _row(tenant: Tenant, usage: Usage) -> Row:
+    used, is_over = {item.quota: item for item in usage.quotas}, tenant.state == Tenant.OFFBOARDED
     return {
         "tenant": tenant.tenant_id,
         "href": tenant_path(tenant.tenant_id),
         "name": tenant.display_name if tenant.display_name != tenant.tenant_id else "",
         "state": Tenant.State.Name(tenant.state),
-        "plan": tenant.plan or before.get("plan", ""),
+        "plan": usage.plan,
         "created": iso(tenant.created_at),
-        **{name: before.get(name) for name in _USED},
+        **{name: None if is_over else _used(used[quota]) for name, quota in _USED.items()},
     }
 
 
-def _used(usage: Usage | None) -> Row:
-    found = {item.quota: item for item in usage.quotas} if usage is not None else {}
-    shown: Row = dict.fromkeys(_USED)
-    for name, quota in _USED.items():
-        if item := found.get(quota):
-            share = used_share(item)
-            shown[name] = {"text": used_text(item), "share": share, "bar": share_class(share or 0)}
-    if usage is not None:
-        shown["plan"] = usage.plan
-    return shown
+def _used(item: QuotaUsage) -> Row:
+    share = used_share(item)
+    return {"text": used_text(item), "share": share, "bar": share_class(share or 0)}

@@ -62,6 +62,7 @@ SCOPES: dict[str, Scope | None] = {
     _SCHEDULES + "ResumeSchedule": Scope.RUNS_WRITE,
     _SCHEDULES + "ListScheduledRuns": Scope.RUNS_READ,
     _SYSTEM + "GetSystemInfo": ANY_KEY,
+    _SYSTEM + "GetServiceHealth": Scope.ADMIN,
     _SYSTEM + "CheckStore": Scope.ADMIN,
     _SYSTEM + "RebuildMirror": Scope.ADMIN,
     _SYSTEM + "RescueRun": Scope.ADMIN,

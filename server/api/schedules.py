@@ -1,5 +1,6 @@
 """ScheduleService."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from server.domain.schedule import Schedule, ScheduleState, Tick, TickOutcome
 from server.errors import InvalidRequest
 from server.runs import Caller
 from server.schedules import Schedules
-from server.store.schedule_port import ScheduleFilter, TickFilter, TickPosition
+from server.store.schedule_port import ScheduleFilter, SchedulePosition, TickFilter, TickPosition
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,15 +42,16 @@ class ScheduleServicer(ScheduleServiceServicer):
 
     async def ListSchedules(self, request: pb.ListSchedulesRequest, context: Context) -> pb.ListSchedulesResponse:
         """See the proto."""
-        size, key = page_size(request.page_size), page_key(request, parts=2)
+        size, key = page_size(request.page_size), page_key(request, parts=3)
         wanted = ScheduleFilter(
             tenant_id=all_or_own(request),
             provider=request.provider,
             domain=request.domain,
             template_name=request.template_name,
             states=known_names(ScheduleState, pb.Schedule.State.Name, request.states, "states"),
+            soonest_first=request.soonest_first,
         )
-        after = (key[0], key[1]) if key else None
+        after = _position(key) if key else None
         if not 0 <= request.fire_times <= messages.SHOWN_FIRES:
             message = f"is 1 to {messages.SHOWN_FIRES}, or 0 for one"
             raise InvalidRequest([Fault("INVALID_FIELD", message, field="fire_times")])
@@ -103,7 +105,13 @@ def _caller(request: OfTenant) -> Caller:
 
 
 def _token_behind(request: pb.ListSchedulesRequest, schedule: Schedule) -> str:
-    return page_token(request, schedule.tenant_id, schedule.schedule_id)
+    fires_at = schedule.due_at.isoformat() if request.soonest_first and schedule.due_at else ""
+    return page_token(request, schedule.tenant_id, schedule.schedule_id, fires_at)
+
+
+def _position(key: Sequence[str]) -> SchedulePosition:
+    tenant_id, schedule_id, fires_at = key
+    return SchedulePosition(tenant_id, schedule_id, page_moment(fires_at) if fires_at else None)
 
 
 def _token_behind_tick(request: pb.ListScheduledRunsRequest, tick: Tick) -> str:

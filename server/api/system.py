@@ -1,10 +1,12 @@
 """SystemService."""
 
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 
 from convergence.v1 import run_pb2
 from convergence.v1 import system_service_pb2 as pb
@@ -15,6 +17,8 @@ from server.api.authorization import current_actor, current_principal
 from server.api.pages import page_key, page_number, page_size, page_token
 from server.api.requests import own_or_operators, own_tenant
 from server.care import Care
+from server.health import problems
+from server.store.health_port import HealthStore, SeenWorker
 from server.store.port import ControlStore
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -35,8 +39,9 @@ class Stores:
 class SystemServicer(SystemServiceServicer):
     """Tells what is running."""
 
-    def __init__(self, store: ControlStore, stores: Stores, care: Care) -> None:
+    def __init__(self, store: ControlStore, health: HealthStore, stores: Stores, care: Care) -> None:
         self._store = store
+        self._health = health
         self._care = care
         self._stores = stores
         self._started_at = datetime.now(UTC)
@@ -55,6 +60,20 @@ class SystemServicer(SystemServiceServicer):
             tenant_id=principal.tenant_id or "",
             scopes=sorted(principal.scopes),
             price_per_tib_usd=self._stores.price_per_tib,
+        )
+
+    async def GetServiceHealth(self, request: pb.GetServiceHealthRequest, context: Context) -> pb.ServiceHealth:
+        """See the proto."""
+        began = time.perf_counter()
+        found = await self._health.health()
+        took = Duration()
+        took.FromTimedelta(timedelta(seconds=time.perf_counter() - began))
+        return pb.ServiceHealth(
+            workers=map(_worker, found.workers),
+            mirror_backlog=found.mirror_backlog,
+            mirror_behind_since=convert.timestamp(found.mirror_behind_since),
+            control_store_time=took,
+            problems=[pb.ServiceHealth.Problem(reason=one.reason, message=one.message) for one in problems(found)],
         )
 
     async def CheckStore(self, request: pb.CheckStoreRequest, context: Context) -> pb.CheckStoreResponse:
@@ -98,3 +117,16 @@ class SystemServicer(SystemServiceServicer):
         """See the proto."""
         removed = await self._care.apply_retention(current_actor.get())
         return pb.ApplyRetentionResponse(runs=removed.runs, runs_without_events=removed.runs_without_events)
+
+
+def _worker(seen: SeenWorker) -> pb.ServiceHealth.Worker:
+    told = seen.report
+    return pb.ServiceHealth.Worker(
+        worker_id=told.worker_id,
+        version=told.version,
+        places=told.places,
+        running=told.running,
+        warehouse_fault=told.warehouse_fault,
+        started_at=convert.timestamp(seen.started_at),
+        seen_at=convert.timestamp(seen.seen_at),
+    )

@@ -1,5 +1,6 @@
 """TenantService."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from server.api.pages import page_key, page_moment, page_size, page_token
 from server.api.requests import checked_request_id, known_names, moments, own_or_operators, own_tenant, quotas
 from server.credentials import Credentials, NewCredential
 from server.domain.credential import CredentialKind
+from server.domain.quotas import QuotaUse
 from server.domain.tenant import NewKey, NewTenant, TenantState
 from server.keys import ApiKeys
 from server.store.port import KeyPosition
@@ -72,8 +74,7 @@ class TenantServicer(TenantServiceServicer):
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.Usage:
         """See the proto."""
         tenant_id = own_tenant(request)
-        plan, uses = await self._tenants.usage(tenant_id)
-        return pb.Usage(tenant_id=tenant_id, plan=plan, quotas=[convert.quota_use(use) for use in uses])
+        return _usage(tenant_id, *await self._tenants.usage(tenant_id))
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
         """See the proto."""
@@ -153,7 +154,13 @@ class TenantServicer(TenantServiceServicer):
         states = known_names(TenantState, pb.Tenant.State.Name, request.states, "states")
         tenants = await self._tenants.list(after=key[0] if key else "", limit=size + 1, states=states)
         page = tenants[:size]
+        used = await self._tenants.usages(page) if request.with_usage else []
         return pb.ListTenantsResponse(
             tenants=[convert.tenant(tenant) for tenant in page],
+            usages=[_usage(tenant.tenant_id, *found) for tenant, found in zip(page, used, strict=False)],
             next_page_token=page_token(request, page[-1].tenant_id) if len(tenants) > size else "",
         )
+
+
+def _usage(tenant_id: str, plan: str, uses: Sequence[QuotaUse]) -> pb.Usage:
+    return pb.Usage(tenant_id=tenant_id, plan=plan, quotas=map(convert.quota_use, uses))

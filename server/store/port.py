@@ -568,8 +568,8 @@ class ControlStore(Protocol):
 
     # -- quotas --------------------------------------------------------------------------------------------------
 
-    async def usage(self, tenant_id: str, plans: Plans) -> list[QuotaUse]:
-        """What the tenant has used of each of its quotas."""
+    async def usage(self, tenant_ids: Collection[str], plans: Plans) -> Mapping[str, list[QuotaUse]]:
+        """What each of the tenants has used of each of its quotas."""
         ...
 
     async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> TakenRequests | None:

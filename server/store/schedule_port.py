@@ -54,13 +54,25 @@ class NewBackfill:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFilter:
-    """Which schedules to list; empty means any. By tenant and id."""
+    """Which schedules to list; empty means any. By tenant and id, or by when they fire next."""
 
     tenant_id: str | None = None
     provider: str = ""
     domain: str = ""
     template_name: str = ""
     states: tuple[ScheduleState, ...] = ()
+    soonest_first: bool = False
+    """Only those that fire at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePosition:
+    """Where a page of schedules ended: the key of its last one."""
+
+    tenant_id: str
+    schedule_id: str
+    fires_at: datetime | None = None
+    """Where they come by when they fire next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +223,9 @@ class ScheduleStore(Protocol):
         ...
 
     async def list_schedules(
-        self, wanted: ScheduleFilter, *, after: tuple[str, str] | None, limit: int
+        self, wanted: ScheduleFilter, *, after: SchedulePosition | None, limit: int
     ) -> list[Schedule]:
-        """Schedules behind `after`, a tenant and an id."""
+        """Schedules behind `after`."""
         ...
 
     async def update_schedule(self, was: Schedule, settings: ScheduleSettings, *, by: Actor) -> Schedule:

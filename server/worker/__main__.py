@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import AsyncExitStack, suppress
 
-from server import logs
+from server import __version__, logs
 from server.catalog import Catalog
 from server.delivery.loop import DeliveryLoop
 from server.delivery.opening import open_senders
@@ -25,12 +25,14 @@ from server.security.limits import keep_no_dumps
 from server.settings import Settings
 from server.step_credentials import CredentialReader
 from server.step_runner import StepRunner
+from server.store.health_port import WorkerReport
 from server.store.opening import open_store
 from server.store.port import ControlStore
 from server.tasks import end_tasks, first_ended
 from server.warehouse.embedded import EmbeddedWarehouse
 from server.warehouse.port import Warehouse, WarehouseError
 from server.worker.loop import Worker
+from server.worker.reporting import Reporting
 from server.worker.supervisor import SUPERVISED, new_worker_id
 
 _PULSE_SECONDS = 1.0
@@ -70,8 +72,10 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         plans = PlansFile(settings.plans_file, base=settings.base_quotas)
         worker = Worker(worker_id, store, runner, settings, plans)
         retention = Retention(store, run_days=settings.run_retention_days, event_days=settings.event_retention_days)
-        helpers = [*pulse, asyncio.create_task(retention.run())]
         mirror = _mirror(settings, worker_id, store, warehouse)
+        reporting = Reporting(store, lambda: _report(worker, mirror, settings))
+        stack.push_async_callback(reporting.finish)
+        helpers = [*pulse, asyncio.create_task(retention.run()), asyncio.create_task(reporting.run())]
         await _serve(worker, mirror, deliveries, helpers, supervised=supervised)
 
 
@@ -101,6 +105,16 @@ async def _open_warehouse(settings: Settings, scratch: Scratch) -> Warehouse:
         )
     except WarehouseError as error:
         raise CannotStart(error.message) from None
+
+
+def _report(worker: Worker, mirror: Mirror, settings: Settings) -> WorkerReport:
+    return WorkerReport(
+        worker_id=worker.worker_id,
+        version=__version__,
+        places=settings.worker_concurrency,
+        running=worker.running,
+        warehouse_fault=mirror.warehouse_fault,
+    )
 
 
 def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: Warehouse) -> Mirror:

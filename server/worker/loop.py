@@ -38,6 +38,11 @@ class Worker:
         self._slot_freed = asyncio.Event()
         self._renewed_at = asyncio.get_running_loop().time()
 
+    @property
+    def running(self) -> int:
+        """How many runs it has."""
+        return len(self._running)
+
     def drain(self) -> None:
         """Claim no more; finish what is running within `drain_seconds`, hand the rest back."""
         self._draining.set()

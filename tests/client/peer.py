@@ -152,6 +152,7 @@ for _name in (
     "UpdateTenant",
     "ListTenants",
     "GetSystemInfo",
+    "GetServiceHealth",
     "CheckStore",
     "RebuildMirror",
     "RescueRun",

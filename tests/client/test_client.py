@@ -20,7 +20,7 @@ from convergence.v1.pipeline_service_pb2 import (
 )
 from convergence.v1.run_pb2 import Run
 from convergence.v1.schedule_service_pb2 import ListScheduledRunsResponse, ListSchedulesResponse, Schedule
-from convergence.v1.system_service_pb2 import ListAuditEventsResponse, SystemInfo
+from convergence.v1.system_service_pb2 import ListAuditEventsResponse, ServiceHealth, SystemInfo
 from convergence.v1.tenant_service_pb2 import (
     ApiKey,
     CreateApiKeyRequest,
@@ -81,6 +81,7 @@ CALLS = {
     "RevokeApiKey": (ApiKey(), lambda client: client.revoke_api_key("k1")),
     "ListAuditEvents": (ListAuditEventsResponse(), lambda client: client.list_audit_events()),
     "GetSystemInfo": (SystemInfo(), lambda client: client.get_system_info()),
+    "GetServiceHealth": (ServiceHealth(), lambda client: client.get_service_health()),
 }
 
 

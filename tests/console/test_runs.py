@@ -48,10 +48,11 @@ async def test_a_run_is_cancelled_after_a_question(
 ) -> None:
     run = await gated(service, acme_key, folder)
     page = await visitor.sign_in(acme_key, f"/runs/acme_corp/{run.pipeline_logging_id}")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
     await page.get_by_role("button", name="Leave it").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.locator(".page .chip").first).to_have_text("RUNNING")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
     await page.get_by_role("button", name="Cancel it").click()
     await expect(page.locator(".page .chip").first).to_have_text("CANCELLED", timeout=20_000)
     await expect(page.get_by_role("alert")).to_be_visible()

@@ -87,6 +87,14 @@ async def test_a_quota_that_is_used_up_is_named_with_the_time_to_come_again(serv
         assert (uses["runs_per_day"].used, uses["runs_per_day"].limit) == (1, 1)
         assert uses["runs_per_day"].resets_at.seconds > 0
         assert not uses["runs_per_month"].HasField("limit")
+        plan = (await client.get_usage("acme_corp")).plan
+    async with service.client() as operator:
+        listed = await operator.list_tenants(with_usage=True)
+        assert [one.tenant_id for one in listed.usages] == [one.tenant_id for one in listed.tenants]
+        (own,) = (one for one in listed.usages if one.tenant_id == "acme_corp")
+        assert own.plan == plan
+        assert {use.quota: use.used for use in own.quotas}["runs_per_day"] == 1
+        assert not (await operator.list_tenants()).usages
 
 
 async def test_no_run_is_accepted_once_the_days_bytes_are_billed(proxy: Proxy, tmp_path: Path) -> None:

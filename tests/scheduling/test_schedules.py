@@ -31,7 +31,7 @@ from server.runs import Caller
 from server.schedules import ScheduleChange
 from server.settings import Settings
 from server.store.port import RequestConflict, RequestKey, RunFilter
-from server.store.schedule_port import BackfillFilter, ScheduleFilter, TickFilter
+from server.store.schedule_port import BackfillFilter, ScheduleFilter, SchedulePosition, TickFilter
 from tests.scheduling.office import DAILY, Office
 from tests.store.conftest import Clock
 from tests.store.records import BY
@@ -232,11 +232,26 @@ async def test_lists_are_in_order_and_complete(office: Office) -> None:
     seen, after = [], None
     while page := await office.schedules.list(ScheduleFilter(), after=after, limit=3):
         seen += [(one.tenant_id, one.schedule_id) for one in page]
-        after = seen[-1]
+        after = SchedulePosition(*seen[-1])
     assert seen == [("acme_corp", "a"), ("acme_corp", "b"), ("acme_corp", "c"), ("zeta_corp", "a")]
     wanted = ScheduleFilter("acme_corp", template_name="daily", domain="trial", provider="gcp")
     assert len(await office.schedules.list(wanted, after=None, limit=10)) == 3
     assert not await office.schedules.list(ScheduleFilter(template_name="x"), after=None, limit=10)
+
+
+async def test_lists_by_when_they_fire_next(office: Office, clock: Clock) -> None:
+    """The same moment twice, so that the order within it counts; without those that fire no more."""
+    for schedule_id, cron in (("c", "0 6 * * *"), ("a", "0 7 * * *"), ("b", "0 7 * * *"), ("d", "30 5 1 1 *")):
+        await office.schedule(schedule_id, cron=cron)
+    await office.schedule("paused", cron="* * * * *")
+    await office.schedules.pause(Caller("acme_corp", BY), "paused", "")
+    await office.schedule("ended", cron="* * * * *", end_time=clock.now + timedelta(minutes=2))
+    clock.advance(3_600)
+    seen, after = [], None
+    while page := await office.schedules.list(ScheduleFilter(soonest_first=True), after=after, limit=2):
+        seen += [one.schedule_id for one in page]
+        after = SchedulePosition(page[-1].tenant_id, page[-1].schedule_id, page[-1].due_at)
+    assert seen == ["c", "a", "b", "d"]
 
 
 async def test_lists_by_state(office: Office, clock: Clock) -> None:

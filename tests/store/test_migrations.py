@@ -115,7 +115,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path
     tenant = await store.get_tenant("acme_corp")
     assert tenant is not None
     assert tenant.quotas == Quotas(maximum_bytes_billed=1_000_000)
-    used = {use.quota.value: use.used for use in await store.usage("acme_corp", PLANS)}
+    used = {use.quota.value: use.used for use in (await store.usage(["acme_corp"], PLANS))["acme_corp"]}
     assert (used["max_pending_runs"], used["max_concurrent_runs"]) == (2, 1)
     await store.close()
 
@@ -206,7 +206,7 @@ async def test_what_the_first_version_stored_is_used_by_this_one(opening: Open, 
     tenant = await store.get_tenant("acme_corp")
     assert tenant is not None
     assert tenant.allowed_sources == ("shared.export.*",)
-    used = {use.quota.value: use.used for use in await store.usage("acme_corp", PLANS)}
+    used = {use.quota.value: use.used for use in (await store.usage(["acme_corp"], PLANS))["acme_corp"]}
     assert (used["max_pending_runs"], used["max_concurrent_runs"]) == (1, 1)
     for status, run_id in run_ids.items():
         (run,) = await store.list_runs(RunFilter(tenant_id="acme_corp", statuses=(status,)), after=None, limit=9)

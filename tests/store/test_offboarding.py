@@ -100,7 +100,7 @@ async def test_whoever_asked_before_and_comes_after_it_is_refused(store: SqlStor
     with pytest.raises(TenantGone):
         await store.accept_run(new_run(), PLANS)
     assert len(await statuses(store)) == 1
-    usage = {use.quota.value: use.used for use in await store.usage("acme_corp", PLANS)}
+    usage = {use.quota.value: use.used for use in (await store.usage(["acme_corp"], PLANS))["acme_corp"]}
     assert usage["max_pending_runs"] == 0
 
 

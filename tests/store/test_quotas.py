@@ -26,7 +26,7 @@ async def refused(store: SqlStore, limits: Plans, tenant_id: str = "acme_corp") 
 
 
 async def use(store: SqlStore, quota: Quota, limits: Plans, tenant_id: str = "acme_corp") -> QuotaUse:
-    return next(use for use in await store.usage(tenant_id, limits) if use.quota is quota)
+    return next(use for use in (await store.usage([tenant_id], limits))[tenant_id] if use.quota is quota)
 
 
 async def test_so_many_runs_may_wait(store: SqlStore) -> None:
@@ -202,7 +202,7 @@ async def test_a_tenants_own_limits_stand_over_those_of_its_plan(store: SqlStore
     for number, made in enumerate((small, own, gone)):
         first = replace(new_run(made.tenant_id), trigger=RunTrigger.SYSTEM)
         await store.onboard_tenant(made, api_key(made.tenant_id, f"key{number}"), first, offer)
-    uses = {name: await store.usage(name, offer) for name in ("acme_corp", "own_corp", "gone_corp")}
+    uses = await store.usage(["acme_corp", "own_corp", "gone_corp"], offer)
     limits = {name: next(u.limit for u in found if u.quota is Quota.RUNS_PER_DAY) for name, found in uses.items()}
     assert limits == {"acme_corp": 0, "own_corp": 2, "gone_corp": 1}
 

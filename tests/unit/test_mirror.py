@@ -340,14 +340,19 @@ async def test_an_outage_is_outlasted_also_when_the_worker_is_not(far: Place, pr
     await asyncio.wait([first])
     await far.store.expire_worker("w1")
     asked.clear()
-    second = asyncio.create_task(Mirror("w2", far.store, far.warehouse, project=PROJECT, tables=tables()).run())
+    mirror = Mirror("w2", far.store, far.warehouse, project=PROJECT, tables=tables())
+    second = asyncio.create_task(mirror.run())
     await asked.wait()
     assert len(await far.store.outbox(skip=(), limit=99)) == 30, "nothing was lost"
+    async with asyncio.timeout(60):
+        while mirror.warehouse_fault not in {"WAREHOUSE_FAILED", "NOT_SETTLED"}:
+            await asyncio.sleep(0.05)
     is_back.set()
     proxy.mend()
     async with asyncio.timeout(60):
         while await far.store.outbox(skip=(), limit=1):
             await far.store.wait_for_change(far.store.version, 0.1)
+    assert mirror.warehouse_fault == ""
     second.cancel()
     await asyncio.wait([second])
     for table, key, count in (

@@ -7,7 +7,7 @@ from server.domain.load import Load
 from server.domain.quotas import Plans
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, RunHeld, StepEnd
-from server.store.sql import audit, deliveries, loads, schedules
+from server.store.sql import audit, deliveries, health, loads, schedules
 from server.store.sql.credentials import latest_versions
 from server.store.sql.data_quality import keep_checks
 from server.store.sql.database import Row, Transaction, found
@@ -216,6 +216,7 @@ def expire_worker(tx: Transaction, worker_id: str) -> int:
     """The worker is dead: its leases end now."""
     release(tx, worker_id)
     deliveries.release(tx, worker_id)
+    health.forget(tx, worker_id)
     return tx.execute(
         # Whoever is alive after all finds its leases gone.
         "UPDATE runs SET lease_until = ?, lease_epoch = lease_epoch + 1"

@@ -31,16 +31,17 @@ _PROJECTED = (
 _CENTRAL = (("tenant", "tenant_id", "tenants"), ("api_key", "key_id", "api_keys"))
 
 
+_NOTE = "INSERT INTO outbox (tenant_id, kind, key, noted_at) VALUES (?, ?, ?, ?)"
+
+
 def note(tx: Transaction, tenant_id: str, kind: str, key: str) -> None:
     """Leave a note that this record's projection is out of date."""
-    tx.execute("INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", (tenant_id, kind, key))
+    tx.execute(_NOTE, (tenant_id, kind, key, tx.now))
 
 
 def note_many(tx: Transaction, tenant_id: str, records: Iterable[tuple[str, str]]) -> None:
     """The same of several records, each a kind and a key."""
-    tx.executemany(
-        "INSERT INTO outbox (tenant_id, kind, key) VALUES (?, ?, ?)", [(tenant_id, kind, key) for kind, key in records]
-    )
+    tx.executemany(_NOTE, [(tenant_id, kind, key, tx.now) for kind, key in records])
 
 
 def note_tenant(tx: Transaction, tenant_id: str) -> None:
@@ -100,12 +101,14 @@ def acknowledge(tx: Transaction, flush: Flush, numbers: Sequence[int], *, settle
 def note_all(tx: Transaction, tenant_id: str, by: Actor) -> int:
     """Have everything of a tenant copied again, or all that the central dataset shows."""
     if tenant_id == SYSTEM_TENANT:
-        selected = [f"SELECT ?, '{kind}', {key} FROM {source}" for kind, key, source in _CENTRAL]
+        selected = [f"SELECT ?, '{kind}', {key}, {tx.now} FROM {source}" for kind, key, source in _CENTRAL]
     else:
-        selected = [f"SELECT tenant_id, '{kind}', {key} FROM {source} = ?" for kind, key, source in _PROJECTED]
+        selected = [
+            f"SELECT tenant_id, '{kind}', {key}, {tx.now} FROM {source} = ?" for kind, key, source in _PROJECTED
+        ]
     noted = 0
     for select in selected:
-        noted += tx.execute(f"INSERT INTO outbox (tenant_id, kind, key) {select}", (tenant_id,)).rowcount
+        noted += tx.execute(f"INSERT INTO outbox (tenant_id, kind, key, noted_at) {select}", (tenant_id,)).rowcount
     told = {"records": str(noted)}
     audit.record(tx, by, AuditAction.MIRROR_REBUILD, tenant_id, tenant_id=tenant_id, details=told)
     return noted

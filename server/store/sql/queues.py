@@ -18,7 +18,7 @@ from server.domain.quotas import (
 from server.domain.run import RunKind, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
 from server.store.port import NewRun, QuotaExceeded, TakenRequests
-from server.store.sql.database import Transaction, found, from_micros
+from server.store.sql.database import Row, Transaction, found, from_micros
 from server.store.sql.rows import quotas_of_row
 
 _MINUTE_SECONDS = 60
@@ -53,15 +53,15 @@ def admit(tx: Transaction, new: NewRun, plans: Plans) -> None:
     now = from_micros(tx.now)
     if counts:
         _use(tx, new.tenant_id, (day_of(now), month_of(now)), runs=1)
-    exceeded = [use for use in _uses(tx, new.tenant_id, plans, now) if _is_exceeded(use, counts=counts)]
-    if exceeded:
+    uses = _uses(tx, [new.tenant_id], plans, now)[new.tenant_id]
+    if exceeded := [use for use in uses if _is_exceeded(use, counts=counts)]:
         raise QuotaExceeded(exceeded, now)
 
 
 def require_half(tx: Transaction, tenant_id: str, plans: Plans) -> None:
     """Whether one more run leaves half of each quota to others; the queue is the caller's. Raises QuotaExceeded."""
     now = from_micros(tx.now)
-    if exceeded := [use for use in _uses(tx, tenant_id, plans, now) if _is_beyond_half(use)]:
+    if exceeded := [use for use in _uses(tx, [tenant_id], plans, now)[tenant_id] if _is_beyond_half(use)]:
         raise QuotaExceeded(exceeded, now)
 
 
@@ -105,17 +105,17 @@ def _use(tx: Transaction, tenant_id: str, periods: Sequence[str], *, runs: int =
     )
 
 
-def usage(tx: Transaction, tenant_id: str, plans: Plans) -> list[QuotaUse]:
-    """What the tenant has used of each of its quotas."""
-    return _uses(tx, tenant_id, plans, from_micros(tx.now))
+def usage(tx: Transaction, tenant_ids: Sequence[str], plans: Plans) -> dict[str, list[QuotaUse]]:
+    """What each of the tenants has used of each of its quotas."""
+    return _uses(tx, tenant_ids, plans, from_micros(tx.now))
 
 
 _COUNTED = """
-SELECT COALESCE(tenants.plan, '') AS plan, COALESCE(tenants.quotas, '{}') AS quotas,
+SELECT asked.tenant_id, COALESCE(tenants.plan, '') AS plan, COALESCE(tenants.quotas, '{{}}') AS quotas,
        COALESCE(queues.pending, 0) AS pending, COALESCE(queues.active, 0) AS active,
        COALESCE(daily.runs, 0) AS runs_of_day, COALESCE(daily.bytes_billed, 0) AS bytes_of_day,
        COALESCE(monthly.runs, 0) AS runs_of_month, COALESCE(request_rates.taken, 0) AS requests
-FROM (SELECT CAST(? AS TEXT) AS tenant_id) AS asked
+FROM (SELECT CAST(column1 AS TEXT) AS tenant_id FROM (VALUES {asked}) AS given) AS asked
 LEFT JOIN tenants ON tenants.tenant_id = asked.tenant_id
 LEFT JOIN queues ON queues.tenant_id = asked.tenant_id
 LEFT JOIN usage AS daily ON daily.tenant_id = asked.tenant_id AND daily.period = ?
@@ -124,10 +124,17 @@ LEFT JOIN request_rates ON request_rates.tenant_id = asked.tenant_id AND request
 """
 
 
-def _uses(tx: Transaction, tenant_id: str, plans: Plans, now: datetime) -> list[QuotaUse]:
-    minute = now.replace(second=0, microsecond=0)
-    row = found(tx.execute(_COUNTED, (tenant_id, day_of(now), month_of(now), _minute(minute))).fetchone())
+def _uses(tx: Transaction, tenant_ids: Sequence[str], plans: Plans, now: datetime) -> dict[str, list[QuotaUse]]:
+    if not tenant_ids:
+        return {}
+    statement = _COUNTED.format(asked=", ".join(["(?)"] * len(tenant_ids)))
+    rows = tx.execute(statement, (*tenant_ids, day_of(now), month_of(now), _minute(now)))
+    return {row["tenant_id"]: _uses_of(row, plans, now) for row in rows}
+
+
+def _uses_of(row: Row, plans: Plans, now: datetime) -> list[QuotaUse]:
     limits = quotas_of(plans, row["plan"], row["quotas"])
+    minute = now.replace(second=0, microsecond=0)
     counted = {
         Quota.MAX_CONCURRENT_RUNS: (row["active"], None),
         Quota.MAX_PENDING_RUNS: (row["pending"], None),

@@ -292,12 +292,13 @@ def last_sequences(tx: Transaction, pipeline_logging_ids: Sequence[str]) -> dict
 def note_run(tx: Transaction, pipeline_logging_id: str, step_id: str = "") -> None:
     """Leave a note that a run's projection, or that of one of its steps, is out of date; plans have none."""
     tx.execute(
-        "INSERT INTO outbox (tenant_id, kind, key)"
-        " SELECT tenant_id, CAST(? AS TEXT), CAST(? AS TEXT) FROM runs"
+        "INSERT INTO outbox (tenant_id, kind, key, noted_at)"
+        " SELECT tenant_id, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM runs"
         " WHERE pipeline_logging_id = ? AND kind = 'EXECUTE'",
         (
             "step" if step_id else "run",
             f"{pipeline_logging_id}/{step_id}" if step_id else pipeline_logging_id,
+            tx.now,
             pipeline_logging_id,
         ),
     )

@@ -17,6 +17,7 @@ from server.store.schedule_port import (
     DueSchedules,
     NewBackfill,
     ScheduleFilter,
+    SchedulePosition,
     Settlement,
     TickFilter,
     TickPosition,
@@ -52,7 +53,7 @@ class SqlScheduleStore:
         return await self._db.read(lambda tx: schedules.find(tx, tenant_id, schedule_id))
 
     async def list_schedules(
-        self, wanted: ScheduleFilter, *, after: tuple[str, str] | None, limit: int
+        self, wanted: ScheduleFilter, *, after: SchedulePosition | None, limit: int
     ) -> list[Schedule]:
         """See the port."""
         return await self._db.scan(lambda tx: schedules.list_schedules(tx, wanted, after, limit))

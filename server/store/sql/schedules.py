@@ -17,6 +17,7 @@ from server.store.schedule_port import (
     ScheduleChanged,
     ScheduleConflict,
     ScheduleFilter,
+    SchedulePosition,
     Settlement,
     TickToRecord,
     TooManySchedules,
@@ -154,9 +155,9 @@ def schedule_of(tx: Transaction, row: Row) -> Schedule:
 
 
 def list_schedules(
-    tx: Transaction, wanted: ScheduleFilter, after: tuple[str, str] | None, limit: int
+    tx: Transaction, wanted: ScheduleFilter, after: SchedulePosition | None, limit: int
 ) -> list[Schedule]:
-    """A page of schedules, by tenant and id."""
+    """A page of schedules, by tenant and id or by when they fire next."""
     filters = {
         "tenant_id": wanted.tenant_id,
         "provider": wanted.provider,
@@ -168,11 +169,17 @@ def list_schedules(
     if wanted.states:
         where.append(f"({' OR '.join(_STATES[state] for state in wanted.states)})")
         values += [tx.now] * len(wanted.states)
+    order = "tenant_id, schedule_id"
+    if wanted.soonest_first:
+        order = f"due_at, {order}"
+        where.append(f"due_at IS NOT NULL AND {_STATES[ScheduleState.ACTIVE]}")
+        values.append(tx.now)
     if after is not None:
-        where.append("(tenant_id, schedule_id) > (?, ?)")
-        values += after
+        where.append(f"({order}) > ({'?, ' if wanted.soonest_first else ''}?, ?)")
+        values += [micros(after.fires_at)] if wanted.soonest_first else []
+        values += [after.tenant_id, after.schedule_id]
     rows = tx.execute(
-        f"SELECT * FROM schedules WHERE {' AND '.join(where) or 'TRUE'} ORDER BY tenant_id, schedule_id LIMIT ?",
+        f"SELECT * FROM schedules WHERE {' AND '.join(where) or 'TRUE'} ORDER BY {order} LIMIT ?",
         (*values, limit),
     )
     return [schedule_of(tx, row) for row in rows.fetchall()]

@@ -52,6 +52,7 @@ from server.store.sql import (
 )
 from server.store.sql.database import Transaction, ago
 from server.store.sql.delivery_store import SqlDeliveryStore
+from server.store.sql.health_store import SqlHealthStore
 from server.store.sql.load_store import SqlLoadStore
 from server.store.sql.schedule_store import SqlScheduleStore
 
@@ -60,7 +61,7 @@ def _micros(seconds: float) -> int:
     return int(seconds * 1_000_000)
 
 
-class SqlStore(SqlLoadStore, SqlDeliveryStore, SqlScheduleStore):
+class SqlStore(SqlLoadStore, SqlDeliveryStore, SqlScheduleStore, SqlHealthStore):
     """A ControlStore in an SQL database, which several processes may use at once."""
 
     @property
@@ -245,9 +246,9 @@ class SqlStore(SqlLoadStore, SqlDeliveryStore, SqlScheduleStore):
         """See the port."""
         return await self._db.read(lambda tx: runs.last_sequences(tx, list(pipeline_logging_ids)))
 
-    async def usage(self, tenant_id: str, plans: Plans) -> list[QuotaUse]:
+    async def usage(self, tenant_ids: Collection[str], plans: Plans) -> Mapping[str, list[QuotaUse]]:
         """See the port."""
-        return await self._db.read(lambda tx: queues.usage(tx, tenant_id, plans))
+        return await self._db.read(lambda tx: queues.usage(tx, list(tenant_ids), plans))
 
     async def take_requests(self, tenant_id: str, wanted: int, plans: Plans) -> TakenRequests | None:
         """See the port."""
