@@ -40,6 +40,7 @@ def serve(settings: ConsoleSettings) -> None:
         host=settings.host,
         port=settings.port,
         title="Convergence",
+        language="en-US",
         storage_secret=secret,
         session_middleware_kwargs={"same_site": "lax", "https_only": settings.is_secure, "max_age": None},
         reconnect_timeout=settings.reconnect_seconds,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nicegui import app, ui
 
+from admin_ui.components.parts import titled_dialog
 from admin_ui.sessions import SESSION, Session, current_session
 
 PAGE_SECONDS = 15.0
@@ -152,8 +153,7 @@ def _choose(name: str, value: str) -> None:
 
 
 def _help() -> None:
-    with ui.dialog() as dialog, ui.card():
-        ui.label("Keys").classes("section")
+    with titled_dialog("Keys") as dialog:
         with ui.element("dl").classes("facts"):
             for key, meaning in _KEYS:
                 with ui.element("dt"):

@@ -23,7 +23,7 @@ _COLUMNS = {
     "created": "Created",
     "used": "Last used",
     "ends": "Ends",
-    "do": "",
+    "do": "Actions",
 }
 _TIME = """<q-td :props="props" data-label="%s"><time v-if="props.value" class="num" :datetime="props.value"></time>
 <span v-else class="dim">never</span></q-td>"""
@@ -61,7 +61,7 @@ class ApiKeys:
             self.create_button = action("Make a key", self._create, icon="add")
         self._found = Awaited("No keys.", "Make one for each service that calls.", lines=3)
         with self._found.box:
-            self._table = RowTable("API keys", _COLUMNS, _SLOTS, key="id")
+            self._table = RowTable("API keys", _COLUMNS, _SLOTS, key="id", right=("do",))
             self._more = ui.label(f"Only the newest {_MOST} keys are shown.").classes("dim small")
         self._table.on("rotate", lambda event: self._on_row(event, self._rotate))
         self._table.on("revoke", lambda event: self._on_row(event, self._revoke))

@@ -32,7 +32,7 @@ _COLUMNS = {
     "fingerprint": "Fingerprint",
     "used": "Last used",
     "checked": "Last check",
-    "do": "",
+    "do": "Actions",
 }
 _SLOTS = {
     "name": '<q-td :props="props" class="text-weight-medium wrap-any">{{ props.value }}</q-td>',
@@ -67,7 +67,7 @@ class Credentials:
             self.put_button = action("Store a credential", self._put, icon="add")
         self._awaited = Awaited("No credentials.", "Steps that reach into the tenant's own cloud need one.", lines=3)
         with self._awaited.box:
-            self._table = RowTable("Credentials", _COLUMNS, _SLOTS, key="name")
+            self._table = RowTable("Credentials", _COLUMNS, _SLOTS, key="name", right=("do",))
         self._table.on("check", lambda event: self._on_row(event, self._check))
         self._table.on("remove", lambda event: self._on_row(event, self._delete))
         self._answer = ui.label().classes("note w-full").props("role=status")

@@ -16,7 +16,7 @@ def fault_place(fault: Fault) -> str:
 
 def fault_list(faults: Iterable[Fault], *, file: str = "", anchor: str = "") -> None:
     """A box of faults; those of `file` are links to its lines, whose ids begin with `anchor`."""
-    with ui.element("ul").classes("faults").props("role=alert"):
+    with ui.element("div").classes("w-full").props("role=alert"), ui.element("ul").classes("faults"):
         for fault in faults:
             with ui.element("li"):
                 ui.label(fault.message).classes("wrap-any")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from admin_ui.components.values import name_text
 from admin_ui.list_addresses import LONGEST
 
 
@@ -31,7 +32,7 @@ def filter_choice(name: str, label: str, value: str, known: Sequence[str]) -> No
         ui.label(label).classes("small dim")
         with ui.element("select").props(f"name={name}"):
             for one in ("", *known):
-                option = TextElement(tag="option", text=one.capitalize() or "Any")
+                option = TextElement(tag="option", text=name_text(one) or "Any")
                 option.props["value"] = one
                 if one == value:
                     option.props("selected")
@@ -54,7 +55,7 @@ def choices(label: str, links: Mapping[str, tuple[str, bool]]) -> None:
 
 def state_choices(names: Iterable[str], chosen: str, url: Callable[[str], str]) -> None:
     """One of the states, or all ('')."""
-    words = {name.capitalize() or "All": name for name in ("", *names)}
+    words = {name_text(name) or "All": name for name in ("", *names)}
     choices("States", {word: (url(name), name == chosen) for word, name in words.items()})
 
 

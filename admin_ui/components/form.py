@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from nicegui import ui
 from nicegui.elements.mixins.validation_element import ValidationElement
 
-from admin_ui.components.parts import action
+from admin_ui.components.parts import action, titled_dialog
 from admin_ui.telling import leave, told
 from convergence.errors import ConvergenceError, Unauthenticated, Violation
 
@@ -168,8 +168,7 @@ async def ask_in_form(title: str, answer: str, fill: Callable[[Form], Call[_Answ
         answer: what the button that sends it says.
         fill: puts the fields in, and answers with what sends them.
     """
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog-card"):
-        ui.label(title).classes("section wrap-any")
+    with titled_dialog(title, is_persistent=True) as dialog:
         form = Form()
         call = fill(form)
 

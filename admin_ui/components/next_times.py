@@ -49,7 +49,7 @@ def _table(schedule: Schedule) -> None:
     has_zone = any(there)
     with ui.element("table").classes("times num"):
         with ui.element("tr"):
-            for name in ("UTC", schedule.time_zone, "") if has_zone else ("UTC", ""):
+            for name in ("UTC", *([schedule.time_zone] if has_zone else []), "From now"):
                 TextElement(tag="th", text=name).classes("small dim").props("scope=col")
         for time, local, stamp in zip(times, there, schedule.next_fire_times, strict=True):
             with ui.element("tr"):

@@ -3,7 +3,7 @@
 from nicegui import ui
 
 from admin_ui.components.form import Form
-from admin_ui.components.parts import action
+from admin_ui.components.parts import action, titled_dialog
 from admin_ui.frame import Frame
 from convergence.v1.tenant_service_pb2 import Tenant
 
@@ -15,8 +15,7 @@ _WARNING = (
 
 async def offboard(page: Frame, tenant: Tenant) -> Tenant | None:
     """Ask for the names of what is to end, until it is ended; None when nobody wants that."""
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog-card"):
-        ui.label(f"Offboard {tenant.tenant_id}?").classes("section wrap-any")
+    with titled_dialog(f"Offboard {tenant.tenant_id}?", is_persistent=True) as dialog:
         ui.label(_WARNING).classes("problem")
         form = Form()
         typed = form.line("tenant_id", f"Type the tenant's id: {tenant.tenant_id}")

@@ -41,7 +41,7 @@ def skeleton(lines: int = 3) -> ui.element:
     with (
         ui.element("div")
         .classes("w-full")
-        .props('aria-busy=true aria-label="Loading"')
+        .props('role=status aria-busy=true aria-label="Loading"')
         .style("display: grid; gap: 12px") as box
     ):
         for number in range(lines):
@@ -65,10 +65,20 @@ class Awaited:
         self.box.visible = is_any
 
 
+@contextmanager
+def titled_dialog(title: str, *, is_persistent: bool = False, is_wide: bool = False) -> Iterator[ui.dialog]:
+    """A dialog, shown once it is awaited or opened; one that is persistent is closed by its own buttons only."""
+    with ui.dialog() as dialog, ui.card().classes("dialog-card dialog-wide" if is_wide else "dialog-card"):
+        dialog.props["aria-label"] = title
+        if is_persistent:
+            dialog.props("persistent")
+        ui.label(title).classes("section wrap-any")
+        yield dialog
+
+
 async def ask(question: str, *, answer: str, hint: str = "", is_dangerous: bool = True) -> bool:
     """Whether somebody really wants that."""
-    with ui.dialog() as dialog, ui.card().style("max-width: 460px"):
-        ui.label(question).classes("section wrap-any")
+    with titled_dialog(question) as dialog:
         if hint:
             ui.label(hint).classes("dim wrap-any")
         with ui.row().classes("w-full justify-end"):

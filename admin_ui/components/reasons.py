@@ -2,11 +2,12 @@
 
 from nicegui import ui
 
+from admin_ui.components.parts import titled_dialog
+
 
 async def ask_reason(question: str, *, answer: str, hint: str = "") -> str | None:
     """Why somebody wants that, '' when they do not say; None when they leave it."""
-    with ui.dialog() as dialog, ui.card().style("max-width: 460px; width: 100%"):
-        ui.label(question).classes("section wrap-any")
+    with titled_dialog(question) as dialog:
         if hint:
             ui.label(hint).classes("dim wrap-any")
         reason = ui.input("Reason, for other people").props("outlined dense maxlength=500 autofocus").classes("w-full")

@@ -7,6 +7,12 @@ from nicegui import ui
 
 Row = dict[str, Any]
 
+# Quasar's own boxes have no names.
+_CHOICES = {
+    "header-selection": '<q-checkbox v-model="props.selected" dense aria-label="Choose all"></q-checkbox>',
+    "body-selection": '<q-checkbox v-model="props.selected" dense :aria-label="\'Choose \' + props.key"></q-checkbox>',
+}
+
 
 class RowTable(ui.table):
     """A table that becomes a list of cards where there is little room.
@@ -48,6 +54,9 @@ class RowTable(ui.table):
         super().__init__(columns=shown, rows=[], row_key=key, selection="multiple" if is_selectable else None)
         self.classes("w-full stack-table").props("flat wrap-cells")
         self.props["aria-label"] = label
+        if is_selectable:
+            for name, slot in _CHOICES.items():
+                self.add_slot(name, slot)
         for name, slot in slots.items():
             self.add_slot(f"body-cell-{name}", slot)
 

@@ -18,7 +18,7 @@ class RunLog:
         with ui.row().classes("w-full items-center gap-3"):
             with ui.element("h2").classes("section"):
                 ui.label("Log")
-            levels = ui.toggle(list(_LEVELS), value="DEBUG").props("dense no-caps unelevated size=sm")
+            levels = ui.toggle(list(_LEVELS), value="DEBUG").props('dense no-caps unelevated padding="2px 10px"')
             levels.on_value_change(lambda event: ui.run_javascript(f"filterLines('{_ID}', '{event.value}')"))
             ui.link("Download", download).classes("ml-auto").props("download")
         ui.element("div").classes("log").props(f'id={_ID} role=log aria-label="Log of the run" tabindex=0')

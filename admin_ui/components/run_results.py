@@ -16,10 +16,12 @@ class RunResults:
     def __init__(self) -> None:
         self._checks = ui.element("div").classes("w-full")
         self._writes = ui.element("div").classes("w-full")
+        self._checks.visible = self._writes.visible = False
 
     def show_checks(self, results: Sequence[DataQualityResult], *, is_all: bool) -> None:
         """Show these instead; `is_all` says whether there are no more."""
         self._checks.clear()
+        self._checks.visible = bool(results)
         if not results:
             return
         with self._checks, card("Data quality"):
@@ -32,6 +34,7 @@ class RunResults:
         """Show what these steps have written instead."""
         effects = [(step, effect) for step in steps for effect in step.effects]
         self._writes.clear()
+        self._writes.visible = bool(effects)
         if not effects:
             return
         with self._writes, card("Writes"):

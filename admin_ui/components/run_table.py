@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from admin_ui.components.row_table import Row, RowTable
-from admin_ui.components.values import iso, length_text, pipeline_path, seconds_between
+from admin_ui.components.values import iso, length_text, name_text, pipeline_path, seconds_between
 from convergence.v1.run_pb2 import Run
 
 _COLUMNS = {
@@ -24,7 +24,7 @@ _SLOTS = {
     "created": '<q-td :props="props"><time class="num" :datetime="props.value"></time></q-td>',
     "took": '<q-td :props="props"><div class="num">{{ props.value }}</div><div v-if="props.row.share" class="bar"'
     " :class=\"'b-' + props.row.status\"><i :style=\"{ width: props.row.share + '%' }\"></i></div></q-td>",
-    "rows": '<q-td :props="props" class="num">{{ props.value }}</q-td>',
+    "rows": '<q-td :props="props" class="num" :data-label="props.value ? \'rows\' : null">{{ props.value }}</q-td>',
 }
 
 
@@ -63,10 +63,10 @@ def _rows(runs: Iterable[Run]) -> list[Row]:
             "href": run_path(run),
             "tenant": run.tenant_id,
             "date": run.date,
-            "trigger": Run.Trigger.Name(run.trigger).capitalize(),
+            "trigger": name_text(Run.Trigger.Name(run.trigger)),
             "created": iso(run.created_at),
             "took": length_text(seconds),
-            "share": round(100 * seconds / longest) if longest else 0,
+            "share": max(1, round(100 * seconds / longest)) if seconds else 0,
             "rows": f"{run.rows_processed:,}" if run.rows_processed else "",
         }
         for run, seconds in taken

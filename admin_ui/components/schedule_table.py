@@ -20,7 +20,7 @@ _COLUMNS = {
     "missed": "Missed",
     "failures": "Failures in a row",
     "last": "Last run",
-    "act": "",
+    "act": "Actions",
 }
 _SLOTS = {
     "state": """<q-td :props="props"><span class="chip" :class="'s-' + props.value" :title="props.row.reason">

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from nicegui import ui
 
+from admin_ui.components.parts import titled_dialog
+
 # The clipboard is there on secure pages only; elsewhere the old way still works. Either needs the click itself.
 _COPY = """() => {
   const box = document.getElementById("%s");
@@ -41,8 +43,7 @@ def _shown(secret: str) -> None:
 
 async def tell_secret(title: str, secret: str) -> None:
     """Show it in a dialog that nothing closes but the word that it is kept."""
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("dialog-card"):
-        ui.label(title).classes("section wrap-any")
+    with titled_dialog(title, is_persistent=True) as dialog:
         secret_once(secret, lambda: dialog.submit(True))
     await dialog
     dialog.delete()

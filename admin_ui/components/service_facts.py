@@ -14,7 +14,7 @@ class ServiceFacts:
     def __init__(self) -> None:
         self._found = Awaited("The service says nothing of itself.", lines=4)
         with self._found.box:
-            self._box = ui.element("div").classes("w-full")
+            self._box = ui.element("div").classes("stack few")
         self._shown: tuple[object, ...] | None = None
 
     def show(self, info: SystemInfo, health: ServiceHealth | None) -> None:
@@ -33,10 +33,10 @@ class ServiceFacts:
         self._box.clear()
         with self._box:
             if health is not None and not problems:
-                chip("ALL WELL").classes(add="s-SUCCESS")
+                chip("ALL WELL").classes(add="s-SUCCESS self-start")
             for problem in problems:
                 ui.label(problem).classes("problem").props("role=alert")
             facts(values)
             with ui.row().classes("gap-1 dim small"):
-                ui.label("Up since")
+                ui.label("Started")
                 TimeText(info.started_at)

@@ -6,7 +6,7 @@ from typing import TypedDict
 from nicegui import ui
 
 from admin_ui.components.form import Form, split_lines
-from admin_ui.components.parts import action
+from admin_ui.components.parts import action, titled_dialog
 from admin_ui.components.quotas import QUOTAS, QuotaFields, amount
 from admin_ui.components.values import NOTHING, TimeText
 from admin_ui.frame import Frame
@@ -80,8 +80,7 @@ class ProfileEditor:
         self._tenant = tenant
         self._saved = saved
         self._is_operator = page.session.is_operator
-        with ui.dialog().props("persistent") as self._dialog, ui.card().classes("dialog-card dialog-wide"):
-            ui.label(f"Edit {tenant.tenant_id}").classes("section wrap-any")
+        with titled_dialog(f"Edit {tenant.tenant_id}", is_persistent=True, is_wide=True) as self._dialog:
             self._form = form = Form()
             self._name = form.line("display_name", "Display name", hint="Empty: the tenant id")
             self._emails = form.lines("contact_emails", "Contact emails", hint="One per line")

@@ -24,6 +24,11 @@ def set_chip(label: ui.label, name: str) -> None:
     label.classes(replace=f"chip s-{name}")
 
 
+def name_text(name: str) -> str:
+    """The name of a status, a trigger or the like as people write it: `Timed out`."""
+    return name if name == "API" else name.replace("_", " ").capitalize()
+
+
 def iso(stamp: Timestamp) -> str:
     """A time as `<time datetime>` has it; '' when it is not set."""
     return stamp.ToDatetime(UTC).isoformat() if stamp.seconds or stamp.nanos else ""

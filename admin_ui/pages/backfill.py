@@ -11,7 +11,7 @@ from admin_ui.components.filter_form import choices
 from admin_ui.components.parts import Awaited, action, ask, card, facts
 from admin_ui.components.reasons import ask_reason
 from admin_ui.components.run_table import RunTable
-from admin_ui.components.values import TimeText, chip, pipeline_path, set_chip
+from admin_ui.components.values import TimeText, chip, name_text, pipeline_path, set_chip
 from admin_ui.days import last_day
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.list_addresses import STATUSES, RunsAddress
@@ -108,7 +108,7 @@ class _BackfillPage:
         backfill = self._backfill
         everywhere = RunsAddress(backfill=backfill.backfill_id)
         links = {
-            f"{name.replace('_', ' ').capitalize()} {count:,}": (everywhere.url(status=(name,)), False)
+            f"{name_text(name)} {count:,}": (everywhere.url(status=(name,)), False)
             for name in STATUSES
             if (count := backfill.runs_by_status.get(name, 0))
         }

@@ -20,6 +20,7 @@ from admin_ui.components.values import (
     chip,
     count_text,
     length_text,
+    name_text,
     pipeline_path,
     seconds_between,
     set_chip,
@@ -104,7 +105,7 @@ class _RunPage:
             facts(
                 {
                     "tenant": run.tenant_id,
-                    "trigger": Run.Trigger.Name(run.trigger).capitalize(),
+                    "trigger": name_text(Run.Trigger.Name(run.trigger)),
                     "asked for by": run.created_by,
                     "config": run.config_hash[:16],
                 }

@@ -17,6 +17,7 @@ from admin_ui.components.filter_form import (
 )
 from admin_ui.components.parts import Awaited, action, ask, card
 from admin_ui.components.run_table import RunTable
+from admin_ui.components.values import name_text
 from admin_ui.frame import PAGE_SECONDS, Frame, frame
 from admin_ui.list_addresses import TRIGGERS, RunsAddress
 from admin_ui.telling import keep_showing, telling, told
@@ -86,7 +87,7 @@ class _Runs:
         links = {f"All {sum(counted.values()):,}": (self._address.url(status=()), not chosen)}
         for name in {**counted, **dict.fromkeys(chosen, 0)}:
             others = tuple(other for other in chosen if other != name)
-            words = f"{name.replace('_', ' ').capitalize()} {counted.get(name, 0):,}"
+            words = f"{name_text(name)} {counted.get(name, 0):,}"
             is_on = name in chosen
             links[words] = (self._address.url(status=others if is_on else (*chosen, name)), is_on)
         with self._counts:

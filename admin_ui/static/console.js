@@ -31,18 +31,26 @@
   new MutationObserver(() => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => { asked = false; showAll(); });
+    requestAnimationFrame(() => { asked = false; showAll(); goToTarget(); });
   }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["datetime", "data-times"] });
   setInterval(showAll, 5000);
+
+  // What an address points at comes later than the page: the browser has given up looking for it by then.
+  let target = location.hash.slice(1);
+  function goToTarget() {
+    if (!target || !document.getElementById(target)) return;
+    location.replace("#" + target);
+    target = "";
+  }
 
   const PAGES = { o: "/", r: "/runs", p: "/pipelines", s: "/schedules", b: "/backfills", t: "/tenants", k: "/api-keys", a: "/audit" };
   let goes = 0;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const target = event.target;
-    const typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+    const at = event.target;
+    const typing = at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
     if (typing) {
-      if (event.key === "Escape") target.blur();
+      if (event.key === "Escape") at.blur();
       return;
     }
     if (event.key === "/") {
@@ -85,11 +93,7 @@ window.addLines = (id, lines) => {
   }
   box.append(made);
   while (box.children.length > 5000) box.firstChild.remove();
-  if (location.hash && lines.some((line) => "#L" + line.sequence === location.hash)) {
-    document.querySelector(location.hash).scrollIntoView({ block: "center" });
-  } else if (atEnd) {
-    box.scrollTop = box.scrollHeight;
-  }
+  if (atEnd && !box.querySelector(":target")) box.scrollTop = box.scrollHeight;
 };
 window.filterLines = (id, levels) => {
   const box = document.getElementById(id);
