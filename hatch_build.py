@@ -20,6 +20,7 @@ PROTOS = ROOT / "protos"
 PACKAGE = Path("convergence/v1")
 GENERATED = ROOT / PACKAGE
 STAMP = GENERATED / ".stamp"
+DESCRIPTORS = "descriptors.binpb"
 GENERATORS = ("grpcio-tools", "mypy-protobuf", "protobuf")
 
 
@@ -74,7 +75,12 @@ def lint() -> int:
 
 
 def _generate_into(target: Path) -> None:
+    (target / PACKAGE).mkdir(parents=True)
     _protoc(
+        # With the comments, which the generated code does not have: they are the manual.
+        "--include_imports",
+        "--include_source_info",
+        f"--descriptor_set_out={target / PACKAGE / DESCRIPTORS}",
         f"--plugin=protoc-gen-mypy={_plugin('protoc-gen-mypy')}",
         f"--plugin=protoc-gen-mypy_grpc={_plugin('protoc-gen-mypy_grpc')}",
         f"--python_out={target}",

@@ -37,7 +37,7 @@ async def _ready(service: Process) -> str | None:
     """Print what the service says until it is ready; answers with its address, None when it has ended."""
     while line := await _line(service):
         if line.startswith(_READY):
-            return line.decode().strip().removeprefix(_READY.decode())
+            return line.decode().split()[1].removeprefix("grpc=")
     return None
 
 

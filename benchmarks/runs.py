@@ -162,7 +162,7 @@ async def service(folder: Path, *, database_url: str = "") -> AsyncIterator[Conv
     for path, text in {"processors/bench/noop.py": PROCESSOR, "configs/bench/noop.yml": PIPELINE}.items():
         (folder / path).parent.mkdir()
         (folder / path).write_text(text)
-    settings = {"GRPC_PORT": "0", "LOG_LEVEL": "WARNING", "MAX_CONCURRENT_RUNS": "8"}
+    settings = {"GRPC_PORT": "0", "HTTP_PORT": "0", "LOG_LEVEL": "WARNING", "MAX_CONCURRENT_RUNS": "8"}
     if database_url:
         settings["DATABASE_URL"] = database_url
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
@@ -185,7 +185,7 @@ async def ready(process: asyncio.subprocess.Process) -> str:
     if process.stdout is not None:
         async for line in process.stdout:
             if line.startswith(b"ready grpc="):
-                return line.decode().strip().removeprefix("ready grpc=")
+                return line.decode().split()[1].removeprefix("grpc=")
     raise SystemExit("the server did not start")
 
 

@@ -110,7 +110,7 @@ def rows_of(sql: str) -> list[dict[str, Any]]:
 @contextmanager
 def server(folder: Path) -> Iterator[None]:
     """`python -m server` on a free port, stopped in the end as an operator stops it."""
-    os.environ["CONVERGENCE_GRPC_PORT"] = "0"
+    os.environ["CONVERGENCE_GRPC_PORT"] = os.environ["CONVERGENCE_HTTP_PORT"] = "0"
     log = folder / "server.log"
     show([sys.executable, "-m", "server"])
     with log.open("wb") as errors:
@@ -145,7 +145,7 @@ def wait_until_ready(process: "subprocess.Popen[str]", log: Path) -> str:
     for line in process.stdout or ():
         if line.startswith("ready grpc="):
             console.print(f"[dim]{escape(line.strip())}[/]")
-            return line.strip().removeprefix("ready grpc=")
+            return line.split()[1].removeprefix("grpc=")
     raise DemoFailed(f"the server did not start: {log.read_text()[-2000:]}")
 
 

@@ -1,6 +1,6 @@
 """The composition root: builds the server of its parts, and takes it down in order.
 
-`python -m server` serves gRPC and supervises one worker process.
+`python -m server` serves gRPC and HTTP, and supervises one worker process.
 """
 
 import asyncio
@@ -9,9 +9,14 @@ import logging
 import signal
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from server import logs
-from server.api.app import Api, Servicers
+import grpc
+
+from server import __version__, logs
+from server.api.app import DESCRIPTORS, Api, Servicers
 from server.api.authentication import Authenticator
 from server.api.interceptors import Gate
 from server.api.pipelines import PipelineServicer
@@ -32,6 +37,10 @@ from server.errors import ServiceError
 from server.estimates import Estimates
 from server.first_key import FILE, ensure_first_key, open_key_ring
 from server.following import Following
+from server.gateway.app import Gateway
+from server.gateway.listening import HttpPort
+from server.gateway.openapi import describe
+from server.gateway.pages import pages
 from server.keys import ApiKeys
 from server.master_key import MasterKey, open_master_keys
 from server.plans import PlansFile
@@ -105,18 +114,57 @@ async def serve(settings: Settings) -> None:
         schedule_servicer = ScheduleServicer(Schedules(store, runs))
         servicers = _servicers(settings, store, pipeline_servicer, tenant_servicer, schedule_servicer)
         api = Api(servicers, gate, max_connections=settings.max_connections)
-        port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls)
+        # A path of a socket may have a hundred characters; only this user may enter the folder.
+        socket = Path(stack.enter_context(TemporaryDirectory(prefix="convergence-"))) / "api"
+        ports = await _open_ports(settings, api, tls, store, socket)
         supervisors = [asyncio.create_task(Supervisor(store, settings).run()) for _ in range(settings.workers)]
         if supervisors:
             stack.push_async_callback(end_tasks, supervisors)
         firing = [Scheduler(store, runs, plans).run(), BackfillRunner(store, runs, plans).run()]
         stack.push_async_callback(end_tasks, [asyncio.create_task(one) for one in firing])
         # Undone first: probes and clients hear of the end before the worker drains.
-        stack.push_async_callback(api.stop, settings.stop_notice_seconds, _STOP_GRACE_SECONDS)
+        stack.push_async_callback(ports.close, settings.stop_notice_seconds)
         await _bootstrap(store, runs)
-        _say(f"ready grpc={settings.grpc_host}:{port}")
+        _say(f"ready grpc={settings.grpc_host}:{ports.grpc} http={settings.http_host}:{ports.http}")
         await stopping.wait()
         logger.info("Stopping")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """What the server is reached by."""
+
+    api: Api
+    gateway: HttpPort
+    channel: grpc.aio.Channel
+    grpc: int
+    http: int
+
+    async def close(self, notice: float) -> None:
+        """Tell probes first, serve on for `notice` seconds, then let calls finish for a moment."""
+        await self.api.retire(notice)
+        await self.gateway.stop()
+        await self.api.stop(_STOP_GRACE_SECONDS)
+        await self.channel.close()
+
+
+async def _open_ports(settings: Settings, api: Api, tls: Tls | None, store: SqlStore, socket: Path) -> _Ports:
+    """Raises CannotStart."""
+
+    async def control_store() -> str:
+        await store.has_operator_key()
+        return ""
+
+    port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls, socket=socket)
+    channel = grpc.aio.insecure_channel(f"unix:{socket}")
+    gateway = HttpPort(
+        Gateway(DESCRIPTORS, channel).handle,
+        pages(lambda: describe(DESCRIPTORS, __version__), {"server": api.ready, "control store": control_store}),
+        max_connections=settings.max_connections,
+        grace_seconds=_STOP_GRACE_SECONDS,
+    )
+    context = tls.ssl_context() if tls else None
+    return _Ports(api, gateway, channel, port, await gateway.start(settings.http_host, settings.http_port, context))
 
 
 def _tls(settings: Settings) -> Tls | None:

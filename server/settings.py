@@ -57,6 +57,10 @@ class Settings(MessageSettings):
     """Address the gRPC server binds to."""
     grpc_port: Annotated[int, Field(ge=0, le=65535)] = 50051
     """Port of the gRPC server; 0 takes a free one, named in the ready line on standard output."""
+    http_host: str = "127.0.0.1"
+    """Address that HTTP is spoken on."""
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port of HTTP; 0 takes a free one, named in the ready line on standard output."""
     tls_certificate_file: Path | None = None
     """The server's certificate and those between it and its authority, PEM; without it, plain text."""
     tls_key_file: Path | None = None

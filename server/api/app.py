@@ -2,8 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -35,8 +37,8 @@ _OPTIONS = (
 )
 # Whatever they are, streams included: beyond it gRPC refuses as RESOURCE_EXHAUSTED.
 _CALLS_AT_A_TIME = 10_000
-SERVICES = tuple(
-    module.DESCRIPTOR.services_by_name[name].full_name
+DESCRIPTORS: tuple[ServiceDescriptor, ...] = tuple(
+    module.DESCRIPTOR.services_by_name[name]
     for module, name in (
         (pipeline_service_pb2, "PipelineService"),
         (tenant_service_pb2, "TenantService"),
@@ -44,6 +46,7 @@ SERVICES = tuple(
         (system_service_pb2, "SystemService"),
     )
 )
+SERVICES = tuple(service.full_name for service in DESCRIPTORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Api:
         options = (*_OPTIONS, ("grpc.max_allowed_incoming_connections", max_connections))
         self._server = grpc.aio.server(interceptors=[gate], options=options, maximum_concurrent_rpcs=_CALLS_AT_A_TIME)
         self._health = HealthServicer()
+        self._is_ready = False
         add_PipelineServiceServicer_to_server(servicers.pipelines, self._server)
         add_TenantServiceServicer_to_server(servicers.tenants, self._server)
         add_ScheduleServiceServicer_to_server(servicers.schedules, self._server)
@@ -70,8 +74,10 @@ class Api:
         add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME, _HEALTH_NAME), self._server)
 
-    async def start(self, address: str, tls: Tls | None = None) -> int:
+    async def start(self, address: str, tls: Tls | None = None, *, socket: Path | None = None) -> int:
         """Bind and serve, without `tls` in plain text; answers the port.
+
+        `socket` is bound, too, for callers whose word about where calls come from is taken: nobody else may reach it.
 
         Raises:
             CannotStart: the address cannot be bound.
@@ -81,17 +87,28 @@ class Api:
                 port = self._server.add_insecure_port(address)
             else:
                 port = self._server.add_secure_port(address, tls.credentials())
+            if socket is not None:
+                self._server.add_insecure_port(f"unix:{socket}")
         except RuntimeError:
             raise CannotStart(f"{address} cannot be bound: another process has it, or it is not an address") from None
         await self._server.start()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._is_ready = True
         return port
 
-    async def stop(self, notice: float, grace: float) -> None:
-        """Tell probes first, serve on for `notice` seconds, then let calls finish for `grace` seconds."""
+    async def ready(self) -> str:
+        """Why it does not take calls; '' when it does, and will for a while."""
+        return "" if self._is_ready else "is stopping"
+
+    async def retire(self, notice: float) -> None:
+        """Tell probes that it ends, and serve on for `notice` seconds."""
+        self._is_ready = False
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(notice)
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls, and let those under way finish for `grace` seconds."""
         await self._server.stop(grace)
 
 

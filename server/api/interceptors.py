@@ -24,6 +24,7 @@ from server.api.authorization import (
     current_actor,
     current_principal,
 )
+from server.api.peers import peer_of
 from server.api.status import abort
 from server.domain.audit import Actor
 from server.domain.tenant import Principal
@@ -254,7 +255,7 @@ def _refusing(error: ServiceError, request_id: str = "", *, penalty: Callable[[s
 
     async def refuse(_: bytes, context: Context) -> None:
         if penalty is not None:
-            await asyncio.sleep(penalty(context.peer()))
+            await asyncio.sleep(penalty(peer_of(context)))
         await abort(context, error, request_id=request_id)
 
     return grpc.unary_unary_rpc_method_handler(refuse)
@@ -329,7 +330,7 @@ class _Guard:
 
     def _new_call(self, context: Context) -> _Call:
         current_principal.set(self._principal)
-        current_actor.set(Actor(self._principal.key_id, context.peer()))
+        current_actor.set(Actor(self._principal.key_id, peer_of(context)))
         return _Call(self._method, self._principal, str(uuid.uuid4()), time.monotonic())
 
     def _check(self, request: Message) -> None:

@@ -24,12 +24,17 @@ async def abort(
     context: "grpc.aio.ServicerContext[object, object]", error: ServiceError, *, request_id: str
 ) -> NoReturn:
     """End the call with the error's status."""
-    message = cut(redact(error.message), _MAX_MESSAGE)
-    status = status_pb2.Status(code=error.code.value[0], message=message, details=_details(error, request_id))
+    status = status_of(error, request_id=request_id)
     await context.abort(
-        error.code, message, trailing_metadata=(("grpc-status-details-bin", status.SerializeToString()),)
+        error.code, status.message, trailing_metadata=(("grpc-status-details-bin", status.SerializeToString()),)
     )
     raise AssertionError("abort returned")
+
+
+def status_of(error: ServiceError, *, request_id: str) -> status_pb2.Status:
+    """What clients are told of an error."""
+    message = cut(redact(error.message), _MAX_MESSAGE)
+    return status_pb2.Status(code=error.code.value[0], message=message, details=_details(error, request_id))
 
 
 def _details(error: ServiceError, request_id: str) -> list[any_pb2.Any]:

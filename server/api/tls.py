@@ -56,6 +56,38 @@ class Tls:
             self._first, renewed, require_client_authentication=self._files.client_ca is not None
         )
 
+    def ssl_context(self) -> ssl.SSLContext:
+        """The same for HTTP: with each connection changed files are looked for.
+
+        Raises:
+            CannotStart: as for the first time.
+        """
+        context = latest = self._context()
+        seen = self._signature()
+
+        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            nonlocal latest, seen
+            if (signature := self._signature()) != seen:
+                seen = signature
+                try:
+                    latest = self._context()
+                except CannotStart as reason:
+                    logger.warning("The new TLS files cannot be used for HTTP, the old ones go on: %s", reason)
+            connection.context = latest
+
+        context.sni_callback = choose
+        return context
+
+    def _context(self) -> ssl.SSLContext:
+        """Raises CannotStart."""
+        self._read()
+        files = self._files
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files.client_ca)
+        context.load_cert_chain(files.certificate, files.key, password=lambda: b"")
+        if files.client_ca is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
         """What changed files hold; None for the same as before, and as long as they cannot be used."""
         with self._lock:

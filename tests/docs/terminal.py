@@ -76,6 +76,7 @@ class Terminal:
             **kept,
             "COLUMNS": "120",
             "CONVERGENCE_GRPC_PORT": "0",
+            "CONVERGENCE_HTTP_PORT": "0",
             "CONVERGENCE_UI_PORT": str(_free_port()),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -152,8 +153,8 @@ class Terminal:
         for line in self._server.stdout or ():
             printed += line
             if line.startswith("ready grpc="):
-                target = line.strip().removeprefix("ready grpc=")
-                self._run(f"export CONVERGENCE_TARGET={target}")
+                addresses = dict(part.split("=", 1) for part in line.split()[1:])
+                self._run(f"export CONVERGENCE_TARGET={addresses['grpc']} API=http://{addresses['http']}")
             if line.startswith("console at "):
                 break
         return printed or (self.checkout / "server.log").read_text()

@@ -27,6 +27,7 @@ from server.domain.faults import Refused
 from server.domain.pipeline import Pipeline, PipelineName, Step, Variable
 from server.domain.sql_template import render_sql
 from server.domain.triggers import NOTIFICATIONS
+from server.gateway.errors import HttpError
 from server.registry import Registry
 from server.settings import Settings
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, code, links, tables, text_of
@@ -210,7 +211,7 @@ def test_reasons() -> None:
 def test_every_refusal_is_told_with_its_cause_and_what_to_do() -> None:
     rows = tables(OPERATIONS, "What clients are refused with")
     # That of an InvalidRequest is the one of its first fault.
-    kinds = {errors.ServiceError, *_below(errors.ServiceError)} - {errors.InvalidRequest}
+    kinds = {errors.ServiceError, *_below(errors.ServiceError)} - {errors.InvalidRequest, HttpError}
     assert {(row[0], *code(row[1])) for row in rows} == {(kind.code.name, kind.reason) for kind in kinds}
     assert all(len(row) == 4 and all(row) for row in rows)
 

@@ -35,6 +35,8 @@ class Service:
     checkout: Path
     process: asyncio.subprocess.Process
     target: str
+    http: str
+    """Its address for HTTP: `http://127.0.0.1:40123`."""
 
     @classmethod
     async def start(cls, checkout: Path, **settings: str) -> "Service":
@@ -44,7 +46,8 @@ class Service:
         async with asyncio.timeout(60):
             async for line in process.stdout:
                 if line.startswith(b"ready grpc="):
-                    return cls(checkout, process, line.decode().strip().removeprefix("ready grpc="))
+                    addresses = dict(part.split("=", 1) for part in line.decode().split()[1:])
+                    return cls(checkout, process, addresses["grpc"], f"http://{addresses['http']}")
         raise AssertionError(f"the server ended: {(checkout / 'server.log').read_text()[-3000:]}")
 
     async def start_worker(self, **settings: str) -> asyncio.subprocess.Process:
@@ -115,7 +118,7 @@ class Service:
 
 async def _process(checkout: Path, module: str, settings: Mapping[str, str]) -> asyncio.subprocess.Process:
     settings = {f"CONVERGENCE_{name.upper()}": value for name, value in settings.items()}
-    environment = {**_plain_environment(), "CONVERGENCE_GRPC_PORT": "0", **settings}
+    environment = {**_plain_environment(), "CONVERGENCE_GRPC_PORT": "0", "CONVERGENCE_HTTP_PORT": "0", **settings}
     with (checkout / "server.log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, cwd=checkout, env=environment, stdout=asyncio.subprocess.PIPE, stderr=log

@@ -29,7 +29,11 @@ def forks() -> Iterator[Forks]:
 
 def environment(**settings: str) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONVERGENCE_")}
-    return plain | {"CONVERGENCE_GRPC_PORT": "0", **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()}}
+    return plain | {
+        "CONVERGENCE_GRPC_PORT": "0",
+        "CONVERGENCE_HTTP_PORT": "0",
+        **{f"CONVERGENCE_{k.upper()}": v for k, v in settings.items()},
+    }
 
 
 def start(checkout: Path, module: str = "server", **settings: str) -> subprocess.CompletedProcess[str]:

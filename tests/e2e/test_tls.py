@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -30,6 +31,21 @@ async def version(service: Service, tls: Tls | None) -> str:
             return error.code.name
 
 
+async def probe(service: Service, authority: Authority, client: tuple[Path, Path] | None = None) -> int:
+    """The status that the HTTP probe answers with; 0 when there is no connection."""
+    context = authority.client_context()
+    if client is not None:
+        context.load_cert_chain(*client)
+    try:
+        async with (
+            aiohttp.ClientSession(service.http.replace("http:", "https:")) as session,
+            session.get("/readyz", ssl=context) as answer,
+        ):
+            return answer.status
+    except aiohttp.ClientError:
+        return 0
+
+
 def of(pair: Pair) -> Tls:
     return Tls(AUTHORITY.pem, pair.certificate, pair.key)
 
@@ -42,13 +58,16 @@ async def test_a_certificate_is_shown_and_renewed(tmp_path: Path) -> None:
         assert known.count(".") == 2
         for tls in (None, Tls(OTHER.pem)):
             assert await version(service, tls) in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+        assert (await probe(service, AUTHORITY), await probe(service, OTHER)) == (200, 0)
         # A pair that does not fit together, as it is while the files are replaced: the old one goes on.
         (tmp_path / "certificate.pem").write_bytes(OTHER.issue("server").certificate)
         assert await version(service, Tls(AUTHORITY.pem)) == known
+        assert await probe(service, AUTHORITY) == 200
         OTHER.issue("server").write(tmp_path)
         async with asyncio.timeout(20):
             while await version(service, Tls(OTHER.pem)) != known:
                 await asyncio.sleep(0.05)
+        assert (await probe(service, OTHER), await probe(service, AUTHORITY)) == (200, 0)
         assert await version(service, Tls(AUTHORITY.pem)) in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
     finally:
         await service.stop()
@@ -62,6 +81,13 @@ async def test_a_client_has_to_show_a_certificate(tmp_path: Path) -> None:
         assert (await version(service, of(CLIENT))).count(".") == 2
         for tls in (Tls(AUTHORITY.pem), of(STRANGER)):
             assert await version(service, tls) in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+        own, strange = tmp_path / "own", tmp_path / "strange"
+        for folder, pair in ((own, CLIENT), (strange, STRANGER)):
+            folder.mkdir()
+            pair.write(folder)
+        assert await probe(service, AUTHORITY, (own / "certificate.pem", own / "key.pem")) == 200
+        assert await probe(service, AUTHORITY, (strange / "certificate.pem", strange / "key.pem")) == 0
+        assert await probe(service, AUTHORITY) == 0
     finally:
         await service.stop()
 

@@ -211,7 +211,7 @@ async def serving(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     port = await api.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Serving(channel, store, servicer)
-    await api.stop(0, 0)
+    await api.stop(0)
 
 
 @asynccontextmanager

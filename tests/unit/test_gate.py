@@ -92,7 +92,7 @@ async def serving(
     api = Api(servicers, Gate(Authenticator(store, keys), RequestRates(store, plans), **options), max_connections=100)
     port = await api.start("127.0.0.1:0")
     yield Server(f"127.0.0.1:{port}", path, keys)
-    await api.stop(0, 0)
+    await api.stop(0)
     await store.close()
 
 

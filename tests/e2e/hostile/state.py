@@ -13,8 +13,8 @@ from tests.e2e.service import Service
 
 State = dict[str, object]
 
-# What the service notes for itself: when a key was used last, calls of this minute, which workers there are, who copies a
-# tenant's tables.
+# What the service notes for itself: when a key was used last, calls of this minute, who copies a tenant's tables, which
+# workers there are.
 _NOTES = {"api_keys": {"last_used_at"}}
 _NOTEBOOKS = {"request_rates", "mirrors", "workers"}
 

@@ -1,0 +1,92 @@
+"""What is there beside the methods: probes, the description of the API, and a page to read and try it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from aiohttp import web
+
+from server.gateway.listening import Handler
+
+_STATIC = Path(__file__).parent / "static"
+_PROBE_SECONDS = 2.0
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Swagger UI sets styles, and has its pictures in them.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+}
+
+Probe = Callable[[], Awaitable[str]]
+"""Why something does not work; '' when it does. It may raise."""
+
+
+def pages(openapi: Callable[[], object], probes: Mapping[str, Probe]) -> dict[str, Handler]:
+    """The pages by their addresses.
+
+    Args:
+        openapi: makes the description of the API.
+        probes: what has to work for the server to take requests, by names.
+    """
+    swagger = _swagger_folder()
+    return {
+        "/healthz": _healthz,
+        "/readyz": partial(_readyz, probes),
+        "/openapi.json": _Document(openapi).show,
+        "/docs": partial(_file, _STATIC / "docs.html", "text/html"),
+        "/docs/docs.js": partial(_file, _STATIC / "docs.js", "text/javascript"),
+        "/docs/swagger-ui-bundle.js": partial(_file, swagger / "swagger-ui-bundle.js", "text/javascript"),
+        "/docs/swagger-ui.css": partial(_file, swagger / "swagger-ui.css", "text/css"),
+    }
+
+
+def _swagger_folder() -> Path:
+    """Where Swagger UI lies; only its files are of use, and its package imports frameworks."""
+    found = find_spec("swagger_ui")
+    assert found is not None and found.origin is not None  # noqa: S101, PT018 - it is a dependency
+    return Path(found.origin).parent / "static"
+
+
+class _Document:
+    """Made when somebody asks for it: few do, and it takes a moment."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+        self._body = b""
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        del request
+        self._body = self._body or await asyncio.to_thread(lambda: json.dumps(self._make()).encode())
+        return web.Response(body=self._body, content_type="application/json", headers=_HEADERS)
+
+
+async def _healthz(request: web.Request) -> web.StreamResponse:
+    """Whether this process answers."""
+    del request
+    return web.json_response({"status": "ok"}, headers=_HEADERS)
+
+
+async def _readyz(probes: Mapping[str, Probe], request: web.Request) -> web.StreamResponse:
+    """Whether it can serve, and why not."""
+    del request
+    told = dict(zip(probes, await asyncio.gather(*map(_told, probes.values())), strict=True))
+    wrong = {name: why for name, why in told.items() if why}
+    status = {"status": "not ready", "problems": wrong} if wrong else {"status": "ok"}
+    return web.json_response(status, status=503 if wrong else 200, headers=_HEADERS)
+
+
+async def _told(probe: Probe) -> str:
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            return await probe()
+    except Exception:  # noqa: BLE001 - whatever it is, it does not work, and anybody may ask
+        return "does not answer"
+
+
+async def _file(path: Path, content_type: str, request: web.Request) -> web.StreamResponse:
+    del request
+    return web.FileResponse(path, headers={**_HEADERS, "Content-Type": f"{content_type}; charset=utf-8"})
