@@ -1,10 +1,13 @@
 """The port that HTTP is spoken on."""
 
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.log import server_logger
 
 from server.domain.faults import CannotStart
 from server.gateway.app import MOST_BYTES
@@ -14,6 +17,11 @@ _KEEP_SECONDS = 75.0
 _HEADER_BYTES = 16 * 1024
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure is of the server's own making: what comes from a client that speaks no HTTP is not."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
 
 
 class HttpPort:
@@ -26,9 +34,10 @@ class HttpPort:
         self._handler = handler
         self._max_connections = max_connections
         app = web.Application(client_max_size=MOST_BYTES)
+        server_logger.addFilter(_is_ours)
         for path, page in pages.items():
             app.router.add_get(path, page)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._handle)
         # A caller who has left needs no answer, and a stream without a reader ends.
         self._runner = web.AppRunner(
             app,

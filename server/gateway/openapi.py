@@ -72,7 +72,7 @@ def describe(services: Iterable[ServiceDescriptor], version: str) -> Json:
         name = rule.method.name
         seen[name] = seen.get(name, 0) + 1
         operation_id = name if seen[name] == 1 else f"{name}{seen[name]}"
-        paths.setdefault(rule.template, {})[rule.verb.lower()] = _operation(rule, operation_id, schemas)
+        paths.setdefault(_address(rule), {})[rule.verb.lower()] = _operation(rule, operation_id, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Convergence Data Pipeline", "version": version, "description": _ABOUT},
@@ -85,6 +85,18 @@ def describe(services: Iterable[ServiceDescriptor], version: str) -> Json:
             "schemas": {"Error": _ERROR, **dict(sorted(schemas.found.items()))},
         },
     }
+
+
+def _address(rule: Rule) -> str:
+    """With one name for what stands in one place, whichever part of a request it is."""
+    address = rule.template
+    for path in rule.fields:
+        address = address.replace(f"{{{path}}}", f"{{{_last(path)}}}")
+    return address
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def _tag(service: ServiceDescriptor) -> str:
@@ -132,7 +144,7 @@ def _in_path(rule: Rule, schemas: "_Schemas") -> Iterable[Json]:
     for path in rule.fields:
         field = _field(rule.method.input_type, path)
         schema = schemas.of_field(field) | ({"minLength": 1} if field.type == FieldDescriptor.TYPE_STRING else {})
-        yield {"name": path, "in": "path", "required": True, "schema": schema, "description": _told(field)}
+        yield {"name": _last(path), "in": "path", "required": True, "schema": schema, "description": _told(field)}
 
 
 def _in_query(rule: Rule, schemas: "_Schemas") -> Iterable[Json]:

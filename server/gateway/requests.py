@@ -230,8 +230,17 @@ def _faults_of(kind: Descriptor, name: str, value: Any, prefix: str = "") -> Ite
         for part, said in value.items():
             yield from _faults_of(inner, part, said, f"{prefix}{name}.")
         return
-    if not _holds(kind, name, value):
+    if value is None:
+        yield _fault("INVALID_FIELD", prefix + name, "is null: leave it out instead")
+    elif not _holds(kind, name, value) or (field.enum_type is not None and not _has_names(field, value)):
         yield _fault("INVALID_FIELD", prefix + name, f"has to be {_words(field)}")
+
+
+def _has_names(field: FieldDescriptor, value: Any) -> bool:
+    """Whether an enum's values are named; protobuf takes their numbers, too, which nobody can read."""
+    assert field.enum_type is not None  # noqa: S101 - that is what it is asked of
+    names = field.enum_type.values_by_name
+    return all(one in names for one in (value if isinstance(value, list) else [value]))
 
 
 def _holds(kind: Descriptor, name: str, value: Any) -> bool:

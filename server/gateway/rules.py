@@ -80,14 +80,14 @@ class Rules:
             parts = [unquote(part, errors="strict") for part in path.split("/")[1:]]
         except UnicodeDecodeError:
             raise NoSuchAddress from None
-        others = list[str]()
+        others = list[Rule]()
         for rule in self.all:
             if (values := rule.values(parts)) is not None:
                 if rule.verb == verb:
                     return rule, values
-                others.append(rule.verb)
+                others.append(rule)
         if others:
-            raise VerbNotAllowed(sorted(set(others)))
+            raise VerbNotAllowed(sorted({rule.verb for rule in others if rule.literals() == others[0].literals()}))
         raise NoSuchAddress
 
 
