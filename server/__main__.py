@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,11 @@ from server.domain.run import RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
 from server.errors import ServiceError
 from server.estimates import Estimates
+from server.exposition import Exposition, remove_leftovers
 from server.first_key import FILE, ensure_first_key, open_key_ring
 from server.following import Following
 from server.gateway.app import Gateway
-from server.gateway.listening import HttpPort
+from server.gateway.listening import Handler, HttpPort
 from server.gateway.openapi import describe
 from server.gateway.pages import pages
 from server.keys import ApiKeys
@@ -116,10 +118,12 @@ async def serve(settings: Settings) -> None:
         api = Api(servicers, gate, max_connections=settings.max_connections)
         # A path of a socket may have a hundred characters; only this user may enter the folder.
         socket = Path(stack.enter_context(TemporaryDirectory(prefix="convergence-"))) / "api"
-        ports = await _open_ports(settings, api, tls, store, socket)
-        supervisors = [asyncio.create_task(Supervisor(store, settings).run()) for _ in range(settings.workers)]
-        if supervisors:
-            stack.push_async_callback(end_tasks, supervisors)
+        remove_leftovers(settings.metrics_folder)
+        supervisors = [Supervisor(store, settings) for _ in range(settings.workers)]
+        ports = await _open_ports(settings, api, tls, _pages(api, store, supervisors), socket)
+        working = [asyncio.create_task(supervisor.run()) for supervisor in supervisors]
+        if working:
+            stack.push_async_callback(end_tasks, working)
         firing = [Scheduler(store, runs, plans).run(), BackfillRunner(store, runs, plans).run()]
         stack.push_async_callback(end_tasks, [asyncio.create_task(one) for one in firing])
         # Undone first: probes and clients hear of the end before the worker drains.
@@ -148,23 +152,37 @@ class _Ports:
         await self.channel.close()
 
 
-async def _open_ports(settings: Settings, api: Api, tls: Tls | None, store: SqlStore, socket: Path) -> _Ports:
+async def _open_ports(
+    settings: Settings, api: Api, tls: Tls | None, beside: Mapping[str, Handler], socket: Path
+) -> _Ports:
     """Raises CannotStart."""
-
-    async def control_store() -> str:
-        await store.has_operator_key()
-        return ""
-
     port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls, socket=socket)
     channel = grpc.aio.insecure_channel(f"unix:{socket}")
     gateway = HttpPort(
         Gateway(DESCRIPTORS, channel).handle,
-        pages(lambda: describe(DESCRIPTORS, __version__), {"server": api.ready, "control store": control_store}),
+        beside,
         max_connections=settings.max_connections,
         grace_seconds=_STOP_GRACE_SECONDS,
     )
     context = tls.ssl_context() if tls else None
     return _Ports(api, gateway, channel, port, await gateway.start(settings.http_host, settings.http_port, context))
+
+
+def _pages(api: Api, store: SqlStore, supervisors: Sequence[Supervisor]) -> dict[str, Handler]:
+    """What HTTP has beside the methods."""
+
+    async def control_store() -> str:
+        await store.has_operator_key()
+        return ""
+
+    def counted() -> dict[str, Path]:
+        return {str(number): one.metrics for number, one in enumerate(supervisors) if one.metrics}
+
+    return pages(
+        lambda: describe(DESCRIPTORS, __version__),
+        {"server": api.ready, "control store": control_store},
+        Exposition(store, counted).text,
+    )
 
 
 def _tls(settings: Settings) -> Tls | None:

@@ -12,6 +12,7 @@ from server.domain.backfill import BackfillState
 from server.domain.run import RunTrigger
 from server.domain.tenant import TenantState
 from server.errors import QuotaExhausted, ServiceError, TenantNotActive
+from server.metrics import count_accepted
 from server.plans import PlansFile
 from server.preparation import RunRequest
 from server.rounds import Rests, keep_looking
@@ -73,7 +74,8 @@ class BackfillRunner:
             run = await self._runs.checked(_caller(waiting), _request(waiting))
             backfill = waiting.backfill
             run = replace(run, backfill_id=backfill.backfill_id, schedule_id=backfill.schedule_id)
-            await self._store.start_day(waiting, run, self._plans.current())
+            if await self._store.start_day(waiting, run, self._plans.current()):
+                count_accepted(run.name, run.trigger)
             self._refused.end(_key(waiting))
         except QuotaExceeded as exceeded:
             self._rest(waiting, min(QuotaExhausted(exceeded).retry_after, _LONGEST_REST_SECONDS))

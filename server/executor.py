@@ -13,6 +13,7 @@ from server.domain.pipeline import StepSnapshot
 from server.domain.run import LogEntry, Run, RunStatus, StepRun, StepStatus
 from server.domain.triggers import has_failed, run_status, should_run
 from server.logs import run_fields
+from server.metrics import count_run, count_step
 from server.plain import plain_mapping, plain_text, row_count
 from server.rendering import late_names
 from server.step_runner import Attempt, StepCall, StepResult, StepRunner
@@ -86,7 +87,9 @@ class RunExecution:
         finally:
             flusher.cancel()
             await asyncio.wait([flusher])
-        return await self._store.finish_run(self._claim.lease, self._end())
+        ended = await self._store.finish_run(self._claim.lease, self._end())
+        count_run(ended)
+        return ended
 
     async def _flush_logs(self) -> None:
         while True:
@@ -211,6 +214,8 @@ class RunExecution:
         )
         end = StepEnd(ended, self._logs.take(), result.checks, result.message)
         stored = await self._store.finish_step(self._claim.lease, end)
+        if result.status is not StepStatus.SKIPPED:
+            count_step(self._claim.run, stored)
         self.is_suspect = False
         return stored
 

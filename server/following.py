@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 from server.domain.run import RunEvent
 from server.errors import TooManyStreams
+from server.metrics import STREAMS
 from server.store.port import EVENT_CHARACTERS, ControlStore, StoreBusy
 
 _PIECE = 500
@@ -92,9 +93,11 @@ class Following:
         if self._streams.total() >= self._max_streams:
             raise TooManyStreams("max_streams", f"This server follows {self._max_streams:,} runs already.")
         self._streams[key_id] += 1
+        STREAMS.inc()
         try:
             yield
         finally:
+            STREAMS.dec()
             self._streams[key_id] -= 1
             if not self._streams[key_id]:
                 del self._streams[key_id]

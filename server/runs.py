@@ -29,6 +29,7 @@ from server.errors import (
     TenantNotFound,
 )
 from server.following import Following
+from server.metrics import count_accepted
 from server.plans import PlansFile
 from server.preparation import Preparation, PreparedRun, RunRequest, TenantFacts, judge_foreign
 from server.retries import require_retryable, require_steps, same_request, same_snapshot
@@ -137,11 +138,15 @@ class Runs:
     async def accept(self, new: NewRun) -> Run:
         """Store a run that passed every check. Raises RequestConflict, QuotaExhausted, TenantNotActive."""
         try:
-            return await self._store.accept_run(new, self._plans.current())
+            run = await self._store.accept_run(new, self._plans.current())
         except TenantGone:
             raise TenantNotActive(why_inactive(TenantState.OFFBOARDED, "")) from None
         except QuotaExceeded as exceeded:
             raise QuotaExhausted(exceeded) from None
+        if run.pipeline_logging_id == new.pipeline_logging_id:
+            # And not one that the same request has made before.
+            count_accepted(run.name, run.trigger)
+        return run
 
     async def retry(
         self,

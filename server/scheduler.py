@@ -22,6 +22,7 @@ from server.domain.tenant import TenantState
 from server.domain.ticks import Reckoning, day_of, fire_time, reckon
 from server.errors import QuotaExhausted, ServiceError, TenantNotActive
 from server.exact_writes import inexact_writes
+from server.metrics import count_accepted
 from server.plans import PlansFile
 from server.preparation import RunRequest
 from server.rounds import Rests, all_of, keep_looking
@@ -114,7 +115,9 @@ class Scheduler:
         try:
             fired = await self._fire(schedule, tick)
             with _refusals():
-                await self._store.settle(schedule, replace(settlement, fired=fired), plans)
+                accepted = await self._store.settle(schedule, replace(settlement, fired=fired), plans)
+            if accepted:
+                count_accepted(fired.run.name, fired.run.trigger)
         except _NoRun as reason:
             _tell(schedule, reason)
             recorded = (*settlement.recorded, reason.record(tick))
@@ -124,7 +127,9 @@ class Scheduler:
         try:
             fired = await self._fire(waiting.schedule, waiting.tick.nominal_time)
             with _refusals():
-                await self._store.start_tick(waiting, fired, self._plans.current())
+                accepted = await self._store.start_tick(waiting, fired, self._plans.current())
+            if accepted:
+                count_accepted(fired.run.name, fired.run.trigger)
         except _NoRun as reason:
             _tell(waiting.schedule, reason)
             await self._store.refuse_tick(waiting, reason.record(waiting.tick.nominal_time))

@@ -61,6 +61,8 @@ class Settings(MessageSettings):
     """Address that HTTP is spoken on."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port of HTTP; 0 takes a free one, named in the ready line on standard output."""
+    worker_http_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port on which a worker that no server has started answers probes and Prometheus; without it, none."""
     tls_certificate_file: Path | None = None
     """The server's certificate and those between it and its authority, PEM; without it, plain text."""
     tls_key_file: Path | None = None
@@ -248,6 +250,11 @@ class Settings(MessageSettings):
     def scratch_path(self) -> Path:
         """The folder of the files that steps work with."""
         return self.scratch_dir or self.state_dir / "scratch"
+
+    @property
+    def metrics_folder(self) -> Path:
+        """Where workers leave for their server what they have counted."""
+        return self.state_dir / "metrics"
 
     def make_state_dir(self) -> Path:
         """Create the state folder; it and every file this process makes from now on are their owner's only.

@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
     "server.security": {"server.security", "server.domain", "cryptography"},
+    "server.metrics": {"server.domain", "prometheus_client"},
     "server.gateway": {"server.gateway", "server.api", "server.domain", "server.errors", "aiohttp", "grpc", "google"},
     "server.providers": {
         *("server.credential_forms", "server.domain", "server.errors", "server.warehouse", "boto3", "botocore")
@@ -30,7 +31,8 @@ ALLOWED: dict[str, set[str]] = {
     "server.settings": {"server.domain", "server.message_settings", "pydantic", "pydantic_core", "pydantic_settings"},
     "server.message_settings": {"server.domain", "pydantic", "pydantic_settings"},
     "server.delivery": {
-        *("server.delivery", "server.domain", "server.security", "server.store", "server.tasks", "server.threads")
+        *("server.delivery", "server.domain", "server.metrics", "server.security", "server.store", "server.tasks"),
+        "server.threads",
     },
     "server.delivery.opening": {"server.delivery", "server.domain", "server.settings"},
     "server.delivery.smtp": {"server.delivery", "server.domain", "aiosmtplib"},

@@ -33,11 +33,13 @@ from server.errors import (
     InternalError,
     MalformedRequest,
     NotAvailable,
+    PermissionDenied,
     ServiceError,
     StoreUnavailable,
     Unauthenticated,
     WrongKey,
 )
+from server.metrics import AUTH_FAILURES, CALLS, STREAMS_ENDED
 from server.request_rates import RequestRates
 from server.store.port import StoreBusy
 
@@ -75,18 +77,24 @@ class _Call:
     principal: Principal
     request_id: str
     began: float
+    is_stream: bool
     is_ended: bool = False
     """It was ended from beside it, since its key has ended."""
 
     def log(self, code: str, *, failure: BaseException | None = None) -> None:
+        seconds = round(time.monotonic() - self.began, 4)
         fields = {
             "method": self.method,
             "request_id": self.request_id,
             "key_id": self.principal.key_id,
             "tenant_id": self.principal.tenant_id,
             "code": code,
-            "seconds": round(time.monotonic() - self.began, 4),
+            "seconds": seconds,
         }
+        if self.is_stream:
+            STREAMS_ENDED.labels(self.method, code).inc()
+        else:
+            CALLS.labels(self.method, code).observe(seconds)
         level = logging.ERROR if failure is not None else logging.INFO
         logger.log(level, "%s %s", self.method, code, extra=fields, exc_info=failure)
 
@@ -116,6 +124,8 @@ class Gate(grpc.aio.ServerInterceptor):
                     await self._rates.admit(principal.tenant_id)
             return self._admitted(await continuation(handler_call_details), method, principal)
         except ServiceError as error:
+            if isinstance(error, Unauthenticated | PermissionDenied):
+                AUTH_FAILURES.labels(error.reason).inc()
             return _refusing(error, penalty=self._mistakes.penalty if isinstance(error, WrongKey) else None)
         except StoreBusy:
             return _refusing(StoreUnavailable())
@@ -136,7 +146,7 @@ class Gate(grpc.aio.ServerInterceptor):
         return (_reflecting if handler.stream_stream is not None else _watching)(handler, while_valid)
 
     def _while_valid(self, method: str, principal: Principal, context: Context) -> "AbstractAsyncContextManager[None]":
-        call = _Call(method, principal, str(uuid.uuid4()), time.monotonic())
+        call = _Call(method, principal, str(uuid.uuid4()), time.monotonic(), is_stream=True)
         return _ending(self._authenticator, call, context)
 
 
@@ -331,7 +341,8 @@ class _Guard:
     def _new_call(self, context: Context) -> _Call:
         current_principal.set(self._principal)
         current_actor.set(Actor(self._principal.key_id, peer_of(context)))
-        return _Call(self._method, self._principal, str(uuid.uuid4()), time.monotonic())
+        is_stream = self._handler.unary_unary is None
+        return _Call(self._method, self._principal, str(uuid.uuid4()), time.monotonic(), is_stream=is_stream)
 
     def _check(self, request: Message) -> None:
         if request is _MALFORMED:

@@ -13,6 +13,7 @@ from random import random
 
 from server.delivery.sending import Dispatch, Outcomes, Sender, for_all
 from server.domain.delivery import Channel, Delivery, DeliveryState, later, message_id, message_of, pause_after
+from server.metrics import MESSAGES
 from server.store.delivery_port import DeliveryClaim, DeliveryStore
 from server.store.port import StoreBusy
 from server.tasks import end_tasks
@@ -122,6 +123,7 @@ class DeliveryLoop:
             if not recorded:
                 logger.info("Another worker has the message by now, or it was removed", extra=_fields(claim))
             for delivery in recorded:
+                MESSAGES.labels(claim.channel, outcomes[delivery.recipient].state).inc()
                 _tell(claim, delivery, needs_operator=outcomes[delivery.recipient].needs_operator)
 
     async def _outcomes(self, claim: DeliveryClaim, sender: Sender) -> Outcomes:

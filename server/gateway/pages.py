@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from server.gateway.errors import NoSuchAddress, answer_to
 from server.gateway.listening import Handler
 
 _STATIC = Path(__file__).parent / "static"
@@ -23,19 +24,24 @@ _HEADERS = {
 
 Probe = Callable[[], Awaitable[str]]
 """Why something does not work; '' when it does. It may raise."""
+Exposition = Callable[[], Awaitable[bytes]]
+"""Prometheus' text format."""
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def pages(openapi: Callable[[], object], probes: Mapping[str, Probe]) -> dict[str, Handler]:
+def pages(openapi: Callable[[], object], probes: Mapping[str, Probe], exposition: Exposition) -> dict[str, Handler]:
     """The pages by their addresses.
 
     Args:
         openapi: makes the description of the API.
         probes: what has to work for the server to take requests, by names.
+        exposition: makes what Prometheus reads.
     """
     swagger = _swagger_folder()
     return {
-        "/healthz": _healthz,
+        "/healthz": healthz,
         "/readyz": partial(_readyz, probes),
+        "/metrics": partial(metrics, exposition),
         "/openapi.json": _Document(openapi).show,
         "/docs": partial(_file, _STATIC / "docs.html", "text/html"),
         "/docs/docs.js": partial(_file, _STATIC / "docs.js", "text/javascript"),
@@ -64,10 +70,23 @@ class _Document:
         return web.Response(body=self._body, content_type="application/json", headers=_HEADERS)
 
 
-async def _healthz(request: web.Request) -> web.StreamResponse:
+async def healthz(request: web.Request) -> web.StreamResponse:
     """Whether this process answers."""
     del request
     return web.json_response({"status": "ok"}, headers=_HEADERS)
+
+
+async def metrics(exposition: Exposition, request: web.Request) -> web.StreamResponse:
+    """What Prometheus reads."""
+    del request
+    return web.Response(body=await exposition(), headers={**_HEADERS, "Content-Type": CONTENT_TYPE})
+
+
+async def nothing(request: web.Request) -> web.StreamResponse:
+    """What there is where nothing else is."""
+    del request
+    status, headers, body = answer_to(NoSuchAddress())
+    return web.Response(status=status, headers={**_HEADERS, **headers}, body=body, content_type="application/json")
 
 
 async def _readyz(probes: Mapping[str, Probe], request: web.Request) -> web.StreamResponse:

@@ -37,13 +37,17 @@ class SeenWorker:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How workers and the mirror stand."""
+    """How workers, queue and mirror stand."""
 
     workers: Sequence[SeenWorker]
     mirror_backlog: int
     """Changes that the x_meta_ tables do not show yet, at most MOST_COUNTED."""
     mirror_behind_since: datetime | None
     """When the oldest of them was made; None when there are none."""
+    pending_runs: int
+    active_runs: int
+    oldest_pending: datetime | None
+    """When the run was accepted that waits longest; None when none does."""
     now: datetime
     """The store's time."""
 

@@ -254,10 +254,10 @@ class ScheduleStore(Protocol):
         """Schedules with a tick to deal with now, but for those in `skip`."""
         ...
 
-    async def settle(self, schedule: Schedule, settlement: Settlement, plans: Plans) -> bool:
-        """Record ticks and accept the run of one of them, in one transaction.
+    async def settle(self, schedule: Schedule, settlement: Settlement, plans: Plans) -> str | None:
+        """Record ticks and accept the run of one of them, in one transaction; answers the run's id, '' for none.
 
-        False, and nothing is recorded, when the schedule is not as it was any more: another server has settled them,
+        None, and nothing is recorded, when the schedule is not as it was any more: another server has settled them,
         or somebody has changed it.
 
         Raises:

@@ -9,13 +9,18 @@ import sys
 import threading
 import time
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 from server import __version__, logs
 from server.catalog import Catalog
 from server.delivery.loop import DeliveryLoop
 from server.delivery.opening import open_senders
 from server.domain.faults import CannotStart
+from server.exposition import keep_writing, worker_exposition
+from server.gateway.listening import Handler, HttpPort
+from server.gateway.pages import healthz, metrics, nothing
 from server.master_key import MasterKey, open_master_keys
+from server.metrics import observe_warehouse
 from server.mirror import Mirror, mirrored_tables
 from server.plans import PlansFile
 from server.registry import Registry
@@ -30,6 +35,7 @@ from server.store.opening import open_store
 from server.store.port import ControlStore
 from server.tasks import end_tasks, first_ended
 from server.warehouse.embedded import EmbeddedWarehouse
+from server.warehouse.measured import MeasuredWarehouse
 from server.warehouse.port import Warehouse, WarehouseError
 from server.worker.loop import Worker
 from server.worker.reporting import Reporting
@@ -52,7 +58,7 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         stack.push_async_callback(store.close)
         scratch = _open_scratch(settings)
         stack.callback(scratch.close)
-        warehouse = await _open_warehouse(settings, scratch)
+        warehouse = MeasuredWarehouse(await _open_warehouse(settings, scratch), observe_warehouse)
         stack.push_async_callback(warehouse.close)
         keys = open_master_keys(settings)
         await MasterKey(keys, store).require(await store.master_key_uses())
@@ -75,7 +81,11 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         mirror = _mirror(settings, worker_id, store, warehouse)
         reporting = Reporting(store, lambda: _report(worker, mirror, settings))
         stack.push_async_callback(reporting.finish)
-        helpers = [*pulse, asyncio.create_task(retention.run()), asyncio.create_task(reporting.run())]
+        helpers = [*pulse, *map(asyncio.create_task, (retention.run(), reporting.run()))]
+        if supervised:
+            helpers.append(asyncio.create_task(keep_writing(settings.metrics_folder / f"{worker_id}.prom")))
+        elif settings.worker_http_port is not None:
+            await _open_port(settings, stack)
         await _serve(worker, mirror, deliveries, helpers, supervised=supervised)
 
 
@@ -105,6 +115,15 @@ async def _open_warehouse(settings: Settings, scratch: Scratch) -> Warehouse:
         )
     except WarehouseError as error:
         raise CannotStart(error.message) from None
+
+
+async def _open_port(settings: Settings, stack: AsyncExitStack) -> None:
+    """Answer probes and Prometheus. Raises CannotStart."""
+    pages: dict[str, Handler] = {"/healthz": healthz, "/metrics": partial(metrics, worker_exposition)}
+    port = HttpPort(nothing, pages, max_connections=settings.max_connections, grace_seconds=0)
+    stack.push_async_callback(port.stop)
+    bound = await port.start(settings.http_host, settings.worker_http_port or 0)
+    logger.info("Probes and metrics are at %s:%s", settings.http_host, bound)
 
 
 def _report(worker: Worker, mirror: Mirror, settings: Settings) -> WorkerReport:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from server.domain.run import RunKind
 from server.executor import STOP_SECONDS, RunExecution
+from server.metrics import CLAIMS, LEASES_LOST
 from server.planning import PlanExecution
 from server.plans import PlansFile
 from server.settings import Settings
@@ -102,6 +103,7 @@ class Worker:
     def _start(self, claim: Claim) -> None:
         execution = self._execution(claim)
         task = asyncio.create_task(self._execute(claim.lease, execution))
+        CLAIMS.inc()
         self._running[claim.lease] = (execution, task)
 
     def _execution(self, claim: Claim) -> RunExecution | PlanExecution:
@@ -164,6 +166,7 @@ class Worker:
         if lease in self._running and lease not in self._abandoned:
             logger.warning("A lease was lost; its run is abandoned", extra=_lease_fields(lease))
             self._abandoned.add(lease)
+            LEASES_LOST.inc()
             self._running[lease][1].cancel()
 
     async def _watch_cancels(self) -> None:

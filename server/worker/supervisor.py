@@ -6,6 +6,7 @@ import socket
 import sys
 import uuid
 from contextlib import suppress
+from pathlib import Path
 
 from server.settings import Settings
 from server.store.port import ControlStore, StoreBusy
@@ -36,6 +37,8 @@ class Supervisor:
         self._settings = settings
         self._hang_seconds = settings.lease_seconds
         self._drain_seconds = settings.drain_seconds
+        self.metrics: Path | None = None
+        """The file in which the present worker says what it has counted."""
 
     async def run(self) -> None:
         """Start workers, one after the other, until cancelled; then drain the last."""
@@ -64,6 +67,7 @@ class Supervisor:
             # Ctrl-C in a terminal reaches the whole group; the server decides when its worker drains.
             start_new_session=True,
         )
+        self.metrics = self._settings.metrics_folder / f"{worker_id}.prom"
         try:
             if process.stdin is not None:
                 process.stdin.write(self._settings.for_worker())
@@ -75,6 +79,7 @@ class Supervisor:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+            self.metrics.unlink(missing_ok=True)
         logger.error("The worker ended with code %s; another one is started", process.returncode)
         with suppress(StoreBusy):
             # It is dead for certain: its runs need not wait for their leases to end.

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, get_args
@@ -27,9 +28,12 @@ from server.domain.faults import Refused
 from server.domain.pipeline import Pipeline, PipelineName, Step, Variable
 from server.domain.sql_template import render_sql
 from server.domain.triggers import NOTIFICATIONS
+from server.exposition import standing
 from server.gateway.errors import HttpError
+from server.metrics import SERVER, WORKER
 from server.registry import Registry
 from server.settings import Settings
+from server.store.health_port import Health
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, code, links, tables, text_of
 
 PIPELINES, PROCESSORS, API, CONFIGURATION, OPERATIONS = (
@@ -206,6 +210,14 @@ def test_reasons() -> None:
     elsewhere = {"INVALID_SCHEMA", "INVALID_WRITE_MODE", "INVALID_DAYS", "DATASET_NOT_ALLOWED", "INVALID_MESSAGE"}
     raised = set(re.findall(r'(?:Fault|refuse)\(\s*(?:reason=)?"([A-Z_]+)"', sources)) - elsewhere
     assert raised <= {reason for _, reason in documented}
+
+
+def test_metrics() -> None:
+    documented = [code(row[0])[0] for row in tables(OPERATIONS, "Metrics")]
+    empty = Health([], 0, None, 0, 0, None, datetime.now(UTC))
+    counted = [family for registry in (SERVER, WORKER) for family in registry.collect()]
+    actual = [f"{one.name}_total" if one.type == "counter" else one.name for one in counted]
+    assert sorted(documented) == sorted([*actual, *(one.name for one in standing(empty))])
 
 
 def test_every_refusal_is_told_with_its_cause_and_what_to_do() -> None:

@@ -25,7 +25,7 @@ async def test_what_has_not_passed_by_the_right_time_is_not_dealt_with(office: O
     """The time was put right between the look and what came of it."""
     schedule = await office.schedule(cron=HOURLY)
     wrong = datetime(2025, 12, 18, 10, 30, tzinfo=UTC)
-    assert not await office.store.settle(schedule, Settlement(wrong, wrong, wrong), office.plans.current())
+    assert await office.store.settle(schedule, Settlement(wrong, wrong, wrong), office.plans.current()) is None
     await pass_hours(office, [11])
     assert await office.outcomes() == [("18 11:00", "FIRED")]
 

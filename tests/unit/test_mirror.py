@@ -68,7 +68,8 @@ async def test_one_row_a_tick_with_the_latest_state(place: Place) -> None:
     schedule = await place.store.create_schedule(new, by=BY, request=None)
     ticks = [datetime(2025, 11, day, 6, tzinfo=UTC) for day in (17, 18)]
     recorded = (TickToRecord(ticks[0], TickOutcome.MISSED, "why"), TickToRecord(ticks[1], TickOutcome.BUFFERED))
-    assert await place.store.settle(schedule, Settlement(ticks[1], None, None, recorded=recorded), PLANS)
+    settlement = Settlement(ticks[1], None, None, recorded=recorded)
+    assert await place.store.settle(schedule, settlement, PLANS) == ""
     await place.mirror.finish()
     statuses = "SELECT scheduled_for, status, pipeline_logging_id FROM x_meta_scheduled_runs ORDER BY 1"
     assert await place.rows(statuses) == [

@@ -12,16 +12,16 @@ from server.store.sql.queues import move, why_none_yields
 from server.store.sql.runs import accept
 
 
-def settle(tx: Transaction, was: Schedule, settlement: Settlement, plans: Plans) -> bool:
+def settle(tx: Transaction, was: Schedule, settlement: Settlement, plans: Plans) -> str | None:
     """Record what becomes of ticks that have passed, and go on with the next.
 
-    False when that has been done, and when they have not passed: the time by which they had was wrong.
+    None when that has been done, and when they have not passed: the time by which they had was wrong.
     """
     schedule = _locked(tx, was)
     if schedule is None or schedule.etag != was.etag or schedule.next_tick != was.next_tick:
-        return False
+        return None
     if schedules.is_ahead(tx, settlement.at):
-        return False
+        return None
     refused = [tick for tick in settlement.recorded if tick.is_failure]
     failed = [tick for tick in refused if not ticks.is_dealt_with(tx, schedule, tick.nominal_time)]
     ticks.record_all(tx, schedule, settlement.recorded)
@@ -29,7 +29,7 @@ def settle(tx: Transaction, was: Schedule, settlement: Settlement, plans: Plans)
     schedules.move_on(tx, schedule, settlement, run)
     for tick in failed:
         schedules.count_failure(tx, schedule, tick.message)
-    return True
+    return run
 
 
 def _locked(tx: Transaction, was: Schedule) -> Schedule | None:

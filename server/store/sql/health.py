@@ -2,6 +2,8 @@
 
 from server.store.health_port import MOST_COUNTED, SILENT_SECONDS, Health, SeenWorker, WorkerReport
 from server.store.sql.database import Row, Transaction, found, from_micros
+from server.store.sql.rows import moment
+from server.store.sql.run_lists import queue_of
 
 _SILENT_MICROS = int(SILENT_SECONDS * 1_000_000)
 
@@ -39,7 +41,16 @@ def health(tx: Transaction) -> Health:
     )
     since = backlog["since"]
     behind_since = from_micros(since) if since else None
-    return Health([_worker(row) for row in workers], backlog["entries"], behind_since, from_micros(tx.now))
+    queue = queue_of(tx, None)
+    return Health(
+        workers=[_worker(row) for row in workers],
+        mirror_backlog=backlog["entries"],
+        mirror_behind_since=behind_since,
+        pending_runs=int(queue["pending"] or 0),
+        active_runs=int(queue["active"] or 0),
+        oldest_pending=moment(queue["oldest_pending"]),
+        now=from_micros(tx.now),
+    )
 
 
 def _worker(row: Row) -> SeenWorker:

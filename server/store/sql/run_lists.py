@@ -96,7 +96,7 @@ def statistics(tx: Transaction, tenant_id: str | None, since: datetime, until: d
         " ORDER BY created_at DESC LIMIT ?) AS latest",
         (*tenant, start, end, _MOST_IN_STATISTICS),
     )
-    queue = _queue(tx, tenant_id)
+    queue = queue_of(tx, tenant_id)
     return RunStatistics(
         buckets=_buckets(tx, latest, start, max(1, (end - start) // buckets), buckets),
         pipelines=_pipelines(tx, latest),
@@ -148,7 +148,7 @@ def _pipeline(name: PipelineName, rows: Sequence[Row]) -> PipelineStatistics:
     )
 
 
-def _queue(tx: Transaction, tenant_id: str | None) -> Row:
+def queue_of(tx: Transaction, tenant_id: str | None) -> Row:
     """How many runs wait and are active, and since when the first one waits."""
     tenant = () if tenant_id is None else (tenant_id,)
     of_queues, of_runs = (" WHERE tenant_id = ?", " AND tenant_id = ?") if tenant else ("", "")

@@ -82,7 +82,7 @@ class SqlScheduleStore:
         """See the port."""
         return await self._db.read(lambda tx: schedules.due(tx, skip, limit))
 
-    async def settle(self, schedule: Schedule, settlement: Settlement, plans: Plans) -> bool:
+    async def settle(self, schedule: Schedule, settlement: Settlement, plans: Plans) -> str | None:
         """See the port."""
         return await self._db.write(lambda tx: firing.settle(tx, schedule, settlement, plans))
 
