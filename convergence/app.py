@@ -25,6 +25,7 @@ from convergence.client import DEFAULT_TARGET, ConvergenceClient
 from convergence.commands import pipelines, system, tenants
 from convergence.credentials import credentials
 from convergence.data_quality import data_quality
+from convergence.files import validate
 from convergence.keys import keys
 from convergence.output import as_dict, steps_table
 from convergence.plans import plan_parts
@@ -75,6 +76,9 @@ app.add_typer(credentials, name="credentials")
 app.add_typer(data_quality, name="dq")
 app.add_typer(system, name="system")
 app.add_typer(admin, name="admin")
+
+
+app.command()(validate)
 
 
 @app.callback()

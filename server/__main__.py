@@ -28,7 +28,7 @@ from server.api.tls import Tls, TlsFiles
 from server.backfill_runner import BackfillRunner
 from server.backfills import Backfills
 from server.care import Care
-from server.catalog import Catalog
+from server.catalog import Catalog, schema_of_files
 from server.credentials import Credentials
 from server.domain.audit import PRODUCT
 from server.domain.pipeline import PipelineName
@@ -92,7 +92,8 @@ async def serve(settings: Settings) -> None:
             _say(f"first operator key: {text}")
             _say(f"It is not shown again. Until you move it to a safe place it is also in {state_dir / FILE}.")
         catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-        preparation = Preparation(catalog, Registry(folder=settings.processors_dir), settings.project)
+        registry = Registry(folder=settings.processors_dir)
+        preparation = Preparation(catalog, registry, settings.project)
         following = Following(store, max_streams=settings.max_streams, max_streams_per_key=settings.max_streams_per_key)
         stack.push_async_callback(following.close)
         runs = Runs(store, preparation, plans, following)
@@ -120,7 +121,7 @@ async def serve(settings: Settings) -> None:
         socket = Path(stack.enter_context(TemporaryDirectory(prefix="convergence-"))) / "api"
         remove_leftovers(settings.metrics_folder)
         supervisors = [Supervisor(store, settings) for _ in range(settings.workers)]
-        ports = await _open_ports(settings, api, tls, _pages(api, store, supervisors), socket)
+        ports = await _open_ports(settings, api, tls, _pages(api, store, registry, supervisors), socket)
         working = [asyncio.create_task(supervisor.run()) for supervisor in supervisors]
         if working:
             stack.push_async_callback(end_tasks, working)
@@ -168,7 +169,7 @@ async def _open_ports(
     return _Ports(api, gateway, channel, port, await gateway.start(settings.http_host, settings.http_port, context))
 
 
-def _pages(api: Api, store: SqlStore, supervisors: Sequence[Supervisor]) -> dict[str, Handler]:
+def _pages(api: Api, store: SqlStore, registry: Registry, supervisors: Sequence[Supervisor]) -> dict[str, Handler]:
     """What HTTP has beside the methods."""
 
     async def control_store() -> str:
@@ -180,6 +181,7 @@ def _pages(api: Api, store: SqlStore, supervisors: Sequence[Supervisor]) -> dict
 
     return pages(
         lambda: describe(DESCRIPTORS, __version__),
+        lambda: schema_of_files(registry),
         {"server": api.ready, "control store": control_store},
         Exposition(store, counted).text,
     )

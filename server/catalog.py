@@ -4,12 +4,13 @@ import difflib
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import Pipeline, PipelineName, PsTemplateSnapshot, StepBase
@@ -18,11 +19,12 @@ from server.exact_writes import inexact_write
 from server.pipeline_files.model_faults import model_faults, shown, suggestion
 from server.pipeline_files.places import Lines, Origin, Places
 from server.pipeline_files.ps_templates import PsTemplate, PsTemplates
+from server.pipeline_files.schema import pipeline_schema
 from server.pipeline_files.suites import Suites
 from server.pipeline_files.text_files import read_text
 from server.pipeline_files.yaml_source import Data, Document, load_yaml
 from server.pipeline_files.yaml_source import Path as YamlPath
-from server.registry import is_ps_type
+from server.registry import Registry, is_ps_type
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +98,19 @@ class Catalog:
         text = read_text(path, root=self._root, file=file)
         return _Draft(name, file, text, self._templates, self._suites).source()
 
+    def trial_of(self, suite: Path) -> Source:
+        """A pipeline that does nothing but use the suite, so that the suite can be checked as pipelines are.
+
+        Args:
+            suite: its file below the configs folder, for which `is_suite` holds.
+
+        Raises:
+            Refused: as `load`.
+        """
+        ps_type = ".".join(suite.parent.parts)
+        text = f"pipeline_id: trial\nsteps: [{{step_id: trial, ps_type: {ps_type}, table: trial, suite: {suite.stem}}}]"
+        return _Draft(PipelineName("trial", "", "trial"), "", text, self._templates, self._suites).source()
+
     def text(self, name: PipelineName) -> str:
         """The pipeline's file as it stands, also when `load` refuses it; '' when even that is not possible.
 
@@ -147,6 +162,21 @@ class Catalog:
                     yield PipelineName.parse(inside.with_suffix("").as_posix())
                 except Refused:
                     logger.warning("%s cannot be run: its path is not a pipeline's name", inside)
+
+
+def schema_of_files(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of pipeline files, with the settings of every processor that there is."""
+    models = dict[str, type[BaseModel] | None]()
+    for ps_type in registry.known():
+        # A processor that is broken has no settings that anybody could write.
+        with suppress(Refused):
+            models[ps_type] = registry.config_model(ps_type)
+    return pipeline_schema(models, {".".join(parts) for parts in _SUITES})
+
+
+def is_suite(inside: Path) -> bool:
+    """Whether a file below the configs folder is a suite."""
+    return inside.parent.parts in _SUITES
 
 
 def _holds_no_pipelines(inside: Path) -> bool:

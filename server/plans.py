@@ -44,7 +44,7 @@ class PlansFile:
         self._base = base
         self._seen = self._signature()
         try:
-            self._plans = self._read()
+            self._plans = read_plans(self._path, base=self._base)
         except Refused as refused:
             raise CannotStart("\n".join(map(str, refused.faults))) from None
 
@@ -54,7 +54,7 @@ class PlansFile:
         if signature != self._seen:
             self._seen = signature
             try:
-                self._plans = self._read()
+                self._plans = read_plans(self._path, base=self._base)
             except Refused as refused:
                 logger.error("The plans file is broken, the plans before its change stay: %s", refused)  # noqa: TRY400
         return self._plans
@@ -67,16 +67,18 @@ class PlansFile:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def _read(self) -> Plans:
-        file = f"{self._path.parent.name}/{self._path.name}"
-        document = load_yaml(read_text(self._path, root=self._path.parent, file=file), file=file)
-        try:
-            content = _File.model_validate(document.data)
-        except ValidationError as error:
-            faults = model_faults(error, _File, document.data)
-            placed = [fault.at(file=file, line=document.line(path), field=field_path(path)) for path, fault in faults]
-            raise Refused(placed) from None
-        return Plans({name: quotas.over(self._base) for name, quotas in content.plans.items()}, content.default)
+
+def read_plans(path: Path, *, base: Quotas) -> Plans:
+    """The plans in a file, over the limits that hold where they say nothing. Raises Refused with every fault."""
+    file = f"{path.parent.name}/{path.name}"
+    document = load_yaml(read_text(path, root=path.parent, file=file), file=file)
+    try:
+        content = _File.model_validate(document.data)
+    except ValidationError as error:
+        faults = model_faults(error, _File, document.data)
+        placed = [fault.at(file=file, line=document.line(path), field=field_path(path)) for path, fault in faults]
+        raise Refused(placed) from None
+    return Plans({name: quotas.over(base) for name, quotas in content.plans.items()}, content.default)
 
 
 def unknown_plan(plans: Plans, plan: str) -> list[Fault]:

@@ -53,9 +53,10 @@ class TenantFacts:
     """What preparation has to know of the tenant."""
 
     tenant_id: str
-    allowed_sources: tuple[str, ...] = ()
-    credentials: Mapping[str, str] = field(default_factory=dict)
-    """The kinds of its credentials by name."""
+    allowed_sources: tuple[str, ...] | None = ()
+    """None when that is not known: then settings are not checked for it."""
+    credentials: Mapping[str, str] | None = field(default_factory=dict)
+    """The kinds of its credentials by name; None when they are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,12 @@ class Preparation:
             message = f"a request sets at most {MAX_VARIABLES:,} variables, not {len(request.variables):,}"
             raise refuse("TOO_MANY_VARIABLES", message, field="variables")
         source = self._catalog.load(request.name)
+        return self.examine(source, request, tenant=tenant, now=now, pipeline_logging_id=pipeline_logging_id)
+
+    def examine(
+        self, source: Source, request: RunRequest, *, tenant: TenantFacts, now: datetime, pipeline_logging_id: str
+    ) -> PreparedRun:
+        """As `prepare`, of a file that has been read."""
         context = {
             "tenant_id": tenant.tenant_id,
             "pipeline_logging_id": pipeline_logging_id,
@@ -244,7 +251,7 @@ class _Examination:
         return GuardPolicy(
             own=self._own,
             named_by_file=named,
-            allowed_sources=self._tenant.allowed_sources,
+            allowed_sources=self._tenant.allowed_sources or (),
             foreign_datasets=frozenset(),
         )
 

@@ -255,6 +255,7 @@ def fault(record: Fault) -> run_pb2.Fault:
         field=record.field,
         file=record.file,
         line=record.line,
+        column=record.column,
         step_id=record.step,
     )
 

@@ -8,6 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 
+class Line(int):
+    """A 1-based line of a file that knows its column, also 1-based."""
+
+    column: int
+
+    def __new__(cls, line: int, column: int) -> "Line":
+        """A line that compares and counts as any other."""
+        made = super().__new__(cls, line)
+        made.column = column
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong with an input."""
@@ -24,6 +36,11 @@ class Fault:
     """1-based line in `file`, 0 when unknown."""
     step: str = ""
     """The step_id the fault belongs to, or ''."""
+
+    @property
+    def column(self) -> int:
+        """1-based column in `line`, 0 when unknown."""
+        return self.line.column if isinstance(self.line, Line) else 0
 
     @property
     def position(self) -> str:

@@ -29,11 +29,14 @@ Exposition = Callable[[], Awaitable[bytes]]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def pages(openapi: Callable[[], object], probes: Mapping[str, Probe], exposition: Exposition) -> dict[str, Handler]:
+def pages(
+    openapi: Callable[[], object], schema: Callable[[], object], probes: Mapping[str, Probe], exposition: Exposition
+) -> dict[str, Handler]:
     """The pages by their addresses.
 
     Args:
         openapi: makes the description of the API.
+        schema: makes the JSON Schema of pipeline files.
         probes: what has to work for the server to take requests, by names.
         exposition: makes what Prometheus reads.
     """
@@ -43,6 +46,7 @@ def pages(openapi: Callable[[], object], probes: Mapping[str, Probe], exposition
         "/readyz": partial(_readyz, probes),
         "/metrics": partial(metrics, exposition),
         "/openapi.json": _Document(openapi).show,
+        "/schemas/pipeline.json": _Document(schema).show,
         "/docs": partial(_file, _STATIC / "docs.html", "text/html"),
         "/docs/docs.js": partial(_file, _STATIC / "docs.js", "text/javascript"),
         "/docs/swagger-ui-bundle.js": partial(_file, swagger / "swagger-ui-bundle.js", "text/javascript"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from server.domain.faults import Fault, Refused
+from server.domain.faults import Fault, Line, Refused
 
 Scalar = str | int | float | bool | None
 Data = Scalar | list["Data"] | dict[str, "Data"]
@@ -112,8 +112,12 @@ def _check_text(text: str, file: str) -> None:
         raise Refused([_too_large(file, f"the file is larger than {MAX_BYTES // 1024} KiB")])
     control = _CONTROL.search(text)
     if control:
-        line = text.count("\n", 0, control.start()) + 1
+        line = _line_at(text, control.start())
         raise Refused([_control_fault(control.group(), file, line)])
+
+
+def _line_at(text: str, place: int) -> Line:
+    return Line(text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
 
 
 def _control_fault(character: str, file: str, line: int) -> Fault:
@@ -130,7 +134,9 @@ def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
     is_mark = "anchor" in message or "alias" in message
     needs = "that begins with * or &" if is_mark else "with {, }, : or # in it"
     hint = f" (a text {needs} needs quotes)"
-    return Fault("YAML_SYNTAX", f"not YAML: {message}{hint}", file=file, line=mark.line + 1 if mark else 0)
+    return Fault(
+        "YAML_SYNTAX", f"not YAML: {message}{hint}", file=file, line=Line(mark.line + 1, mark.column + 1) if mark else 0
+    )
 
 
 @dataclass(slots=True)
@@ -157,7 +163,8 @@ class _Reader:
 
     def take(self, event: yaml.Event) -> None:
         """Take the next event. Raises Refused at once where going on could cost without bound."""
-        line = event.start_mark.line + 1 if event.start_mark else 0
+        mark = event.start_mark
+        line = Line(mark.line + 1, mark.column + 1) if mark else 0
         match event:
             case yaml.DocumentStartEvent():
                 self._start_document(line)

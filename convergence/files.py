@@ -1,0 +1,29 @@
+"""Checks pipeline files on this machine, by the server's own checks: they are there where it is installed."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convergence.session import EXIT_REFUSED, current_session
+
+_CHECKS = "server.validate"
+
+
+def validate(
+    ctx: typer.Context,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders with all that is in them.")] = None,
+    *,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of pipeline files instead.")] = False,
+) -> None:
+    """Check pipeline files, suites and plans without a server; exit code 1 when something is wrong with them."""
+    if find_spec("server") is None:
+        told = "the checks are the server's, which is not installed here: install convergence-data-pipeline[server]"
+        typer.echo(f"Error: {told}", err=True)
+        raise typer.Exit(EXIT_REFUSED)
+    options = [*(["--json"] if current_session(ctx).as_json else []), *(["--schema"] if schema else [])]
+    command = [sys.executable, "-m", _CHECKS, *options, "--", *map(str, paths or [])]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - a module of this installation
