@@ -25,6 +25,8 @@ _VOLATILE = (
     (r"\d{4}-\d\d-\d\d", "<date>"),
     (r"\d\d:\d\d:\d\d(\.\d+)?(\+00:00)?", "<time>"),
     (r"\b\d+\.\d s\b", "<seconds>"),
+    (r"within [\d,]+ ms", "<soon>"),
+    (r"up to date|[\d,]+ changes to come", "<mirrored>"),
     (r"127\.0\.0\.1:\d+", "<address>"),
     (r"process \d+", "process <number>"),
     (r"[─━]+", "─"),
