@@ -1,9 +1,11 @@
 """Generates `convergence/v1` from `protos/`.
 
-hatchling runs it for wheels, source distributions and editable installs; `python hatch_build.py` does the same by hand,
-and `python hatch_build.py --lint` checks the protos with buf against `protos/buf.yaml`.
+hatchling runs it for wheels, source distributions and editable installs; `python hatch_build.py` does the same by hand.
+`python hatch_build.py --lint` checks the protos with buf against `protos/buf.yaml`, and that clients of the released
+contract can go on with them. `python hatch_build.py --release` makes the present protos the released contract.
 """
 
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -21,6 +23,7 @@ PACKAGE = Path("convergence/v1")
 GENERATED = ROOT / PACKAGE
 STAMP = GENERATED / ".stamp"
 DESCRIPTORS = "descriptors.binpb"
+RELEASED = PROTOS / "released.binpb.gz"
 GENERATORS = ("grpcio-tools", "mypy-protobuf", "protobuf")
 
 
@@ -69,9 +72,22 @@ def lint() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         compiled = Path(scratch) / "protos.binpb"
         _protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={compiled}")
-        buf = Path(sys.executable).with_name("buf")
-        command: list[str | Path] = [buf, "lint", compiled, "--config", PROTOS / "buf.yaml", "--path", PACKAGE.parts[0]]
-        return subprocess.run(command, check=False).returncode  # noqa: S603 - nothing in it comes from outside
+        rules = ("--config", PROTOS / "buf.yaml", "--path", PACKAGE.parts[0])
+        return _buf("lint", compiled, *rules) or _buf("breaking", compiled, "--against", RELEASED, *rules)
+
+
+def _buf(*arguments: str | Path) -> int:
+    buf = Path(sys.executable).with_name("buf")
+    return subprocess.run([buf, *arguments], check=False).returncode  # noqa: S603 - nothing comes from outside
+
+
+def release() -> None:
+    """From now on `lint` finds what would break clients of the present protos."""
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled = Path(scratch) / "protos.binpb"
+        _protoc("--include_imports", f"--descriptor_set_out={compiled}")
+        # The same protos give the same file.
+        RELEASED.write_bytes(gzip.compress(compiled.read_bytes(), mtime=0))
 
 
 def _generate_into(target: Path) -> None:
@@ -130,4 +146,6 @@ def _replace_generated(fresh: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--lint"]:
         sys.exit(lint())
+    if sys.argv[1:] == ["--release"]:
+        sys.exit(release())
     print("generated convergence/v1" if generate() else "convergence/v1 is up to date", file=sys.stderr)  # noqa: T201

@@ -90,7 +90,7 @@ def open_channel(target: str, *, api_key: str, tls: Tls | None) -> grpc.aio.Chan
 def _options() -> list[tuple[str, str | int]]:
     # gRPC's own pause between attempts to connect grows to two minutes: too long for a server that restarts.
     return [
-        ("grpc.service_config", json.dumps(_service_config())),
+        ("grpc.service_config", json.dumps(service_config())),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 3_000),
@@ -101,8 +101,11 @@ def _options() -> list[tuple[str, str | int]]:
     ]
 
 
-def _service_config() -> dict[str, object]:
-    """gRPC's retry policy (its design document A6): four attempts within about three seconds."""
+def service_config() -> dict[str, object]:
+    """gRPC's retry policy (its design document A6): four attempts within about three seconds.
+
+    `protos/service_config.json` has it for clients in other languages.
+    """
     names = [
         {"service": f"convergence.v1.{service}", "method": method}
         for service, methods in _REPEATABLE.items()
