@@ -18,6 +18,7 @@ from convergence.app import EXIT_CODES, app
 from processors.data_quality.expectation import Expectation
 from processors.data_quality.suite import MODELS, TYPES
 from server import errors, settings
+from server.api.app import DESCRIPTORS
 from server.api.authorization import ANY_KEY, SCOPES
 from server.api.pipelines import PipelineServicer
 from server.api.schedules import ScheduleServicer
@@ -30,6 +31,7 @@ from server.domain.sql_template import render_sql
 from server.domain.triggers import NOTIFICATIONS
 from server.exposition import standing
 from server.gateway.errors import HttpError
+from server.gateway.reference import reference
 from server.metrics import SERVER, WORKER
 from server.registry import Registry
 from server.settings import Settings
@@ -210,6 +212,11 @@ def test_reasons() -> None:
     elsewhere = {"INVALID_SCHEMA", "INVALID_WRITE_MODE", "INVALID_DAYS", "DATASET_NOT_ALLOWED", "INVALID_MESSAGE"}
     raised = set(re.findall(r'(?:Fault|refuse)\(\s*(?:reason=)?"([A-Z_]+)"', sources)) - elsewhere
     assert raised <= {reason for _, reason in documented}
+
+
+def test_the_reference_is_that_of_the_protos() -> None:
+    """`python -m server.gateway.reference > docs/reference.md` makes it anew."""
+    assert (ROOT / "docs/reference.md").read_text() == reference(DESCRIPTORS)
 
 
 def test_metrics() -> None:
