@@ -78,7 +78,6 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     state_dir = settings.make_state_dir()
-    tls = _tls(settings)
     plans = PlansFile(settings.plans_file, base=settings.base_quotas)
     async with AsyncExitStack() as stack:
         if settings.workers and settings.bigquery_project is None:
@@ -121,7 +120,7 @@ async def serve(settings: Settings) -> None:
         socket = Path(stack.enter_context(TemporaryDirectory(prefix="convergence-"))) / "api"
         remove_leftovers(settings.metrics_folder)
         supervisors = [Supervisor(store, settings) for _ in range(settings.workers)]
-        ports = await _open_ports(settings, api, tls, _pages(api, store, registry, supervisors), socket)
+        ports = await _open_ports(settings, api, gate, _pages(api, store, registry, supervisors), socket)
         working = [asyncio.create_task(supervisor.run()) for supervisor in supervisors]
         if working:
             stack.push_async_callback(end_tasks, working)
@@ -153,14 +152,13 @@ class _Ports:
         await self.channel.close()
 
 
-async def _open_ports(
-    settings: Settings, api: Api, tls: Tls | None, beside: Mapping[str, Handler], socket: Path
-) -> _Ports:
+async def _open_ports(settings: Settings, api: Api, gate: Gate, beside: Mapping[str, Handler], socket: Path) -> _Ports:
     """Raises CannotStart."""
+    tls = _tls(settings)
     port = await api.start(f"{settings.grpc_host}:{settings.grpc_port}", tls, socket=socket)
     channel = grpc.aio.insecure_channel(f"unix:{socket}")
     gateway = HttpPort(
-        Gateway(DESCRIPTORS, channel).handle,
+        Gateway(DESCRIPTORS, channel, gate.require_known).handle,
         beside,
         max_connections=settings.max_connections,
         grace_seconds=_STOP_GRACE_SECONDS,

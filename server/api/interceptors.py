@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -109,6 +109,23 @@ class Gate(grpc.aio.ServerInterceptor):
         self._rates = rates
         self._answer_seconds = answer_seconds
         self._mistakes = Mistakes()
+
+    async def require_known(self, keys: Sequence[str], peer: str) -> None:
+        """Refuse whoever would not be let in with these keys; for those who have more to do before they call.
+
+        Raises:
+            Unauthenticated, StoreUnavailable.
+        """
+        try:
+            async with _within(self._answer_seconds):
+                await self._authenticator.principal(tuple(("x-api-key", key) for key in keys))
+        except Unauthenticated as error:
+            AUTH_FAILURES.labels(error.reason).inc()
+            if isinstance(error, WrongKey):
+                await asyncio.sleep(self._mistakes.penalty(peer))
+            raise
+        except StoreBusy:
+            raise StoreUnavailable from None
 
     async def intercept_service(
         self, continuation: Callable[[CallDetails], Awaitable[Handler | None]], handler_call_details: CallDetails

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -24,8 +25,12 @@ MOST_BYTES = 1024 * 1024
 BODY_SECONDS = 30.0
 # A stream that has nothing to say for so long is one that goes on.
 _FIRST_SECONDS = 2.0
+_SILENT_MILLISECONDS = 30_000
 _JSON = "application/json"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+RequireKnown = Callable[[Sequence[str], str], Awaitable[None]]
+"""Raises ServiceError."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +40,22 @@ class Gateway:
 
     Args:
         channel: to the service itself, as someone whose word about who calls is taken.
+        require_known: refuses a caller whom the service would not let in, given the keys and the address.
     """
 
-    def __init__(self, services: Iterable[ServiceDescriptor], channel: grpc.aio.Channel) -> None:
+    def __init__(
+        self, services: Iterable[ServiceDescriptor], channel: grpc.aio.Channel, require_known: RequireKnown
+    ) -> None:
         self._rules = Rules(services)
         self._channel = channel
+        self._require_known = require_known
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, whatever it is."""
         try:
             rule, values = self._rules.find(request.method, request.rel_url.raw_path)
+            # Before anything is read: strangers cost nothing.
+            await self._require_known(_keys(request), _peer(request))
             message = read_request(rule, await _http_request(request, values))
             if rule.method.server_streaming:
                 return await self._stream(request, rule.method, message)
@@ -98,6 +109,7 @@ async def _following(call: "grpc.aio.UnaryStreamCall[Message, Message]") -> Asyn
 async def _send_events(
     request: web.Request, coming: "asyncio.Future[Message | None]", messages: AsyncIterator[Message]
 ) -> web.StreamResponse:
+    _end_with_peer(request)
     response = web.StreamResponse(headers={**_HEADERS, "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     response.charset = "utf-8"
@@ -112,6 +124,13 @@ async def _send_events(
         await response.write(error_event(answer_to(error)[2]))
     await response.write_eof()
     return response
+
+
+def _end_with_peer(request: web.Request) -> None:
+    """A reader that is gone without a word is found when a heartbeat stays unanswered, not after hours."""
+    sock = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_MILLISECONDS)
 
 
 async def _http_request(request: web.Request, path: Mapping[str, str]) -> HttpRequest:
@@ -141,10 +160,15 @@ async def _body(request: web.Request) -> bytes:
 
 def _metadata(request: web.Request) -> grpc.aio.Metadata:
     """Who calls. Raises Unauthenticated for what no key can be."""
+    return grpc.aio.Metadata(*(("x-api-key", key) for key in _keys(request)), (FORWARDED, _peer(request)))
+
+
+def _keys(request: web.Request) -> list[str]:
+    """Raises Unauthenticated for what no key can be."""
     keys = request.headers.getall("X-API-Key", [])
     if not all(key.isascii() and key.isprintable() for key in keys):
         raise Unauthenticated
-    return grpc.aio.Metadata(*(("x-api-key", key) for key in keys), (FORWARDED, _peer(request)))
+    return keys
 
 
 def _peer(request: web.Request) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NoReturn
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -18,6 +19,7 @@ from server.gateway.rules import Rule
 MOST_DEEP = 32
 """Levels of a body."""
 _MOST_PARTS = 100
+_MOST_FAULTS = 100
 # Their JSON is a text, a number or whatever, and has no parts.
 _WHOLE = "google.protobuf."
 _MASK, _REQUEST_ID, _SEQUENCE = "update_mask", "request_id", "after_sequence"
@@ -77,12 +79,12 @@ def read_request(rule: Rule, request: HttpRequest) -> Message:
         # Browsers come again with the address that they were given, and go on from there.
         given[_SEQUENCE] = request.last_event_id
     given = _masked(given)
-    faults += [fault for name, value in given.items() for fault in _faults_of(kind, name, value)]
-    if faults:
+    wrong = (fault for name, value in given.items() for fault in _faults_of(kind, name, value))
+    if faults := [*faults, *islice(wrong, _MOST_FAULTS)]:
         raise InvalidRequest(faults)
     try:
         return ParseDict(given, GetMessageClass(kind)(), max_recursion_depth=2 * MOST_DEEP)
-    except ParseError as error:
+    except (ParseError, ValueError) as error:
         # Each field is right by itself.
         raise InvalidRequest([_fault("INVALID_FIELD", "", _told(error))]) from None
 
@@ -246,7 +248,8 @@ def _has_names(field: FieldDescriptor, value: Any) -> bool:
 def _holds(kind: Descriptor, name: str, value: Any) -> bool:
     try:
         ParseDict({name: value}, GetMessageClass(kind)(), max_recursion_depth=2 * MOST_DEEP)
-    except ParseError:
+    except (ParseError, ValueError):
+        # The latter for texts that are none, such as half of a surrogate pair.
         return False
     return True
 
@@ -277,7 +280,7 @@ def _fault(reason: str, field: str, message: str) -> Fault:
     return Fault(reason, message, field=field)
 
 
-def _told(error: ParseError) -> str:
+def _told(error: Exception) -> str:
     """What protobuf says, without the names that only it knows."""
     line = str(error).partition("\n")[0]
     while line.startswith("Failed to parse ") and ": " in line:

@@ -190,6 +190,39 @@ async def test_what_is_no_json(http: aiohttp.ClientSession, body: bytes, says: s
     assert says in answer["error"]["message"]
 
 
+@pytest.mark.parametrize("body", [b'{"date": "\\ud800"}', b'{"variables": {"\\udc00": "x"}}'], ids=["value", "name"])
+async def test_what_is_no_text(http: aiohttp.ClientSession, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert (await refused(http, "POST", DRYRUN, data=body, headers=headers))[:2] == (400, "INVALID_FIELD")
+
+
+async def test_a_header_that_is_no_text(service: Service, acme_key: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(service.http.rpartition(":")[2]))
+    lines = (f"POST {DRYRUN} HTTP/1.1", "Host: x", f"X-API-Key: {acme_key}", "Idempotency-Key: caf\xe9", "", "")
+    writer.write("\r\n".join(lines).encode("latin-1"))
+    async with asyncio.timeout(20):
+        assert (await reader.readline()).split()[1] == b"400"
+    writer.close()
+
+
+async def test_of_strangers_nothing_is_read(service: Service) -> None:
+    """Whatever they send, they are told what everybody is told; of one body the end never comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(service.http.rpartition(":")[2]))
+    lines = (f"POST {DRYRUN} HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 9")
+    writer.write("\r\n".join((*lines, "", "{")).encode())
+    async with asyncio.timeout(20):
+        assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
+    async with aiohttp.ClientSession(service.http) as nobody:
+        for given in ({"data": b"{"}, {"json": {"nope": 1}}, {"data": b"x"}):
+            assert (await refused(nobody, "POST", DRYRUN, **given))[:2] == (401, "API_KEY_INVALID")
+
+
+async def test_of_very_many_faults_the_first_are_told(http: aiohttp.ClientSession) -> None:
+    status, answer = await told(http, "POST", DRYRUN, json={f"field_{number}": 1 for number in range(50_000)})
+    assert (status, answer["error"]["details"][0]["reason"]) == (400, "UNKNOWN_FIELD")
+
+
 async def test_what_http_alone_refuses(http: aiohttp.ClientSession) -> None:
     assert (await refused(http, "GET", "/api/v1/nowhere"))[:2] == (404, "NO_SUCH_ADDRESS")
     assert (await refused(http, "GET", "/api/v1/tenants/%ff"))[:2] == (404, "NO_SUCH_ADDRESS")

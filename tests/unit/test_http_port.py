@@ -1,7 +1,7 @@
 """The port of HTTP takes no more than it can, and waits for nobody for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 import grpc
@@ -53,11 +53,16 @@ async def test_there_may_be_so_many_connections(port: int) -> None:
                         return
 
 
+async def anybody(keys: Sequence[str], peer: str) -> None:
+    assert not keys
+    assert peer.startswith("ipv4:127.0.0.1:")
+
+
 async def test_a_body_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "BODY_SECONDS", 0.1)
     # Nothing is asked of the service before the body is there.
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-        opened = HttpPort(Gateway(DESCRIPTORS, channel).handle, {}, max_connections=9, grace_seconds=0)
+        opened = HttpPort(Gateway(DESCRIPTORS, channel, anybody).handle, {}, max_connections=9, grace_seconds=0)
         port = await opened.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         lines = ("POST /api/v1/tenants HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 9")
