@@ -31,6 +31,9 @@ CALLS = Histogram(
 STREAMS_ENDED = Counter(
     "convergence_streams_ended", "Streams of the API, by how they ended.", ("method", "code"), registry=SERVER
 )
+HTTP_ANSWERS = Counter(
+    "convergence_http_answers", "Answers at the addresses of methods over HTTP.", ("status",), registry=SERVER
+)
 STREAMS = Gauge("convergence_streams", "Streams that are open.", registry=SERVER)
 AUTH_FAILURES = Counter(
     "convergence_auth_failures", "Calls that were refused for the sake of their key.", ("reason",), registry=SERVER

@@ -24,7 +24,10 @@ ALLOWED: dict[str, set[str]] = {
     "server.warehouse.__main__": {"server.warehouse", "server.domain", "server.settings", "pydantic", "rich", "typer"},
     "server.security": {"server.security", "server.domain", "cryptography"},
     "server.metrics": {"server.domain", "prometheus_client"},
-    "server.gateway": {"server.gateway", "server.api", "server.domain", "server.errors", "aiohttp", "grpc", "google"},
+    "server.gateway": {
+        *("server.gateway", "server.api", "server.domain", "server.errors", "server.metrics"),
+        *("aiohttp", "grpc", "google"),
+    },
     "server.providers": {
         *("server.credential_forms", "server.domain", "server.errors", "server.warehouse", "boto3", "botocore")
     },

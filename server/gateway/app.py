@@ -19,6 +19,7 @@ from server.gateway.answers import RETRY, error_event, event_of, json_of
 from server.gateway.errors import BodyTooLarge, BodyTooSlow, NotJson, answer_to
 from server.gateway.requests import HttpRequest, read_request
 from server.gateway.rules import Rules
+from server.metrics import HTTP_ANSWERS
 
 MOST_BYTES = 1024 * 1024
 """Of a body."""
@@ -53,21 +54,32 @@ class Gateway:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, whatever it is."""
         try:
-            rule, values = self._rules.find(request.method, request.rel_url.raw_path)
-            # Before anything is read: strangers cost nothing.
-            await self._require_known(_keys(request), _peer(request))
-            message = read_request(rule, await _http_request(request, values))
-            if rule.method.server_streaming:
-                return await self._stream(request, rule.method, message)
-            answer = await self._call(rule.method, message, _metadata(request))
-            return web.Response(body=json_of(answer), content_type=_JSON, headers=_HEADERS)
-        except (ServiceError, grpc.aio.AioRpcError) as error:
-            return _refusal(error)
+            answer = await self._answer(request)
+        except grpc.aio.AioRpcError as error:
+            # The call has its line in the log.
+            answer = _refusal(error)
+        except ServiceError as error:
+            answer = _refusal(error)
+            fields = {"path": request.path, "status": answer.status, "reason": error.reason, "peer": _peer(request)}
+            logger.info("%s is refused: %s", request.method, error.reason, extra=fields)
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
             logger.exception("The gateway failed", extra={"path": request.path})
-            return _refusal(InternalError())
+            answer = _refusal(InternalError())
+        HTTP_ANSWERS.labels(str(answer.status)).inc()
+        return answer
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """Raises ServiceError, AioRpcError."""
+        rule, values = self._rules.find(request.method, request.rel_url.raw_path)
+        # Before anything is read: strangers cost nothing.
+        await self._require_known(_keys(request), _peer(request))
+        message = read_request(rule, await _http_request(request, values))
+        if rule.method.server_streaming:
+            return await self._stream(request, rule.method, message)
+        answer = await self._call(rule.method, message, _metadata(request))
+        return web.Response(body=json_of(answer), content_type=_JSON, headers=_HEADERS)
 
     async def _call(self, method: MethodDescriptor, message: Message, metadata: grpc.aio.Metadata) -> Message:
         call: Callable[..., Awaitable[Message]] = self._channel.unary_unary(
