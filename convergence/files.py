@@ -11,6 +11,8 @@ import typer
 from convergence.session import EXIT_REFUSED, current_session
 
 _CHECKS = "server.validate"
+# The code itself is in every installation; what it is made of comes with the extra.
+_OF_THE_EXTRA = ("pydantic_settings", "sqlglot", "yaml")
 
 
 def validate(
@@ -20,8 +22,8 @@ def validate(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of pipeline files instead.")] = False,
 ) -> None:
     """Check pipeline files, suites and plans without a server; exit code 1 when something is wrong with them."""
-    if find_spec("server") is None:
-        told = "the checks are the server's, which is not installed here: install convergence-data-pipeline[server]"
+    if not all(map(find_spec, _OF_THE_EXTRA)):
+        told = "the checks are the server's, and it is not set up here: install convergence-data-pipeline[server]"
         typer.echo(f"Error: {told}", err=True)
         raise typer.Exit(EXIT_REFUSED)
     options = [*(["--json"] if current_session(ctx).as_json else []), *(["--schema"] if schema else [])]

@@ -1,6 +1,5 @@
 """What `pip install .` gives: the contract generated on the way, the files the server needs, a light client."""
 
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -8,6 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.wheel import build_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
 # Everything that only the extras bring.
@@ -26,13 +27,7 @@ HEAVY = (
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a checkout in which nothing was generated."""
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "v1", "var", "__pycache__", "*.egg-info"))
-    shutil.copytree(ROOT / "protos", source / "protos", dirs_exist_ok=True)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir"]
-    subprocess.run([*command, str(source / "dist"), str(source)], check=True, capture_output=True)
-    (built,) = (source / "dist").glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("source"))
 
 
 def test_the_wheel_has_the_contract_and_the_servers_files(wheel: Path) -> None:
