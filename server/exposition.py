@@ -1,8 +1,10 @@
 """What Prometheus is told: what this process has counted, what its workers have, and how queue and mirror stand."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import generate_latest
@@ -20,16 +22,25 @@ _OLD_SECONDS = 60.0
 _STORE_SECONDS = 2.0
 _LABEL = "worker"
 
+logger = logging.getLogger(__name__)
+
 Workers = Callable[[], Mapping[str, Path]]
 """Files of the present workers, by names that the next ones get, too."""
 
 
 async def keep_writing(path: Path) -> None:
     """Leave what this worker has counted where its server finds it, every five seconds until cancelled."""
-    await asyncio.to_thread(path.parent.mkdir, exist_ok=True)
+    is_written = True
     try:
         while True:
-            await asyncio.to_thread(_write, path)
+            try:
+                await asyncio.to_thread(_write, path)
+                is_written = True
+            except OSError as error:
+                # A full disk is no reason to stop working.
+                if is_written:
+                    logger.warning("What the worker has counted cannot be written for its server: %s", error)
+                is_written = False
             await asyncio.sleep(_WRITE_SECONDS)
     finally:
         await asyncio.shield(asyncio.to_thread(path.unlink, missing_ok=True))
@@ -37,6 +48,7 @@ async def keep_writing(path: Path) -> None:
 
 def _write(path: Path) -> None:
     """Whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
     scratch = path.with_suffix(".new")
     scratch.write_bytes(generate_latest(WORKER))
     scratch.replace(path)
@@ -45,8 +57,10 @@ def _write(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what workers have left that were killed with their server."""
     for path in folder.glob("*"):
-        if time.time() - path.stat().st_mtime > _OLD_SECONDS:
-            path.unlink(missing_ok=True)
+        # Another server of this machine may be at it.
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _OLD_SECONDS:
+                path.unlink()
 
 
 def exposition(health: Health | None, workers: Mapping[str, Path]) -> bytes:

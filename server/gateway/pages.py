@@ -11,6 +11,7 @@ from aiohttp import web
 
 from server.gateway.errors import NoSuchAddress, answer_to
 from server.gateway.listening import Handler
+from server.gateway.recent import Recent
 
 _STATIC = Path(__file__).parent / "static"
 _PROBE_SECONDS = 2.0
@@ -43,8 +44,8 @@ def pages(
     swagger = _swagger_folder()
     return {
         "/healthz": healthz,
-        "/readyz": partial(_readyz, probes),
-        "/metrics": partial(metrics, exposition),
+        "/readyz": partial(_readyz, Recent(partial(_problems, probes))),
+        "/metrics": partial(metrics, Recent(exposition)),
         "/openapi.json": _Document(openapi).show,
         "/schemas/pipeline.json": _Document(schema).show,
         "/docs": partial(_file, _STATIC / "docs.html", "text/html"),
@@ -93,11 +94,16 @@ async def nothing(request: web.Request) -> web.StreamResponse:
     return web.Response(status=status, headers={**_HEADERS, **headers}, body=body, content_type="application/json")
 
 
-async def _readyz(probes: Mapping[str, Probe], request: web.Request) -> web.StreamResponse:
+async def _problems(probes: Mapping[str, Probe]) -> Mapping[str, str]:
+    """What does not work, and why."""
+    told = await asyncio.gather(*map(_told, probes.values()))
+    return {name: why for name, why in zip(probes, told, strict=True) if why}
+
+
+async def _readyz(problems: Callable[[], Awaitable[Mapping[str, str]]], request: web.Request) -> web.StreamResponse:
     """Whether it can serve, and why not."""
     del request
-    told = dict(zip(probes, await asyncio.gather(*map(_told, probes.values())), strict=True))
-    wrong = {name: why for name, why in told.items() if why}
+    wrong = await problems()
     status = {"status": "not ready", "problems": wrong} if wrong else {"status": "ok"}
     return web.json_response(status, status=503 if wrong else 200, headers=_HEADERS)
 
