@@ -312,12 +312,12 @@ class _Draft:
         declared = dict(pipeline.variables)
         for step in pipeline.steps:
             declared |= step.variables
-        for name in schedule.variables.keys() - declared.keys():
+        for name in (name for name in schedule.variables if name not in declared):
             told = f"the pipeline declares no variable {name}{suggestion(name, declared)}"
             if name == "date":
                 told = "each run of a schedule has a date of its own: see date_offset_days"
             self._faults.append(places.put(Fault("UNKNOWN_VARIABLE", told), ("schedule", "variables", name)))
-        for name in schedule.variables.keys() & declared.keys():
+        for name in (name for name in schedule.variables if name in declared):
             wrong = value_faults(name, schedule.variables[name], declared[name])
             self._faults += (places.put(fault, ("schedule", "variables", name)) for fault in wrong)
         lacking = [name for name, variable in declared.items() if variable.required and name not in schedule.variables]
