@@ -299,7 +299,7 @@ class _Draft:
         return {**settings, "suite": suite.content}
 
     def _check_given_once(self, settings: dict[str, Data], nested: dict[str, Data], index: int, places: Places) -> None:
-        for key in settings.keys() & nested.keys():
+        for key in (key for key in settings if key in nested):
             line = places.line(("steps", index, "config", key))
             message = f"{key} stands on the step and, in line {line}, under config; keep one"
             self._faults.append(places.put(Fault("FIELD_GIVEN_TWICE", message), ("steps", index, key)))
@@ -344,7 +344,7 @@ class _Draft:
     def _check_variable_names(self, holder: Data, path: YamlPath, places: Places) -> None:
         variables = holder.get("variables") if isinstance(holder, dict) else None
         if isinstance(variables, dict):
-            for name in variables.keys() & (PROTECTED_NAMES | LATE_NAMES):
+            for name in (name for name in variables if name in PROTECTED_NAMES | LATE_NAMES):
                 message = f"{name} belongs to the run itself; give the variable another name"
                 self._faults.append(places.put(Fault("PROTECTED_VARIABLE", message), (*path, name)))
 

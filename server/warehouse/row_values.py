@@ -68,7 +68,7 @@ def _record(fields: Sequence[TableField], scalars: Mapping[str, _Reader]) -> _Re
                 row[known[0]] = known[1](part, (path, known[0]), faults)
             else:
                 faults.append(f"{_text((path, given))} is not a column; the columns here are {', '.join(exact)}")
-        for name in exact.keys() - row.keys():
+        for name in (name for name in exact if name not in row):
             row[name] = exact[name][1](None, (path, name), faults)
         return row
 
