@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml hatch_build.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found on the PATH"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing dependencies into $(VENV) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[server,console,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[server,console,tracing,dev]'
 	@touch $@
 
 proto: $(GENERATED) ## generate convergence/v1 from protos/

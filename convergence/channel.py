@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -122,7 +123,10 @@ def service_config() -> dict[str, object]:
 
 
 class _Key:
-    """Adds the API key to a call's metadata. Call credentials would do it too, but gRPC refuses them without TLS."""
+    """Adds the API key to a call's metadata, and where its caller is in a trace.
+
+    Call credentials would do it too, but gRPC refuses them without TLS.
+    """
 
     def __init__(self, api_key: str) -> None:
         if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
@@ -132,9 +136,24 @@ class _Key:
     def _with_key(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         metadata = grpc.aio.Metadata(*(details.metadata or ()))
         metadata[API_KEY_HEADER] = self._api_key
+        for name, value in _trace().items():
+            # OpenTelemetry's own instrumentation of gRPC may have been here before.
+            if not metadata.get_all(name):
+                metadata[name] = value
         return grpc.aio.ClientCallDetails(
             details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
         )
+
+
+def _trace() -> dict[str, str]:
+    """The headers of the caller's trace; none without a span of OpenTelemetry's that is active."""
+    headers: dict[str, str] = {}
+    # Whoever has begun a span has imported it, and nobody else has to wait for that.
+    if "opentelemetry.trace" in sys.modules:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+        TraceContextTextMapPropagator().inject(headers)
+    return headers
 
 
 class _UnaryKey(_Key, grpc.aio.UnaryUnaryClientInterceptor):

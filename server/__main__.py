@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import grpc
 
-from server import __version__, logs
+from server import __version__, logs, tracing
 from server.api.app import DESCRIPTORS, Api, Servicers
 from server.api.authentication import Authenticator
 from server.api.interceptors import Gate
@@ -255,7 +255,11 @@ def main() -> int:
     settings = Settings.from_environment()
     settings.hide()
     logs.configure(settings, process="server")
-    asyncio.run(serve(settings))
+    tracing.configure(settings, process="server")
+    try:
+        asyncio.run(serve(settings))
+    finally:
+        tracing.close()
     return 0
 
 

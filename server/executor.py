@@ -16,6 +16,7 @@ from server.logs import run_fields
 from server.metrics import count_run, count_step
 from server.plain import plain_mapping, plain_text, row_count
 from server.rendering import late_names
+from server.run_spans import note_status, step_span
 from server.step_runner import Attempt, StepCall, StepResult, StepRunner
 from server.store.port import Claim, ControlStore, LeaseLost, RunEnd, StepEnd, StoreBusy
 
@@ -133,8 +134,10 @@ class RunExecution:
         """Try the step until it succeeds, is cancelled, or its attempts are used up."""
         while True:
             step = await self._store.start_step(self._claim.lease, self._with_late_variables(snapshot, step))
-            step, unknown = await self._runner.inherit(self._claim, step)
-            result = unknown or await self._attempt(snapshot, step)
+            with step_span(self._claim.run, step) as span:
+                step, unknown = await self._runner.inherit(self._claim, step)
+                result = unknown or await self._attempt(snapshot, step)
+                note_status(span, result.status)
             if result.status is StepStatus.FAILED:
                 # Another attempt would fail the same way: there is none, in no worker.
                 failures = snapshot.retry.max_attempts if result.permanent else step.failures + 1

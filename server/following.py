@@ -9,6 +9,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import Context
 
 from server.domain.run import RunEvent
 from server.errors import TooManyStreams
@@ -133,7 +134,8 @@ class Following:
         followed = self._runs[pipeline_logging_id]
         followed.watchers += 1
         if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll())
+            # It is no part of the call that happens to be the first, nor of that one's trace.
+            self._poller = asyncio.create_task(self._poll(), context=Context())
         return followed
 
     async def _poll(self) -> None:

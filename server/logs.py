@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
+from server import tracing
 from server.domain.faults import CannotStart
 from server.domain.run import Run
 from server.security.redaction import know_secret, redact
@@ -30,7 +31,16 @@ def configure(settings: Settings, *, process: str) -> None:
         know_secret(secret)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacted(_Text() if settings.log_format == "text" else _json(process)))
+    if settings.otlp_endpoint is not None:
+        handler.addFilter(_with_trace)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+
+
+def _with_trace(record: logging.LogRecord) -> bool:
+    """Add the trace that the line is written in."""
+    if trace_id := tracing.trace_id():
+        record.trace_id = trace_id
+    return True
 
 
 def _json(process: str) -> logging.Formatter:

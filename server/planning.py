@@ -19,6 +19,7 @@ from server.logs import run_fields
 from server.pipeline_files.places import field_path
 from server.plain import plain_text
 from server.rendering import templates
+from server.run_spans import step_span
 from server.run_variables import with_late_samples
 from server.step_inputs import step_inputs
 from server.step_runner import StepCall, StepRunner
@@ -60,7 +61,8 @@ class PlanExecution:
             step = await self._store.start_step(self._claim.lease, recorded[snapshot.step_id])
             found = Plan()
             if not self._cancel_asked.is_set():
-                found = await self._until_cancelled(index, snapshot, step)
+                with step_span(self._claim.run, step):
+                    found = await self._until_cancelled(index, snapshot, step)
             await self._finish(step, found.faults)
             plan = Plan(steps=plan.steps + found.steps, faults=plan.faults + found.faults)
         end = RunEnd(RunStatus.SUCCESS, plan=plan)

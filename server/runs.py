@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from server import tracing
 from server.catalog import PipelineNotFound
 from server.domain.audit import Actor
 from server.domain.data_quality import DataQualityResult
@@ -209,12 +210,17 @@ class Runs:
             request=key,
             retry_of=old.pipeline_logging_id,
             schedule_id=_schedule_of(old),
+            traceparent=tracing.traceparent(),
         )
 
     async def prepare(self, caller: Caller, request: RunRequest, tenant: TenantFacts, key: RequestKey | None) -> NewRun:
         """Check a request and make the run to store of it. Raises InvalidRequest, PipelineMissing."""
         run_id = str(uuid.uuid4())
-        prepared = await self._checked(request, tenant, run_id)
+        ids = {"convergence.tenant_id": caller.tenant_id, "convergence.pipeline_logging_id": run_id}
+        # The trace of a run that no call asks for begins here.
+        with tracing.span("prepare run", ids):
+            prepared = await self._checked(request, tenant, run_id)
+            traceparent = tracing.traceparent()
         return NewRun(
             pipeline_logging_id=run_id,
             tenant_id=caller.tenant_id,
@@ -227,6 +233,7 @@ class Runs:
             snapshot=prepared.snapshot,
             by=caller.by,
             request=key,
+            traceparent=traceparent,
         )
 
     async def _checked(self, request: RunRequest, tenant: TenantFacts, run_id: str) -> PreparedRun:

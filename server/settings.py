@@ -32,6 +32,8 @@ _CLIENT_VARIABLES = {
 }
 # What is a secret, or a client's own.
 _SECRETS = ("database_url", "master_key", "smtp_password", "slack_webhook_url")
+# What may hold one by mistake is not shown either.
+_NOT_SHOWN = (*_SECRETS, "otlp_endpoint")
 _HIDDEN_VARIABLES = {*(_PREFIX + name.upper() for name in _SECRETS), *_CLIENT_VARIABLES}
 
 
@@ -123,6 +125,8 @@ class Settings(MessageSettings):
     """US dollars for a TiB that a query reads, for the estimates of plans."""
     maximum_bytes_billed: Annotated[int, Field(ge=1)] | None = None
     """Most bytes that one statement of a step may bill; a tenant's and a step's own limit can only be smaller."""
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^@?#\s]+$")] | None = None
+    """Collector that takes traces over OTLP and HTTP, such as `http://127.0.0.1:4318`; without it, there are none."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     """`json`: one object a line; `text`: for a terminal."""
@@ -279,5 +283,5 @@ def _explain(detail: ErrorDetails) -> str:
         return message
     name = str(detail["loc"][0])
     # A URL may hold a password.
-    given = "" if name in _SECRETS else f", not {str(detail['input'])[:80]!r}"
+    given = "" if name in _NOT_SHOWN else f", not {str(detail['input'])[:80]!r}"
     return f"{_PREFIX}{name.upper()}: {message}{given}"

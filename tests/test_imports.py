@@ -45,7 +45,9 @@ ALLOWED: dict[str, set[str]] = {
     "processors": {"processors", "pydantic", "pydantic_core"},
     "processors.aws": {"processors", "pydantic", "boto3", "botocore"},
     "processors.files": {"processors.files", "pydantic", "duckdb"},
-    "convergence": {"convergence", "grpc", "google", "rich", "typer"},
+    "server.tracing": {"server.domain", "server.otlp", "server.settings"},
+    "server.otlp": {"server", "opentelemetry"},
+    "convergence": {"convergence", "grpc", "google", "rich", "typer", "opentelemetry"},
     "admin_ui": {
         *(
             "admin_ui",
@@ -103,6 +105,8 @@ def test_imports_point_one_way(name: str) -> None:
         assert not {used for used in used if used.startswith("server.warehouse.embedded")}, "go through the port"
     if name.startswith("server") and not name.startswith("server.warehouse.bigquery"):
         assert not {used for used in used if is_under(used, {"google.cloud", "google.auth", "google.api_core"})}
+    if name.startswith("server") and name != "server.otlp":
+        assert not {used for used in used if is_under(used, {"opentelemetry"})}, "it is an extra: server.tracing"
     if name.startswith("server") and name != "server.step_runner":
         assert not is_under("processors", used), "processors are reached through the registry"
 

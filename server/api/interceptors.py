@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
+from server.api import call_spans
 from server.api.authentication import Authenticator, Mistakes
 from server.api.authorization import (
     OPEN_METHODS,
@@ -42,6 +43,7 @@ from server.errors import (
 from server.metrics import AUTH_FAILURES, CALLS, STREAMS_ENDED
 from server.request_rates import RequestRates
 from server.store.port import StoreBusy
+from server.tracing import NO_SPAN, Span
 
 Context = grpc.aio.ServicerContext[Any, Any]
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ class _Call:
     request_id: str
     began: float
     is_stream: bool
+    span: Span = NO_SPAN
     is_ended: bool = False
     """It was ended from beside it, since its key has ended."""
 
@@ -95,6 +98,7 @@ class _Call:
             STREAMS_ENDED.labels(self.method, code).inc()
         else:
             CALLS.labels(self.method, code).observe(seconds)
+        call_spans.note_code(self.span, code)
         level = logging.ERROR if failure is not None else logging.INFO
         logger.log(level, "%s %s", self.method, code, extra=fields, exc_info=failure)
 
@@ -134,30 +138,32 @@ class Gate(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if method in OPEN_METHODS:
             return _open(await continuation(handler_call_details))
+        span = NO_SPAN
         try:
             async with _within(self._answer_seconds):
                 principal = await self._authenticator.principal(handler_call_details.invocation_metadata)
+                span = call_spans.begin(method, principal, handler_call_details.invocation_metadata)
                 if principal.tenant_id is not None:
                     await self._rates.admit(principal.tenant_id)
-            return self._admitted(await continuation(handler_call_details), method, principal)
+            return self._admitted(await continuation(handler_call_details), method, principal, span)
         except ServiceError as error:
             if isinstance(error, Unauthenticated | PermissionDenied):
                 AUTH_FAILURES.labels(error.reason).inc()
-            return _refusing(error, penalty=self._mistakes.penalty if isinstance(error, WrongKey) else None)
+            return _refusing(error, span, penalty=self._mistakes.penalty if isinstance(error, WrongKey) else None)
         except StoreBusy:
-            return _refusing(StoreUnavailable())
+            return _refusing(StoreUnavailable(), span)
         except Exception:
             request_id = str(uuid.uuid4())
             logger.exception("%s INTERNAL", method, extra={"method": method, "request_id": request_id})
-            return _refusing(InternalError(), request_id)
+            return _refusing(InternalError(), span, request_id)
 
-    def _admitted(self, handler: Handler | None, method: str, principal: Principal) -> Handler:
+    def _admitted(self, handler: Handler | None, method: str, principal: Principal, span: Span) -> Handler:
         if handler is None:
             raise NotAvailable("There is no such method.")
         authorize_method(principal, method)
         if method.startswith(OWN_PREFIX):
             seconds = _WHOLE_STORE_SECONDS if method in WHOLE_STORE_METHODS else self._answer_seconds
-            return _Guard(handler, method, principal, self._authenticator, answer_seconds=seconds).handler()
+            return _Guard(handler, method, principal, self._authenticator, span, answer_seconds=seconds).handler()
         # Reflection and health are the gRPC library's own, and not shaped like ours.
         while_valid = partial(self._while_valid, method, principal)
         return (_reflecting if handler.stream_stream is not None else _watching)(handler, while_valid)
@@ -277,8 +283,12 @@ async def _end(call: _Call, context: Context, task: "asyncio.Task[Any] | None", 
             task.cancel()
 
 
-def _refusing(error: ServiceError, request_id: str = "", *, penalty: Callable[[str], float] | None = None) -> Handler:
+def _refusing(
+    error: ServiceError, span: Span, request_id: str = "", *, penalty: Callable[[str], float] | None = None
+) -> Handler:
     """Refuses a call, after what its sender has to wait for it."""
+    call_spans.note_code(span, error.code.name)
+    span.end()
 
     async def refuse(_: bytes, context: Context) -> None:
         if penalty is not None:
@@ -297,9 +307,11 @@ class _Guard:
         method: str,
         principal: Principal,
         authenticator: Authenticator,
+        span: Span,
         *,
         answer_seconds: float,
     ) -> None:
+        self._span = span
         self._handler = handler
         self._method = method
         self._principal = principal
@@ -321,12 +333,17 @@ class _Guard:
         try:
             self._check(request)
             async with _within(self._answer_seconds):
-                response = self._encode(await answer(request, context))
+                message = await answer(request, context)
+                response = self._encode(message)
         except BaseException as error:
             await _fail(call, context, error)
             raise
-        call.log("OK")
-        return response
+        else:
+            call_spans.note_ids(call.span, message)
+            call.log("OK")
+            return response
+        finally:
+            call.span.end()
 
     async def _stream(self, request: Message, context: Context) -> AsyncIterator[bytes]:
         call = self._new_call(context)
@@ -348,7 +365,10 @@ class _Guard:
             if not has_left:
                 await _fail(call, context, error)
             raise
-        call.log("OK")
+        else:
+            call.log("OK")
+        finally:
+            call.span.end()
 
     def _encode(self, response: Message) -> bytes:
         # Generated code always gives one.
@@ -359,12 +379,15 @@ class _Guard:
         current_principal.set(self._principal)
         current_actor.set(Actor(self._principal.key_id, peer_of(context)))
         is_stream = self._handler.unary_unary is None
-        return _Call(self._method, self._principal, str(uuid.uuid4()), time.monotonic(), is_stream=is_stream)
+        return _Call(
+            self._method, self._principal, str(uuid.uuid4()), time.monotonic(), is_stream=is_stream, span=self._span
+        )
 
     def _check(self, request: Message) -> None:
         if request is _MALFORMED:
             raise MalformedRequest
         authorize_request(self._principal, request)
+        call_spans.note_ids(self._span, request)
         if not self._is_offered:
             raise NotAvailable
 

@@ -3,7 +3,16 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from typing import Any
 
@@ -28,6 +37,9 @@ BODY_SECONDS = 30.0
 _FIRST_SECONDS = 2.0
 _SILENT_MILLISECONDS = 30_000
 _JSON = "application/json"
+# Where the caller is in a trace: https://www.w3.org/TR/trace-context/, of which a longer one need not be passed on.
+_TRACE_HEADERS = ("traceparent", "tracestate")
+_LONGEST_TRACE_HEADER = 512
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 RequireKnown = Callable[[Sequence[str], str], Awaitable[None]]
@@ -172,7 +184,9 @@ async def _body(request: web.Request) -> bytes:
 
 def _metadata(request: web.Request) -> grpc.aio.Metadata:
     """Who calls. Raises Unauthenticated for what no key can be."""
-    return grpc.aio.Metadata(*(("x-api-key", key) for key in _keys(request)), (FORWARDED, _peer(request)))
+    return grpc.aio.Metadata(
+        *(("x-api-key", key) for key in _keys(request)), (FORWARDED, _peer(request)), *_trace(request)
+    )
 
 
 def _keys(request: web.Request) -> list[str]:
@@ -181,6 +195,14 @@ def _keys(request: web.Request) -> list[str]:
     if not all(key.isascii() and key.isprintable() for key in keys):
         raise Unauthenticated
     return keys
+
+
+def _trace(request: web.Request) -> Iterator[tuple[str, str]]:
+    """What the caller tells of its trace. What is none is left out: no call fails for that."""
+    for name in _TRACE_HEADERS:
+        value = ",".join(request.headers.getall(name, []))
+        if 0 < len(value) <= _LONGEST_TRACE_HEADER and value.isascii() and value.isprintable():
+            yield name, value
 
 
 def _peer(request: web.Request) -> str:

@@ -135,6 +135,8 @@ class NewRun:
     """The schedule that it belongs to, or ''."""
     backfill_id: str = ""
     """The backfill that it belongs to, or ''."""
+    traceparent: str = ""
+    """Where it belongs in a trace, as W3C's header says it; '' while nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,8 @@ class Claim:
     """The tenant's credentials by name, with the version that was the latest at the time of the claim."""
     is_suspect: bool = False
     """Its worker was lost as often as it may be: should it happen again, the run is poison."""
+    traceparent: str = ""
+    """Where the run belongs in a trace, or ''."""
 
 
 @dataclass(frozen=True, slots=True)

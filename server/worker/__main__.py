@@ -11,7 +11,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
-from server import __version__, logs
+from server import __version__, logs, tracing
 from server.catalog import Catalog
 from server.delivery.loop import DeliveryLoop
 from server.delivery.opening import open_senders
@@ -25,6 +25,7 @@ from server.mirror import Mirror, mirrored_tables
 from server.plans import PlansFile
 from server.registry import Registry
 from server.retention import Retention
+from server.run_spans import tell_warehouse_call
 from server.scratch import Scratch
 from server.security.limits import keep_no_dumps
 from server.settings import Settings
@@ -58,7 +59,7 @@ async def _main(settings: Settings, worker_id: str, *, supervised: bool) -> None
         stack.push_async_callback(store.close)
         scratch = _open_scratch(settings)
         stack.callback(scratch.close)
-        warehouse = MeasuredWarehouse(await _open_warehouse(settings, scratch), observe_warehouse)
+        warehouse = MeasuredWarehouse(await _open_warehouse(settings, scratch), _observe)
         stack.push_async_callback(warehouse.close)
         keys = open_master_keys(settings)
         await MasterKey(keys, store).require(await store.master_key_uses())
@@ -124,6 +125,12 @@ async def _open_port(settings: Settings, stack: AsyncExitStack) -> None:
     stack.push_async_callback(port.stop)
     bound = await port.start(settings.http_host, settings.worker_http_port or 0)
     logger.info("Probes and metrics are at %s:%s", settings.http_host, bound)
+
+
+def _observe(operation: str, outcome: str, seconds: float) -> None:
+    """The warehouse has answered."""
+    observe_warehouse(operation, outcome, seconds)
+    tell_warehouse_call(operation, outcome, seconds)
 
 
 def _report(worker: Worker, mirror: Mirror, settings: Settings) -> WorkerReport:
@@ -224,6 +231,7 @@ def main() -> int:
     settings = Settings.from_environment(line)
     settings.hide()
     logs.configure(settings, process="worker")
+    tracing.configure(settings, process="worker")
     asyncio.run(_work(settings, worker_id))
     return 0
 
@@ -237,6 +245,7 @@ async def _work(settings: Settings, worker_id: str | None) -> None:
     except Exception:
         logger.critical("The worker failed", exc_info=True)
         code = 1
+    tracing.close()
     # Threads that a processor left behind would hold the process; everything of the worker's own is closed.
     logging.shutdown()
     os._exit(code)

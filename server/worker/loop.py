@@ -9,10 +9,12 @@ from server.executor import STOP_SECONDS, RunExecution
 from server.metrics import CLAIMS, LEASES_LOST
 from server.planning import PlanExecution
 from server.plans import PlansFile
+from server.run_spans import note_status, run_span
 from server.settings import Settings
 from server.step_runner import StepRunner
 from server.store.port import Claim, ControlStore, Lease, LeaseLost, RunHeld, StoreBusy
 from server.tasks import end_tasks, first_ended
+from server.tracing import Span
 
 _POLL_SECONDS = 1.0
 # The part of a lease after which a worker that could not renew it stops: what is left is for stopping.
@@ -102,7 +104,7 @@ class Worker:
 
     def _start(self, claim: Claim) -> None:
         execution = self._execution(claim)
-        task = asyncio.create_task(self._execute(claim.lease, execution))
+        task = asyncio.create_task(self._execute_traced(claim, execution))
         CLAIMS.inc()
         self._running[claim.lease] = (execution, task)
 
@@ -111,9 +113,13 @@ class Worker:
             return PlanExecution(claim, self._store, self._runner, price_per_tib=self._settings.bigquery_price_per_tib)
         return RunExecution(claim, self._store, self._runner)
 
-    async def _execute(self, lease: Lease, execution: RunExecution | PlanExecution) -> None:
+    async def _execute_traced(self, claim: Claim, execution: RunExecution | PlanExecution) -> None:
+        with run_span(claim) as span:
+            await self._execute(claim.lease, execution, span)
+
+    async def _execute(self, lease: Lease, execution: RunExecution | PlanExecution, span: Span) -> None:
         try:
-            await execution.run()
+            note_status(span, (await execution.run()).status)
         except LeaseLost:
             logger.warning("Another worker took the run over", extra=_lease_fields(lease))
         except RunHeld:

@@ -87,20 +87,27 @@ class Peer(
         self.backfill_streams: list[BackfillStream] = []
         self.requests: dict[str, list[Message]] = {}
         self.keys: list[str] = []
+        self.traces: list[str] = []
 
     async def _answer(self, method: str, request: Message, context: grpc.aio.ServicerContext) -> Message:
         self.requests.setdefault(method, []).append(request)
-        self.keys += [str(value) for name, value in context.invocation_metadata() or () if name == "x-api-key"]
+        self._look_at(context)
         if method not in self.answers:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not in this test")
         answer = self.answers[method]
         return answer if isinstance(answer, Message) else await answer(request, context)
 
+    def _look_at(self, context: grpc.aio.ServicerContext) -> None:
+        """Keep what comes with a call."""
+        metadata = [(name, str(value)) for name, value in context.invocation_metadata() or ()]
+        self.keys += [value for name, value in metadata if name == "x-api-key"]
+        self.traces += [value for name, value in metadata if name == "traceparent"]
+
     def _next_stream(self, method: str, streams: list, request: Message, context: grpc.aio.ServicerContext):
         """The first connection gets the first stream, and so on; the last one serves all that follow."""
         number = len(self.requests.setdefault(method, []))
         self.requests[method].append(request)
-        self.keys += [str(value) for name, value in context.invocation_metadata() or () if name == "x-api-key"]
+        self._look_at(context)
         return streams[min(number, len(streams) - 1)]
 
     async def GetRunStatus(self, request, context):  # noqa: N802 - the contract's name

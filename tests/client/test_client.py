@@ -1,15 +1,19 @@
 """The client's calls: what they send, and what they bring back."""
 
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime
 
 import grpc
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
-from convergence.channel import Tls
+from convergence.channel import Tls, open_channel
 from convergence.client import ConvergenceClient, answer
 from convergence.errors import Unavailable
 from convergence.v1.pipeline_service_pb2 import (
+    GetRunRequest,
     ListBackfillsResponse,
     ListPipelinesResponse,
     ListRunsResponse,
@@ -18,6 +22,7 @@ from convergence.v1.pipeline_service_pb2 import (
     RunInputs,
     RunStatistics,
 )
+from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceStub
 from convergence.v1.run_pb2 import Run
 from convergence.v1.schedule_service_pb2 import ListScheduledRunsResponse, ListSchedulesResponse, Schedule
 from convergence.v1.system_service_pb2 import ListAuditEventsResponse, ServiceHealth, SystemInfo
@@ -259,3 +264,35 @@ async def test_tls(peer, address, key_and_certificate):
     async with ConvergenceClient(address.target, api_key="cvg_k1_secret", tls=Tls(certificate)) as client:
         assert (await client.get_system_info()).version == "1"
     assert peer.keys == ["cvg_k1_secret"]
+
+
+async def test_the_callers_trace_goes_along(client, peer):
+    peer.answers["GetRun"], peer.streams = a_run(), [all_events(events_of())]
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("caller")
+    await client.get_run(TENANT, RUN_ID)
+    assert peer.traces == []
+    with tracer.start_as_current_span("caller") as span:
+        await client.get_run(TENANT, RUN_ID)
+        assert [event async for event in client.watch(TENANT, RUN_ID)]
+    here = span.get_span_context()
+    assert {said[:-2] for said in peer.traces} == {f"00-{here.trace_id:032x}-{here.span_id:016x}-"}
+    assert len(peer.traces) == 2
+
+
+async def test_what_somebody_has_said_of_the_trace_before_stays(address, peer):
+    peer.answers["GetRun"] = a_run()
+    said = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("caller")
+    async with open_channel(address.target, api_key="cvg_k1_secret", tls=None) as channel:
+        with tracer.start_as_current_span("caller"):
+            request = GetRunRequest(tenant_id=TENANT, pipeline_logging_id=RUN_ID)
+            await PipelineServiceStub(channel).GetRun(request, metadata=(("traceparent", said),))
+    assert peer.traces == [said]
+
+
+def test_a_client_without_a_trace_imports_nothing_for_one():
+    program = (
+        "import sys, convergence.client, convergence.channel as c; print(c._trace(), 'opentelemetry' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "{} False\n"

@@ -1,5 +1,7 @@
 """Leases: who may write to a run, and what becomes of one that loses its workers; on every driver."""
 
+from dataclasses import replace
+
 import pytest
 
 from server.care import Care
@@ -36,6 +38,16 @@ async def test_an_ended_lease_is_taken_over_and_fences_the_earlier_claim_off(
     assert await sequences(store, first.run.pipeline_logging_id) == told
     for write in writes_of(store, second.lease, step):
         await write
+
+
+async def test_whoever_claims_a_run_hears_of_the_trace_that_it_belongs_to(store: SqlStore) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await store.accept_run(replace(new_run(), traceparent=traceparent), PLANS)
+    first = await claimed(store, "w1")
+    await store.expire_worker("w1")
+    second = await claimed(store, "w2")
+    await store.accept_run(new_run(), PLANS)
+    assert [claim.traceparent for claim in (first, second, await claimed(store))] == [traceparent, traceparent, ""]
 
 
 async def test_a_worker_that_is_alive_writes_no_more_to_a_run_that_was_rescued_from_it(store: SqlStore) -> None:

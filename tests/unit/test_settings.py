@@ -25,6 +25,8 @@ def test_nothing_has_to_be_set() -> None:
         ("CONVERGENCE_GRPC_PORT", "70000"),
         ("CONVERGENCE_LEASE_SECONDS", "0"),
         ("CONVERGENCE_LOG_LEVEL", "LOUD"),
+        ("CONVERGENCE_OTLP_ENDPOINT", "127.0.0.1:4318"),
+        ("CONVERGENCE_OTLP_ENDPOINT", "https://user:password@collector.example.com"),
         ("CONVERGENCE_EMBEDDED_PROJECT", "No Project"),
         ("CONVERGENCE_MAX_CONCURRENT_RUNS", str(2**63)),
         ("CONVERGENCE_MAX_STREAMS", "9001"),

@@ -164,7 +164,9 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
             UPDATE runs SET lease_worker = ?, lease_epoch = lease_epoch + 1, lease_until = ?
             WHERE pipeline_logging_id = ?
             RETURNING lease_epoch, leases_lost,
-                (SELECT body FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id) AS snapshot
+                (SELECT body FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id) AS snapshot,
+                (SELECT traceparent FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id)
+                    AS traceparent
             """,
             (worker_id, tx.now + lease_micros, pipeline_logging_id),
         ).fetchone()
@@ -181,6 +183,7 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
         plans.quotas(tenant.plan, tenant.quotas).maximum_bytes_billed if tenant else None,
         latest_versions(tx, run.tenant_id),
         is_suspect=row["leases_lost"] == MAX_LEASES_LOST - 1,
+        traceparent=row["traceparent"] or "",
     )
 
 

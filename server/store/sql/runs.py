@@ -96,7 +96,10 @@ def _first_steps(tx: Transaction, new: NewRun) -> list[StepRun]:
 
 def _insert_run(tx: Transaction, new: NewRun) -> Row:
     body = new.snapshot.model_dump_json(exclude_defaults=True)
-    tx.execute("INSERT INTO snapshots (pipeline_logging_id, body) VALUES (?, ?)", (new.pipeline_logging_id, body))
+    tx.execute(
+        "INSERT INTO snapshots (pipeline_logging_id, body, traceparent) VALUES (?, ?, ?)",
+        (new.pipeline_logging_id, body, new.traceparent or None),
+    )
     row = tx.execute(
         """
         INSERT INTO runs (pipeline_logging_id, tenant_id, pipeline_id, provider, domain, template_name, status,

@@ -1,0 +1,3 @@
+-- works with: 1
+-- The trace that the run belongs to, as W3C's header of that name has it; NULL while nothing is traced.
+ALTER TABLE snapshots ADD COLUMN traceparent TEXT;
