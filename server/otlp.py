@@ -59,7 +59,7 @@ class OtlpTracer:
 
     def start(self, name: str, attributes: Attributes, parent: Mapping[str, str] | None, kind: Kind) -> Span:
         """See server.tracing."""
-        above = None if parent is None else _PROPAGATOR.extract(parent, context.Context())
+        above = None if parent is None else _PROPAGATOR.extract(parent)
         return _OtlpSpan(
             self._tracer.start_span(name, above, kind=trace.SpanKind[kind], attributes=_redacted(attributes))
         )

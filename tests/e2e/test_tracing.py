@@ -136,7 +136,8 @@ async def test_over_http(service: Service, acme_key: str, collector: Collector) 
 async def test_what_is_no_trace_fails_no_call(
     service: Service, acme_key: str, collector: Collector, traceparent: str
 ) -> None:
-    headers = {"X-API-Key": acme_key, "traceparent": traceparent, "tracestate": "=" * 4_000}
+    # Together they are more than gRPC takes.
+    headers = [("X-API-Key", acme_key), ("traceparent", traceparent), *[("tracestate", "=" * 7_000)] * 3]
     async with aiohttp.ClientSession(service.http, headers=headers) as http, http.post(DRYRUN) as answer:
         assert answer.status == 200
         run_id = (await answer.json())["pipeline_logging_id"]
@@ -277,6 +278,18 @@ async def test_log_lines_name_the_trace(service: Service, client: ConvergenceCli
     assert {line.get("trace_id") for line in of_run if line["logger"] != "server.delivery.loop"} == {ids(caller)[0]}
     calls = [line for line in lines if line.get("trace_id") == ids(caller)[0] and "method" in line]
     assert [line["method"] for line in calls] == [f"/{PIPELINES}/RunPipeline"]
+
+
+async def test_what_is_left_is_sent_at_the_end(
+    tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    service = await Service.start(make_checkout(tmp_path), otlp_endpoint=collector.endpoint)
+    with CALLER.start_as_current_span("caller") as caller:
+        await onboard(service, "acme_corp")
+    await service.stop()
+    processes = {span.process for span in collector.spans if span.trace == ids(caller)[0]}
+    assert processes == {"convergence-server", "convergence-worker"}
 
 
 @pytest.mark.parametrize("listens", [False, True])
