@@ -72,8 +72,10 @@ def check_console(image: Image, service: Mapping[str, Any], grpc_port: int) -> N
     port = free_port()
     own = {"CONVERGENCE_UI_SERVER": f"127.0.0.1:{grpc_port}", "CONVERGENCE_UI_PORT": str(port)}
     given = service["environment"] | own
+    # Where others may be on this machine, and nobody but the console is in its container.
+    elsewhere = {"CONVERGENCE_HTTP_PORT": str(free_port()), "CONVERGENCE_WORKER_HTTP_PORT": str(free_port())}
     with image.start(service["command"], given) as console:
-        eventually(lambda: image.run(DOCKERFILE.healthcheck, given).returncode == 0, console)
+        eventually(lambda: image.run(DOCKERFILE.healthcheck, given | elsewhere).returncode == 0, console)
         assert get(port, "/sign-in")[0] == 200
         (pod,) = (each for each in containers() if each.owner == "console")
         ask_probes(pod, {"http": port})
