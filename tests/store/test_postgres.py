@@ -136,6 +136,21 @@ async def test_a_run_is_followed_though_no_notification_comes(
         await opened.close()
 
 
+async def test_an_upgrade_beside_it_adds_columns(store: SqlStore, postgres: str) -> None:
+    """As a migration that works with this version does, while connections have prepared what they often ask."""
+
+    async def ask() -> None:
+        for _ in range(12):
+            run = await store.accept_run(new_run(), PLANS)
+            cancelled = await store.request_cancel(run.pipeline_logging_id, by=BY)
+            assert await store.get_run(run.pipeline_logging_id) == cancelled
+
+    await ask()
+    with psycopg.connect(postgres, autocommit=True) as newer:
+        newer.execute("ALTER TABLE runs ADD COLUMN of_a_newer_version TEXT")
+    await ask()
+
+
 _YEAR = 365 * 86_400
 
 

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import AsyncConnection, Connection, InterfaceError, IsolationLevel, OperationalError
 from psycopg.errors import (
     DeadlockDetected,
+    FeatureNotSupported,
     IdleInTransactionSessionTimeout,
     ReadOnlySqlTransaction,
     SerializationFailure,
@@ -47,6 +48,10 @@ _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 
 # The last two are a stall of ours and a server that has become a standby; psycopg counts them as InternalError.
 _BUSY = (OperationalError, InterfaceError, IdleInTransactionSessionTimeout, ReadOnlySqlTransaction)
+# What another try mends: others were in the way, or an upgrade beside this process has added a column to a table of a
+# statement that the connection keeps prepared ("cached plan must not change result type"). psycopg forgets those with
+# the rollback.
+_PASSING = (DeadlockDetected, SerializationFailure, FeatureNotSupported)
 
 _Pool = ConnectionPool[Connection[DictRow]]
 
@@ -157,9 +162,9 @@ class PostgresDatabase:
         return self._writers, self._readers, self._scanners
 
     async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
-        """Run `work` in one transaction, anew when others were in its way."""
+        """Run `work` in one transaction, anew when others were in its way or an upgrade was."""
         lane = self._readers if urgent else self._writers
-        result, changed = await lane.run(lambda: self._transact(lane.pool, work))
+        result, changed = await lane.run(lambda: _tried(lambda: self._transact(lane.pool, work)))
         if changed:
             await self._announce()
             self._to_tell.set()
@@ -167,21 +172,13 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one moment of the database."""
-        return await self._readers.run(lambda: self._look(self._readers.pool, work))
+        return await self._readers.run(lambda: _tried(lambda: self._look(self._readers.pool, work)))
 
     async def scan(self, work: Callable[[Transaction], T]) -> T:
         """As `read`, with connections that short reads do not need."""
-        return await self._scanners.run(lambda: self._look(self._scanners.pool, work))
+        return await self._scanners.run(lambda: _tried(lambda: self._look(self._scanners.pool, work)))
 
     def _transact(self, pool: "_Pool", work: Callable[[Transaction], T]) -> tuple[T, bool]:
-        for _ in range(_TRIES - 1):
-            try:
-                return self._transact_once(pool, work)
-            except (DeadlockDetected, SerializationFailure):
-                logger.info("A transaction was in another one's way and is repeated", exc_info=True)
-        return self._transact_once(pool, work)
-
-    def _transact_once(self, pool: "_Pool", work: Callable[[Transaction], T]) -> tuple[T, bool]:
         with pool.connection(_POOL_SECONDS) as connection, connection.transaction():
             transaction = PostgresTransaction(connection, self._clock)
             return work(transaction), transaction.has_changed
@@ -253,6 +250,16 @@ class PostgresDatabase:
             await asyncio.wait(self._helpers)
         for lane in self._lanes:
             await asyncio.to_thread(lane.close)
+
+
+def _tried(transact: Callable[[], T]) -> T:
+    """What a transaction answers, tried anew for what that mends."""
+    for _ in range(_TRIES - 1):
+        try:
+            return transact()
+        except _PASSING:
+            logger.info("A transaction is repeated", exc_info=True)
+    return transact()
 
 
 def _pool(url: str, size: int) -> _Pool:
