@@ -202,6 +202,8 @@ async def lone_worker(place: Place, point: Point | None = None) -> AsyncIterator
 def _environment(place: Place, port: int, point: Point | None, *, workers: int) -> dict[str, str]:
     settings = {
         "grpc_port": str(port),
+        # Nobody asks there; other tests' servers may be where it is by default.
+        "http_port": "0",
         "state_dir": str(place.state_dir),
         "lease_seconds": f"{LEASE_SECONDS:g}",
         "workers": str(workers),

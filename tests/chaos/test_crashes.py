@@ -18,8 +18,7 @@ from tests.chaos.service import Place, Service, running
 
 ACCOUNTS = ("cash", "debt")
 STORES = ("sqlite", "postgres")
-HEALTH_SECONDS = 15
-"""A start of the server takes one; here it may have to wait for other tests, and may be killed once more."""
+HEALTH_SECONDS = 5
 SHORT = {
     ("accept, after the commit", "kill -9", "sqlite"),
     ("effect, after it was committed", "kill -9", "postgres"),
