@@ -4,9 +4,10 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,15 @@ class Service:
 
     def client(self, key: str | None = None) -> ConvergenceClient:
         return ConvergenceClient(self.target, api_key=key or self.admin_key)
+
+    async def comes_to_rest(self) -> None:
+        """Wait until whatever it does by itself is done; its control store is the embedded one."""
+        path = self.checkout / "var" / "control.sqlite3"
+        waiting = "SELECT (SELECT COUNT(*) FROM outbox) + (SELECT COUNT(*) FROM runs WHERE finished_at IS NULL)"
+        async with asyncio.timeout(60):
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+                while connection.execute(waiting).fetchone()[0]:
+                    await asyncio.sleep(0.1)
 
     async def command(self, *arguments: str) -> tuple[int, str]:
         """What `convergence` does with an operator's key: its exit code, and all that it prints."""

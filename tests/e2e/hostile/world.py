@@ -1,6 +1,5 @@
 """What hostile requests meet: tenants in every state, keys of every kind, runs, credentials, and strange files."""
 
-import asyncio
 import json
 import os
 import sqlite3
@@ -47,7 +46,7 @@ class World:
             await self._make_keys()
             await self._make_records()
             self.etags = {tenant.tenant_id: tenant.etag async for tenant in operator.iter_tenants()}
-        await self._comes_to_rest()
+        await self.service.comes_to_rest()
 
     async def _make_states(self, operator: ConvergenceClient) -> None:
         await operator.update_tenant("suspended_corp", state=Tenant.SUSPENDED)
@@ -97,15 +96,6 @@ class World:
             await finished(acme, await acme.plan_pipeline("", **plan, request_id="used"))
             (onboarding,) = (await acme.list_runs(provider="setup")).runs
             self.runs["onboarding"] = onboarding.pipeline_logging_id
-
-    async def _comes_to_rest(self) -> None:
-        """Whatever the service does by itself is done."""
-        path = self.service.checkout / "var" / "control.sqlite3"
-        waiting = "SELECT (SELECT COUNT(*) FROM outbox) + (SELECT COUNT(*) FROM runs WHERE finished_at IS NULL)"
-        async with asyncio.timeout(60):
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-                while connection.execute(waiting).fetchone()[0]:
-                    await asyncio.sleep(0.1)
 
 
 def make_strange_files(configs: Path, elsewhere: Path) -> None:
