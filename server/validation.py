@@ -48,9 +48,14 @@ class Validation:
     def check(self, paths: Iterable[Path]) -> Iterator[Checked]:
         """Check the files, and those in the folders, in their order."""
         for path in paths:
+            files = _files(path)
             if not path.exists():
                 yield Checked(path, (Fault("FILE_NOT_READABLE", "there is no such file"),))
-            for file in _files(path):
+            elif not files:
+                # Whoever gave the wrong folder must not hear that all is well.
+                message = f"has nothing to check: pipelines are .yml files below a folder {CONFIGS}/"
+                yield Checked(path, (Fault("NO_FILES", message),))
+            for file in files:
                 found = dict.fromkeys(self._faults(file))
                 yield Checked(file, tuple(sorted(found, key=lambda one: (one.file, one.line, one.column))))
 
@@ -128,7 +133,7 @@ def _root(path: Path) -> Path | None:
     return next((folder for folder in path.resolve().parents if folder.name == CONFIGS), None)
 
 
-def _files(path: Path) -> Iterable[Path]:
+def _files(path: Path) -> Sequence[Path]:
     if not path.is_dir():
         return [path] if path.exists() else []
     found = (file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())

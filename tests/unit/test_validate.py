@@ -108,10 +108,13 @@ def test_suites_and_plans_are_checked_too(folder: Path) -> None:
 
 def test_what_is_no_file_of_pipelines(folder: Path) -> None:
     (folder / "x.yml").touch()
-    code, printed = validate("validate", "x.yml", "nowhere", cwd=folder)
-    assert (code, len(printed.splitlines())) == (1, 3)
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere/x.yml").touch()
+    code, printed = validate("validate", "x.yml", "nowhere", "elsewhere", cwd=folder)
+    assert (code, len(printed.splitlines())) == (1, 4)
     assert "x.yml: [FILE_OUTSIDE_FOLDER]" in printed
     assert "nowhere: [FILE_NOT_READABLE]" in printed
+    assert "elsewhere: [NO_FILES] has nothing to check: pipelines are .yml files below a folder configs/" in printed
     assert validate("validate")[0] == 2
 
 
