@@ -31,6 +31,7 @@ from server.care import Care
 from server.catalog import Catalog, schema_of_files
 from server.credentials import Credentials
 from server.domain.audit import PRODUCT
+from server.domain.faults import CannotStart
 from server.domain.pipeline import PipelineName
 from server.domain.run import RunStatus, RunTrigger
 from server.domain.tenant import SYSTEM_TENANT
@@ -164,7 +165,14 @@ async def _open_ports(settings: Settings, api: Api, gate: Gate, beside: Mapping[
         grace_seconds=_STOP_GRACE_SECONDS,
     )
     context = tls.ssl_context() if tls else None
-    return _Ports(api, gateway, channel, port, await gateway.start(settings.http_host, settings.http_port, context))
+    try:
+        http = await gateway.start(settings.http_host, settings.http_port, context)
+    except CannotStart:
+        # A server of gRPC's that is dropped without a word complains when the process ends.
+        await channel.close()
+        await api.stop(0)
+        raise
+    return _Ports(api, gateway, channel, port, http)
 
 
 def _pages(api: Api, store: SqlStore, registry: Registry, supervisors: Sequence[Supervisor]) -> dict[str, Handler]:

@@ -5,7 +5,7 @@ from email.utils import getaddresses
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 from server.domain.webhook import WebhookHosts, secret_of
@@ -18,12 +18,24 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,19
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
+def like(example: str, pattern: str) -> AfterValidator:
+    """A text of this pattern; whoever sets something else is told the example, and not the pattern."""
+    form = re.compile(pattern)
+
+    def checked(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(f"should be like {example}")
+        return value
+
+    return AfterValidator(checked)
+
+
 class MessageSettings(BaseSettings):
     """A part of `server.settings.Settings`, which reads it."""
 
     mail_from: str = "convergence@localhost"
     """Sender of notification mails: an address, or a name with an address in angle brackets."""
-    smtp_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")] | None = None
+    smtp_host: Annotated[str, like("mail.example.com", r"[A-Za-z0-9.:-]{1,253}")] | None = None
     """Mail server that notification mails are handed to; without it they are written into the state folder."""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Its port; without it, 587 for `starttls`, 465 for `tls` and 25 for `none`."""
@@ -41,7 +53,9 @@ class MessageSettings(BaseSettings):
     """Incoming webhook of Slack's for steps that name no credential; without it, such messages are written to files."""
     slack_hosts: str = "hooks.slack.com hooks.slack-gov.com"
     """Hosts whose webhooks may be used, with blanks between; a whole origin may also be at a private address."""
-    console_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9/_.-]*)?$")] | None = None
+    console_url: (
+        Annotated[str, like("https://console.example.com", r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9/_.-]*)?")] | None
+    ) = None
     """Where people find the console; messages lead to a run's page there. Without it, they lead nowhere."""
 
     @field_validator("mail_from")

@@ -16,7 +16,7 @@ from pydantic_settings import SettingsConfigDict
 from server.domain.faults import CannotStart
 from server.domain.quotas import Quotas
 from server.message_settings import PREFIX as _PREFIX
-from server.message_settings import MessageSettings
+from server.message_settings import MessageSettings, like
 
 _ROOT = Path(__file__).resolve().parent.parent
 # Read by the console, which may be set up in the same environment.
@@ -34,6 +34,7 @@ _CLIENT_VARIABLES = {
 _SECRETS = ("database_url", "master_key", "smtp_password", "slack_webhook_url")
 # What may hold one by mistake is not shown either.
 _NOT_SHOWN = (*_SECRETS, "otlp_endpoint")
+_GOOGLE_PROJECT = like("my-finops-project", r"[a-z][a-z0-9-]{4,61}[a-z0-9]")
 _HIDDEN_VARIABLES = {*(_PREFIX + name.upper() for name in _SECRETS), *_CLIENT_VARIABLES}
 
 
@@ -71,7 +72,7 @@ class Settings(MessageSettings):
     """The certificate's key, PEM, which only the server's user may read."""
     tls_client_ca_file: Path | None = None
     """Authorities, PEM, one of which has to have signed the certificate of every client; without it, they need none."""
-    embedded_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] = "gac-prod-471220"
+    embedded_project: Annotated[str, _GOOGLE_PROJECT] = "gac-prod-471220"
     """Google Cloud project that the embedded warehouse stands in for: where the tenants' datasets are."""
     database_url: SecretStr | None = None
     """PostgreSQL database of the control store, `postgresql://user:password@host/database`; without it, SQLite."""
@@ -81,11 +82,13 @@ class Settings(MessageSettings):
     """File with the keys that credentials are encrypted under, the same for all servers and workers of a database."""
     master_key: SecretStr | None = None
     """Those keys themselves, in place of the file: each 32 bytes in base64, the newest last, with blanks between."""
-    google_token_uri: Annotated[str, Field(pattern=r"^https?://[^?#]+$")] = "https://oauth2.googleapis.com/token"  # noqa: S105
+    google_token_uri: Annotated[str, like("https://oauth2.googleapis.com/token", r"https?://[^?#]+")] = (
+        "https://oauth2.googleapis.com/token"  # noqa: S105
+    )
     """Where tokens for tenants' service accounts are asked for."""
-    aws_region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$")] = "us-east-1"
+    aws_region: Annotated[str, like("us-east-1", r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")] = "us-east-1"
     """Region whose STS is asked about tenants' AWS credentials."""
-    aws_sts_endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#]+$")] | None = None
+    aws_sts_endpoint: Annotated[str, like("https://sts.example.com", r"https?://[^/?#]+")] | None = None
     """Address of STS when it is not the region's public one."""
     workers: Annotated[int, Field(ge=0, le=32)] = 1
     """Worker processes that the server supervises; 0 when they are started by `python -m server.worker`."""
@@ -113,11 +116,11 @@ class Settings(MessageSettings):
     """Days after which only the last event of an ended run is kept; without it, as long as the run."""
     plans_file: Path = _ROOT / "configs" / "plans.yml"
     """The plans that tenants may have, with their limits; read anew when it changes."""
-    bigquery_project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] | None = None
+    bigquery_project: Annotated[str, _GOOGLE_PROJECT] | None = None
     """Google Cloud project with the tenants' datasets; with it the warehouse is BigQuery and not the embedded one."""
     bigquery_credentials_file: Path | None = None
     """Key file of the service account that works in the project; without it, application default credentials."""
-    bigquery_endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#]+$")] | None = None
+    bigquery_endpoint: Annotated[str, like("https://bigquery.example.com", r"https?://[^/?#]+")] | None = None
     """Address of BigQuery's API when it is not the public one; plain `http` is for test servers."""
     bigquery_location: str = "US"
     """Location of a tenant's dataset when onboarding does not name one."""
@@ -125,7 +128,9 @@ class Settings(MessageSettings):
     """US dollars for a TiB that a query reads, for the estimates of plans."""
     maximum_bytes_billed: Annotated[int, Field(ge=1)] | None = None
     """Most bytes that one statement of a step may bill; a tenant's and a step's own limit can only be smaller."""
-    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^@?#\s]+$")] | None = None
+    otlp_endpoint: (
+        Annotated[str, like("http://127.0.0.1:4318, without a user or a password", r"https?://[^@?#\s]+")] | None
+    ) = None
     """Collector that takes traces over OTLP and HTTP, such as `http://127.0.0.1:4318`; without it, there are none."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"

@@ -90,7 +90,9 @@ class Api:
             if socket is not None:
                 self._server.add_insecure_port(f"unix:{socket}")
         except RuntimeError:
-            raise CannotStart(f"{address} cannot be bound: another process has it, or it is not an address") from None
+            raise CannotStart(
+                f"{address} cannot be bound: another process has it, or it is not an address; see CONVERGENCE_GRPC_PORT"
+            ) from None
         await self._server.start()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)

@@ -59,8 +59,12 @@ class HttpPort:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port, ssl_context=tls).start()
-        except OSError as error:
-            raise CannotStart(f"{host}:{port} cannot be bound for HTTP: {error.strerror}") from None
+        except OSError:
+            await self.stop()
+            raise CannotStart(
+                f"{host}:{port} cannot be bound for HTTP: another process has it, or it is not an address;"
+                " see CONVERGENCE_HTTP_PORT, for a worker alone CONVERGENCE_WORKER_HTTP_PORT"
+            ) from None
         bound: int = self._runner.addresses[0][1]
         return bound
 

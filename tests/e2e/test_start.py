@@ -90,10 +90,13 @@ def test_a_wrong_setting(forks: Forks, tmp_path: Path, settings: dict[str, str],
     assert "Traceback" not in done.err
 
 
-def test_a_taken_port(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["grpc_port", "http_port"])
+def test_a_taken_port(tmp_path: Path, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = start(make_checkout(tmp_path), grpc_port=str(taken.getsockname()[1]))
-    assert (done.returncode, "cannot be bound" in done.stderr) == (2, True), done.stderr
+        done = start(make_checkout(tmp_path), **{setting: str(taken.getsockname()[1])})
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert ("cannot be bound" in last, f"see CONVERGENCE_{setting.upper()}" in last) == (True, True), done.stderr
 
 
 async def test_a_second_worker_on_the_embedded_warehouse(own_service: Service) -> None:

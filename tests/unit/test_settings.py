@@ -43,6 +43,16 @@ def test_what_cannot_be_meant_is_refused_by_name(monkeypatch: pytest.MonkeyPatch
         Settings.from_environment()
 
 
+def test_nobody_has_to_read_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"CONVERGENCE_{name.upper()}", "??")
+    with pytest.raises(CannotStart) as refused:
+        Settings.from_environment()
+    assert "CONVERGENCE_OTLP_ENDPOINT: should be like http://127.0.0.1:4318, without" in str(refused.value)
+    assert "CONVERGENCE_BIGQUERY_PROJECT: should be like my-finops-project, not '??'" in str(refused.value)
+    assert "pattern" not in str(refused.value)
+
+
 SECRET = "/services/T000/B000/verysecret"
 
 
@@ -59,7 +69,7 @@ SECRET = "/services/T000/B000/verysecret"
         ),
         ({"SMTP_HOST": "m.example", "SMTP_SECURITY": "none", "SMTP_CA_FILE": "ca.pem"}, "of no use"),
         ({"SMTP_HOST": "mail.example.com", "SMTP_SECURITY": "ssl"}, "CONVERGENCE_SMTP_SECURITY"),
-        ({"SMTP_HOST": "mail example"}, "CONVERGENCE_SMTP_HOST"),
+        ({"SMTP_HOST": "mail example"}, "CONVERGENCE_SMTP_HOST: should be like mail.example.com, not 'mail example'"),
         ({"SLACK_WEBHOOK_URL": f"http://hooks.slack.com{SECRET}"}, "CONVERGENCE_SLACK_WEBHOOK_URL should be https"),
         ({"SLACK_WEBHOOK_URL": f"https://hooks.example.com{SECRET}"}, "on one of CONVERGENCE_SLACK_HOSTS"),
         ({"SLACK_HOSTS": "http://chat.example.com"}, "plain HTTP to another machine"),
@@ -68,7 +78,10 @@ SECRET = "/services/T000/B000/verysecret"
         ({"MAIL_FROM": "=?utf-8?q?x=0D=0ABcc:_c?= <a@b.example>"}, "CONVERGENCE_MAIL_FROM: should be one address"),
         ({"MAIL_FROM": "müller@b.example"}, "CONVERGENCE_MAIL_FROM: should be one address"),
         ({"MAIL_FROM": " "}, "CONVERGENCE_MAIL_FROM: should be one address"),
-        ({"CONSOLE_URL": "javascript:alert(1)"}, "CONVERGENCE_CONSOLE_URL"),
+        (
+            {"CONSOLE_URL": "javascript:alert"},
+            "CONVERGENCE_CONSOLE_URL: should be like https://console.example.com, not",
+        ),
     ],
 )
 def test_messages_that_could_not_or_should_not_be_sent_so(
