@@ -10,8 +10,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
+from jsonschema import Draft7Validator
 
 from convergence.v1.run_pb2 import Run
+from server.api.app import DESCRIPTORS
 from tests.e2e.service import Service, file_appears, finished, start
 
 DESIGN = "/api/v1/pipelines/run/acme_corp/gcp/cost/cost_billing"
@@ -336,6 +339,16 @@ async def test_probes_need_no_key(service: Service) -> None:
         assert (await refused(nobody, "POST", "/healthz"))[:2] == (404, "NO_SUCH_ADDRESS")
 
 
+async def test_the_schema_of_pipelines_has_the_servers_processors(service: Service) -> None:
+    async with aiohttp.ClientSession(service.http) as nobody:
+        status, schema = await told(nobody, "GET", "/schemas/pipeline.json")
+    assert status == 200
+    pipeline = yaml.safe_load((service.checkout / "configs/trial/gate.yml").read_text())
+    Draft7Validator(schema).validate(pipeline)
+    del pipeline["steps"][0]["ps_type"]
+    assert not Draft7Validator(schema).is_valid(pipeline)
+
+
 async def test_the_description_names_every_method(service: Service) -> None:
     async with aiohttp.ClientSession(service.http) as nobody:
         _, found = await told(nobody, "GET", "/openapi.json")
@@ -345,6 +358,9 @@ async def test_the_description_names_every_method(service: Service) -> None:
             async with nobody.get(script) as answer:
                 assert answer.status == 200, script
     assert found["openapi"] == "3.1.0"
-    names = {operation["operationId"] for path in found["paths"].values() for operation in path.values()}
-    assert {"RunPipeline", "GetRunStatus", "OnboardTenant", "CreateSchedule", "GetSystemInfo"} <= names
+    operations = [operation for path in found["paths"].values() for operation in path.values()]
+    methods = [method.name for service in DESCRIPTORS for method in service.methods]
+    # A method with several addresses has an operation for each: ListRuns, ListRuns2.
+    assert {operation["operationId"].rstrip("0123456789") for operation in operations} == set(methods)
+    assert all(operation["summary"] for operation in operations), "the comments of the protos"
     assert found["components"]["schemas"]["Run.Status"]["enum"][1:3] == ["PENDING", "RUNNING"]

@@ -13,6 +13,7 @@ from server.domain.faults import CannotStart
 from server.gateway import app, listening
 from server.gateway.app import Gateway
 from server.gateway.listening import HttpPort
+from server.gateway.pages import pages
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -71,6 +72,32 @@ async def test_a_body_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> Non
             assert (await reader.readline()).split()[1] == b"408"
         writer.close()
         await opened.stop()
+
+
+async def test_who_cannot_serve_says_what_is_wrong_and_no_more() -> None:
+    async def works() -> str:
+        return ""
+
+    async def is_stopping() -> str:
+        return "is stopping"
+
+    async def fails() -> str:
+        raise ConnectionError("postgresql://convergence:hunter2@db")
+
+    async def no_metrics() -> bytes:
+        return b""
+
+    probes = {"server": is_stopping, "control store": fails, "rest": works}
+    opened = HttpPort(echo, pages(dict, dict, probes, no_metrics), max_connections=2, grace_seconds=0)
+    port = await opened.start("127.0.0.1", 0)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as nobody:
+        async with nobody.get("/readyz") as answer:
+            assert answer.status == 503
+            problems = {"server": "is stopping", "control store": "does not answer"}
+            assert await answer.json() == {"status": "not ready", "problems": problems}
+        async with nobody.get("/healthz") as answer:
+            assert answer.status == 200, "it lives, and nobody mends it by a new start"
+    await opened.stop()
 
 
 async def test_a_port_that_is_taken() -> None:
