@@ -343,10 +343,9 @@ async def test_the_schema_of_pipelines_has_the_servers_processors(service: Servi
     async with aiohttp.ClientSession(service.http) as nobody:
         status, schema = await told(nobody, "GET", "/schemas/pipeline.json")
     assert status == 200
-    pipeline = yaml.safe_load((service.checkout / "configs/trial/gate.yml").read_text())
-    Draft7Validator(schema).validate(pipeline)
-    del pipeline["steps"][0]["ps_type"]
-    assert not Draft7Validator(schema).is_valid(pipeline)
+    Draft7Validator(schema).validate(yaml.safe_load((service.checkout / "configs/trial/gate.yml").read_text()))
+    # Those of the product, and one of the operator's own.
+    assert {"gcp.bq_etl", "trial.gate"} <= set(schema["$defs"]["Step"]["properties"]["ps_type"]["anyOf"][0]["enum"])
 
 
 async def test_the_description_names_every_method(service: Service) -> None:
