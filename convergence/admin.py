@@ -1,5 +1,6 @@
 """The commands for operators about the control store and the tenants' tables."""
 
+from collections import defaultdict
 from typing import Annotated
 
 import typer
@@ -67,8 +68,11 @@ def show_health(ctx: typer.Context) -> None:
 
     async def work(client: ConvergenceClient) -> int:
         found = await client.get_service_health()
-        told = {one.reason: one.message for one in found.problems}
-        session.show(as_dict(found), facts(health_facts(found) | told))
+        told = defaultdict[str, list[str]](list)
+        for one in found.problems:
+            told[one.reason].append(one.message)
+        problems = {reason: " ".join(messages) for reason, messages in told.items()}
+        session.show(as_dict(found), facts(health_facts(found) | problems))
         return EXIT_RUN_NOT_SUCCESSFUL if found.problems else 0
 
     session.execute(work)

@@ -27,5 +27,6 @@ def validate(
         typer.echo(f"Error: {told}", err=True)
         raise typer.Exit(EXIT_REFUSED)
     options = [*(["--json"] if current_session(ctx).as_json else []), *(["--schema"] if schema else [])]
-    command = [sys.executable, "-m", _CHECKS, *options, "--", *map(str, paths or [])]
+    # Not what a folder called `server` holds where somebody happens to be: -P.
+    command = [sys.executable, "-P", "-m", _CHECKS, *options, "--", *map(str, paths or [])]
     raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - a module of this installation

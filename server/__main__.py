@@ -8,8 +8,8 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,8 +117,7 @@ async def serve(settings: Settings) -> None:
         schedule_servicer = ScheduleServicer(Schedules(store, runs))
         servicers = _servicers(settings, store, pipeline_servicer, tenant_servicer, schedule_servicer)
         api = Api(servicers, gate, max_connections=settings.max_connections)
-        # A path of a socket may have a hundred characters; only this user may enter the folder.
-        socket = Path(stack.enter_context(TemporaryDirectory(prefix="convergence-"))) / "api"
+        socket = stack.enter_context(_private_folder()) / "api"
         remove_leftovers(settings.metrics_folder)
         supervisors = [Supervisor(store, settings) for _ in range(settings.workers)]
         ports = await _open_ports(settings, api, gate, _pages(api, store, registry, supervisors), socket)
@@ -133,6 +132,23 @@ async def serve(settings: Settings) -> None:
         _say(f"ready grpc={settings.grpc_host}:{ports.grpc} http={settings.http_host}:{ports.http}")
         await stopping.wait()
         logger.info("Stopping")
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder that only this user may enter; not the state folder, whose path may be too long for a socket.
+
+    Raises:
+        CannotStart: it cannot be made.
+    """
+    try:
+        folder = TemporaryDirectory(prefix="convergence-")
+    except OSError as error:
+        raise CannotStart(
+            f"no temporary folder can be made ({error.strerror}); TMPDIR says where they are made"
+        ) from None
+    with folder as path:
+        yield Path(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,11 @@ from server.registry import Registry, is_ps_type
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".yml", ".yaml")
+SUFFIXES = (".yml", ".yaml")
+PLANS = Path("plans.yml")
 _SUITES = (("data_quality", "expectations"),)
 # What of configs/ is no pipeline.
-_OTHER_FILES = (*_SUITES, ("metadata",), ("plans.yml",))
+_OTHER_FILES = (*_SUITES, ("metadata",), PLANS.parts)
 _STEP_FIELDS = {*StepBase.model_fields, "variables"}
 _TEMPLATE_STEP_FIELDS = ("timeout_minutes", "retry")
 
@@ -145,7 +146,7 @@ class Catalog:
 
     def _find(self, name: PipelineName) -> Path:
         stem = self._root / str(name)
-        found = [path for suffix in _SUFFIXES if (path := stem.with_suffix(suffix)).is_file()]
+        found = [path for suffix in SUFFIXES if (path := stem.with_suffix(suffix)).is_file()]
         if not found or _holds_no_pipelines(found[0].relative_to(self._root)):
             names = sorted(str(known) for known in self._names())
             raise PipelineNotFound(name, tuple(difflib.get_close_matches(str(name), names, n=3)))
@@ -157,7 +158,7 @@ class Catalog:
     def _names(self) -> Iterator[PipelineName]:
         for path in self._root.rglob("*"):
             inside = path.relative_to(self._root)
-            if path.suffix in _SUFFIXES and path.is_file() and not _holds_no_pipelines(inside):
+            if path.suffix in SUFFIXES and path.is_file() and not _holds_no_pipelines(inside):
                 try:
                     yield PipelineName.parse(inside.with_suffix("").as_posix())
                 except Refused:
@@ -177,6 +178,11 @@ def schema_of_files(registry: Registry) -> dict[str, Any]:
 def is_suite(inside: Path) -> bool:
     """Whether a file below the configs folder is a suite."""
     return inside.parent.parts in _SUITES
+
+
+def is_read(inside: Path) -> bool:
+    """Whether a file below the configs folder is anything: a pipeline, a suite or the plans."""
+    return inside.suffix in SUFFIXES and (is_suite(inside) or inside == PLANS or not _holds_no_pipelines(inside))
 
 
 def _holds_no_pipelines(inside: Path) -> bool:

@@ -35,7 +35,7 @@ class InternalError(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """Send a valid API key in the metadata entry x-api-key."""
+    """Send a valid API key in the metadata entry x-api-key, over HTTP in the header X-API-Key."""
 
     code = grpc.StatusCode.UNAUTHENTICATED
     reason = "API_KEY_INVALID"

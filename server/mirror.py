@@ -174,6 +174,9 @@ class Mirror:
         by_tenant = defaultdict[str, list[OutboxEntry]](list)
         for entry in entries:
             by_tenant[entry.tenant_id].append(entry)
+        if not entries and not waiting and not self._flushing:
+            # Another worker may have written what this one could not.
+            self.warehouse_fault = ""
         for tenant_id, own in by_tenant.items():
             self._flushing[tenant_id] = asyncio.create_task(self._flush_tenant(tenant_id, own))
         return [self._flushing[tenant_id] for tenant_id in by_tenant]

@@ -218,7 +218,7 @@ class Runs:
         run_id = str(uuid.uuid4())
         ids = {"convergence.tenant_id": caller.tenant_id, "convergence.pipeline_logging_id": run_id}
         # The trace of a run that no call asks for begins here.
-        with tracing.span("prepare run", ids):
+        with tracing.span("prepare run", ids, refusals=(InvalidRequest, PipelineMissing)):
             prepared = await self._checked(request, tenant, run_id)
             traceparent = tracing.traceparent()
         return NewRun(

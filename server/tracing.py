@@ -73,13 +73,20 @@ def start(
 
 @contextmanager
 def span(
-    name: str, attributes: Attributes, *, parent: Mapping[str, str] | None = None, kind: Kind = "INTERNAL"
+    name: str,
+    attributes: Attributes,
+    *,
+    parent: Mapping[str, str] | None = None,
+    kind: Kind = "INTERNAL",
+    refusals: tuple[type[Exception], ...] = (),
 ) -> Iterator[Span]:
-    """As `start`, for what is inside; what that raises is a failure by its name alone."""
+    """As `start`, for what is inside; what that raises is a failure by its name alone, unless it is a refusal."""
     started = start(name, attributes, parent=parent, kind=kind)
     leave = started.enter()
     try:
         yield started
+    except refusals:
+        raise
     except BaseException as error:
         started.fail(type(error).__name__)
         raise

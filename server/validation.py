@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server.catalog import Catalog, PipelineNotFound, Source, is_suite
+from server.catalog import PLANS, Catalog, PipelineNotFound, Source, is_read, is_suite
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import Pipeline, PipelineName, Variable
 from server.domain.quotas import Quotas
@@ -14,7 +14,6 @@ from server.preparation import Preparation, RunRequest, TenantFacts
 from server.registry import Registry
 
 CONFIGS, TEMPLATES = "configs", "ps_templates"
-_SUFFIXES = {".yml", ".yaml"}
 # A tenant's allowed_sources say what it may read.
 _OF_OTHERS = {"TABLE_NOT_ALLOWED"}
 _TYPED = {"number": "1", "integer": "1", "boolean": "true", "date": "2025-11-18"}
@@ -51,7 +50,7 @@ class Validation:
             files = _files(path)
             if not path.exists():
                 yield Checked(path, (Fault("FILE_NOT_READABLE", "there is no such file"),))
-            elif not files:
+            elif path.is_dir() and not files:
                 # Whoever gave the wrong folder must not hear that all is well.
                 message = f"has nothing to check: pipelines are .yml files below a folder {CONFIGS}/"
                 yield Checked(path, (Fault("NO_FILES", message),))
@@ -66,7 +65,7 @@ class Validation:
             return (Fault("FILE_OUTSIDE_FOLDER", message),)
         inside = path.resolve().relative_to(root)
         try:
-            if inside == Path("plans.yml"):
+            if inside == PLANS:
                 read_plans(path.resolve(), base=Quotas())
             else:
                 self._examine(root, inside)
@@ -134,7 +133,14 @@ def _root(path: Path) -> Path | None:
 
 
 def _files(path: Path) -> Sequence[Path]:
-    if not path.is_dir():
-        return [path] if path.exists() else []
-    found = (file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
-    return sorted(file for file in found if CONFIGS in file.resolve().parts)
+    """The file, or those in the folder, without what the server ignores."""
+    found = path.rglob("*") if path.is_dir() else [path]
+    return sorted(file for file in found if file.is_file() and _is_read(file, inside_folder=path.is_dir()))
+
+
+def _is_read(file: Path, *, inside_folder: bool) -> bool:
+    root = _root(file)
+    if root is None:
+        # Somebody who names such a file hears why it is none.
+        return not inside_folder
+    return is_read(file.resolve().relative_to(root))

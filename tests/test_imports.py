@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "server.security": {"server.security", "server.domain", "cryptography"},
     "server.metrics": {"server.domain", "prometheus_client"},
     "server.gateway": {
-        *("server.gateway", "server.api", "server.domain", "server.errors", "server.metrics"),
+        *("server.gateway", "server.api", "server.domain", "server.errors", "server.metrics", "server.tracing"),
         *("aiohttp", "grpc", "google"),
     },
     "server.providers": {

@@ -87,17 +87,25 @@ class Api:
                 port = self._server.add_insecure_port(address)
             else:
                 port = self._server.add_secure_port(address, tls.credentials())
-            if socket is not None:
-                self._server.add_insecure_port(f"unix:{socket}")
         except RuntimeError:
             raise CannotStart(
                 f"{address} cannot be bound: another process has it, or it is not an address; see CONVERGENCE_GRPC_PORT"
             ) from None
+        if socket is not None:
+            self._open_socket(socket)
         await self._server.start()
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         self._is_ready = True
         return port
+
+    def _open_socket(self, socket: Path) -> None:
+        try:
+            self._server.add_insecure_port(f"unix:{socket}")
+        except RuntimeError:
+            raise CannotStart(
+                f"no socket can be made at {socket}: its path may be too long, which TMPDIR shortens"
+            ) from None
 
     async def ready(self) -> str:
         """Why it does not take calls; '' when it does, and will for a while."""

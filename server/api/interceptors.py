@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -19,6 +19,7 @@ from server.api.authentication import Authenticator, Mistakes
 from server.api.authorization import (
     OPEN_METHODS,
     OWN_PREFIX,
+    SCOPES,
     WHOLE_STORE_METHODS,
     authorize_method,
     authorize_request,
@@ -76,29 +77,36 @@ class _Call:
     """One call under way."""
 
     method: str
-    principal: Principal
-    request_id: str
-    began: float
     is_stream: bool
+    principal: Principal | None = None
+    """Who calls, once that is known."""
     span: Span = NO_SPAN
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    began: float = field(default_factory=time.monotonic)
     is_ended: bool = False
     """It was ended from beside it, since its key has ended."""
 
-    def log(self, code: str, *, failure: BaseException | None = None) -> None:
+    def count(self, code: str) -> float:
+        """Count how it ended; answers how many seconds it took."""
         seconds = round(time.monotonic() - self.began, 4)
+        # A caller may make up any name.
+        method = self.method if self.method in SCOPES else "other"
+        if self.is_stream:
+            STREAMS_ENDED.labels(method, code).inc()
+        else:
+            CALLS.labels(method, code).observe(seconds)
+        call_spans.note_code(self.span, code)
+        return seconds
+
+    def log(self, code: str, *, failure: BaseException | None = None) -> None:
         fields = {
             "method": self.method,
             "request_id": self.request_id,
-            "key_id": self.principal.key_id,
-            "tenant_id": self.principal.tenant_id,
+            "key_id": self.principal.key_id if self.principal else None,
+            "tenant_id": self.principal.tenant_id if self.principal else None,
             "code": code,
-            "seconds": seconds,
+            "seconds": self.count(code),
         }
-        if self.is_stream:
-            STREAMS_ENDED.labels(self.method, code).inc()
-        else:
-            CALLS.labels(self.method, code).observe(seconds)
-        call_spans.note_code(self.span, code)
         level = logging.ERROR if failure is not None else logging.INFO
         logger.log(level, "%s %s", self.method, code, extra=fields, exc_info=failure)
 
@@ -135,42 +143,55 @@ class Gate(grpc.aio.ServerInterceptor):
         self, continuation: Callable[[CallDetails], Awaitable[Handler | None]], handler_call_details: CallDetails
     ) -> Handler | None:
         """Authenticate, then wrap the method's handler."""
-        method = handler_call_details.method
+        method, metadata = handler_call_details.method, handler_call_details.invocation_metadata
+        handler = await continuation(handler_call_details)
         if method in OPEN_METHODS:
-            return _open(await continuation(handler_call_details))
-        span = NO_SPAN
+            return _open(handler)
+        call = _Call(method, is_stream=handler is not None and handler.response_streaming)
         try:
             async with _within(self._answer_seconds):
-                principal = await self._authenticator.principal(handler_call_details.invocation_metadata)
-                span = call_spans.begin(method, principal, handler_call_details.invocation_metadata)
+                call.principal = principal = await self._authenticator.principal(metadata)
+                call.span = call_spans.begin(method, principal, metadata)
                 if principal.tenant_id is not None:
                     await self._rates.admit(principal.tenant_id)
-            return self._admitted(await continuation(handler_call_details), method, principal, span)
+            return self._admitted(handler, call, principal)
         except ServiceError as error:
-            if isinstance(error, Unauthenticated | PermissionDenied):
-                AUTH_FAILURES.labels(error.reason).inc()
-            return _refusing(error, span, penalty=self._mistakes.penalty if isinstance(error, WrongKey) else None)
+            return self._refusing(call, error)
         except StoreBusy:
-            return _refusing(StoreUnavailable(), span)
-        except Exception:
-            request_id = str(uuid.uuid4())
-            logger.exception("%s INTERNAL", method, extra={"method": method, "request_id": request_id})
-            return _refusing(InternalError(), span, request_id)
+            return self._refusing(call, StoreUnavailable())
+        except Exception as failure:  # noqa: BLE001 - it is in the log, and no client is told more
+            return self._refusing(call, InternalError(), failure=failure)
 
-    def _admitted(self, handler: Handler | None, method: str, principal: Principal, span: Span) -> Handler:
+    def _admitted(self, handler: Handler | None, call: _Call, principal: Principal) -> Handler:
+        """Raises ServiceError."""
         if handler is None:
             raise NotAvailable("There is no such method.")
-        authorize_method(principal, method)
-        if method.startswith(OWN_PREFIX):
-            seconds = _WHOLE_STORE_SECONDS if method in WHOLE_STORE_METHODS else self._answer_seconds
-            return _Guard(handler, method, principal, self._authenticator, span, answer_seconds=seconds).handler()
+        authorize_method(principal, call.method)
+        if call.method.startswith(OWN_PREFIX):
+            seconds = _WHOLE_STORE_SECONDS if call.method in WHOLE_STORE_METHODS else self._answer_seconds
+            return _Guard(handler, call, principal, self._authenticator, answer_seconds=seconds).handler()
         # Reflection and health are the gRPC library's own, and not shaped like ours.
-        while_valid = partial(self._while_valid, method, principal)
+        while_valid = partial(_ending, self._authenticator, call, principal)
         return (_reflecting if handler.stream_stream is not None else _watching)(handler, while_valid)
 
-    def _while_valid(self, method: str, principal: Principal, context: Context) -> "AbstractAsyncContextManager[None]":
-        call = _Call(method, principal, str(uuid.uuid4()), time.monotonic(), is_stream=True)
-        return _ending(self._authenticator, call, context)
+    def _refusing(self, call: _Call, error: ServiceError, *, failure: Exception | None = None) -> Handler:
+        """Refuses a call, after what its sender has to wait for it."""
+        if isinstance(error, Unauthenticated | PermissionDenied):
+            AUTH_FAILURES.labels(error.reason).inc()
+        is_known = not isinstance(error, Unauthenticated)
+        if is_known:
+            call.log(error.code.name, failure=failure)
+        else:
+            # Strangers are counted; what they send must not fill the log.
+            call.count(error.code.name)
+        call.span.end()
+
+        async def refuse(_: bytes, context: Context) -> None:
+            if isinstance(error, WrongKey):
+                await asyncio.sleep(self._mistakes.penalty(peer_of(context)))
+            await abort(context, error, request_id=call.request_id if is_known else "")
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 def _open(handler: Handler | None) -> Handler | None:
@@ -244,7 +265,9 @@ async def _within(seconds: float) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _ending(authenticator: Authenticator, call: _Call, context: Context) -> AsyncIterator[None]:
+async def _ending(
+    authenticator: Authenticator, call: _Call, principal: Principal, context: Context
+) -> AsyncIterator[None]:
     """Ends the call when its key has ended, also where it waits for a client that reads nothing."""
     task = asyncio.current_task()
 
@@ -252,7 +275,7 @@ async def _ending(authenticator: Authenticator, call: _Call, context: Context) -
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             try:
-                await authenticator.require_valid(call.principal)
+                await authenticator.require_valid(principal)
             except Unauthenticated as error:
                 call.is_ended = True
                 await _end(call, context, task, error)
@@ -283,37 +306,20 @@ async def _end(call: _Call, context: Context, task: "asyncio.Task[Any] | None", 
             task.cancel()
 
 
-def _refusing(
-    error: ServiceError, span: Span, request_id: str = "", *, penalty: Callable[[str], float] | None = None
-) -> Handler:
-    """Refuses a call, after what its sender has to wait for it."""
-    call_spans.note_code(span, error.code.name)
-    span.end()
-
-    async def refuse(_: bytes, context: Context) -> None:
-        if penalty is not None:
-            await asyncio.sleep(penalty(peer_of(context)))
-        await abort(context, error, request_id=request_id)
-
-    return grpc.unary_unary_rpc_method_handler(refuse)
-
-
 class _Guard:
     """A handler of ours with everything around it that no servicer should have to think of."""
 
     def __init__(
         self,
         handler: Handler,
-        method: str,
+        call: _Call,
         principal: Principal,
         authenticator: Authenticator,
-        span: Span,
         *,
         answer_seconds: float,
     ) -> None:
-        self._span = span
         self._handler = handler
-        self._method = method
+        self._call = call
         self._principal = principal
         self._authenticator = authenticator
         self._answer_seconds = answer_seconds
@@ -327,7 +333,8 @@ class _Guard:
         return grpc.unary_stream_rpc_method_handler(self._stream, request_deserializer=decode)
 
     async def _unary(self, request: Message, context: Context) -> bytes:
-        call = self._new_call(context)
+        call = self._call
+        self._note_caller(context)
         # In an asyncio server it is a coroutine function, which the stubs do not say.
         answer = cast("Callable[[Message, Context], Awaitable[Message]]", self._handler.unary_unary)
         try:
@@ -346,13 +353,14 @@ class _Guard:
             call.span.end()
 
     async def _stream(self, request: Message, context: Context) -> AsyncIterator[bytes]:
-        call = self._new_call(context)
+        call = self._call
+        self._note_caller(context)
         # And this one is an async generator.
         answers = cast("Callable[[Message, Context], AsyncIterator[Message]]", self._handler.unary_stream)
         has_left = False
         try:
             self._check(request)
-            async with _ending(self._authenticator, call, context):
+            async with _ending(self._authenticator, call, self._principal, context):
                 async for response in answers(request, context):
                     data = self._encode(response)
                     try:
@@ -375,19 +383,15 @@ class _Guard:
         assert self._handler.response_serializer is not None  # noqa: S101
         return self._handler.response_serializer(response)
 
-    def _new_call(self, context: Context) -> _Call:
+    def _note_caller(self, context: Context) -> None:
         current_principal.set(self._principal)
         current_actor.set(Actor(self._principal.key_id, peer_of(context)))
-        is_stream = self._handler.unary_unary is None
-        return _Call(
-            self._method, self._principal, str(uuid.uuid4()), time.monotonic(), is_stream=is_stream, span=self._span
-        )
 
     def _check(self, request: Message) -> None:
         if request is _MALFORMED:
             raise MalformedRequest
         authorize_request(self._principal, request)
-        call_spans.note_ids(self._span, request)
+        call_spans.note_ids(self._call.span, request)
         if not self._is_offered:
             raise NotAvailable
 

@@ -25,10 +25,10 @@ from google.protobuf.message_factory import GetMessageClass
 from server.api.peers import FORWARDED
 from server.errors import InternalError, ServiceError, Unauthenticated
 from server.gateway.answers import RETRY, error_event, event_of, json_of
-from server.gateway.errors import BodyTooLarge, BodyTooSlow, NotJson, answer_to
+from server.gateway.errors import HEADERS, BodyTooLarge, BodyTooSlow, NotJson, body_of, refusal
 from server.gateway.requests import HttpRequest, read_request
 from server.gateway.rules import Rules
-from server.metrics import HTTP_ANSWERS
+from server.tracing import HEADERS as TRACE_HEADERS
 
 MOST_BYTES = 1024 * 1024
 """Of a body."""
@@ -37,10 +37,8 @@ BODY_SECONDS = 30.0
 _FIRST_SECONDS = 2.0
 _SILENT_MILLISECONDS = 30_000
 _JSON = "application/json"
-# Where the caller is in a trace: https://www.w3.org/TR/trace-context/, of which a longer one need not be passed on.
-_TRACE_HEADERS = ("traceparent", "tracestate")
+# By https://www.w3.org/TR/trace-context/ a longer one need not be passed on.
 _LONGEST_TRACE_HEADER = 512
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 RequireKnown = Callable[[Sequence[str], str], Awaitable[None]]
 """Raises ServiceError."""
@@ -66,21 +64,20 @@ class Gateway:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, whatever it is."""
         try:
-            answer = await self._answer(request)
+            return await self._answer(request)
         except grpc.aio.AioRpcError as error:
             # The call has its line in the log.
-            answer = _refusal(error)
+            return refusal(error)
         except ServiceError as error:
-            answer = _refusal(error)
+            answer = refusal(error)
             fields = {"path": request.path, "status": answer.status, "reason": error.reason, "peer": _peer(request)}
             logger.info("%s is refused: %s", request.method, error.reason, extra=fields)
+            return answer
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
             logger.exception("The gateway failed", extra={"path": request.path})
-            answer = _refusal(InternalError())
-        HTTP_ANSWERS.labels(str(answer.status)).inc()
-        return answer
+            return refusal(InternalError())
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         """Raises ServiceError, AioRpcError."""
@@ -91,7 +88,7 @@ class Gateway:
         if rule.method.server_streaming:
             return await self._stream(request, rule.method, message)
         answer = await self._call(rule.method, message, _metadata(request))
-        return web.Response(body=json_of(answer), content_type=_JSON, headers=_HEADERS)
+        return web.Response(body=json_of(answer), content_type=_JSON, headers=HEADERS)
 
     async def _call(self, method: MethodDescriptor, message: Message, metadata: grpc.aio.Metadata) -> Message:
         call: Callable[..., Awaitable[Message]] = self._channel.unary_unary(
@@ -114,7 +111,7 @@ class Gateway:
                 await asyncio.wait([coming], timeout=_FIRST_SECONDS)
                 if coming.done() and coming.result() is None:
                     # Browsers come again until they hear that.
-                    return web.Response(status=204, headers=_HEADERS)
+                    return web.Response(status=204, headers=HEADERS)
                 return await _send_events(request, coming, messages)
             finally:
                 coming.cancel()
@@ -134,7 +131,7 @@ async def _send_events(
     request: web.Request, coming: "asyncio.Future[Message | None]", messages: AsyncIterator[Message]
 ) -> web.StreamResponse:
     _end_with_peer(request)
-    response = web.StreamResponse(headers={**_HEADERS, "X-Accel-Buffering": "no"})
+    response = web.StreamResponse(headers={**HEADERS, "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     response.charset = "utf-8"
     await response.prepare(request)
@@ -145,7 +142,7 @@ async def _send_events(
             await response.write(event_of(message))
             message = await anext(messages, None)
     except grpc.aio.AioRpcError as error:
-        await response.write(error_event(answer_to(error)[2]))
+        await response.write(error_event(body_of(error)))
     await response.write_eof()
     return response
 
@@ -199,7 +196,7 @@ def _keys(request: web.Request) -> list[str]:
 
 def _trace(request: web.Request) -> Iterator[tuple[str, str]]:
     """What the caller tells of its trace. What is none is left out: no call fails for that."""
-    for name in _TRACE_HEADERS:
+    for name in TRACE_HEADERS:
         value = ",".join(request.headers.getall(name, []))
         if 0 < len(value) <= _LONGEST_TRACE_HEADER and value.isascii() and value.isprintable():
             yield name, value
@@ -212,11 +209,6 @@ def _peer(request: web.Request) -> str:
         return "unknown"
     host, port = address[:2]
     return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
-
-
-def _refusal(error: ServiceError | grpc.aio.AioRpcError) -> web.Response:
-    status, headers, body = answer_to(error)
-    return web.Response(status=status, body=body, content_type=_JSON, headers={**_HEADERS, **headers})
 
 
 def _path(method: MethodDescriptor) -> str:

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any, ClassVar
 
 import grpc
+from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
@@ -14,6 +15,8 @@ from google.rpc import error_details_pb2, status_pb2
 from server.api.status import status_of
 from server.errors import InternalError, ServiceError
 
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""What every answer has."""
 _DETAILS_KEY = "grpc-status-details-bin"
 _CLIENT_CLOSED = 499
 # As google/rpc/code.proto maps them.
@@ -107,8 +110,18 @@ class TooManyConnections(HttpError):
         return {"Retry-After": "1"}
 
 
-def answer_to(error: ServiceError | grpc.aio.AioRpcError) -> tuple[int, Mapping[str, str], bytes]:
-    """Status, headers and body of the answer."""
+def refusal(error: ServiceError | grpc.aio.AioRpcError) -> web.Response:
+    """The answer to a request that fails."""
+    http_status, headers, body = _answer_to(error)
+    return web.Response(status=http_status, body=body, content_type="application/json", headers={**HEADERS, **headers})
+
+
+def body_of(error: ServiceError | grpc.aio.AioRpcError) -> bytes:
+    """What the answer says, for those who have begun to answer."""
+    return _answer_to(error)[2]
+
+
+def _answer_to(error: ServiceError | grpc.aio.AioRpcError) -> tuple[int, Mapping[str, str], bytes]:
     status = _status_of_call(error) if isinstance(error, grpc.aio.AioRpcError) else status_of(error, request_id="")
     code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
     headers = {**_retry_after(status), **(error.headers if isinstance(error, HttpError) else {})}

@@ -11,7 +11,8 @@ from aiohttp.log import server_logger
 
 from server.domain.faults import CannotStart
 from server.gateway.app import MOST_BYTES
-from server.gateway.errors import TooManyConnections, answer_to
+from server.gateway.errors import TooManyConnections, refusal
+from server.metrics import HTTP_ANSWERS
 
 _KEEP_SECONDS = 75.0
 _HEADER_BYTES = 16 * 1024
@@ -76,8 +77,9 @@ class HttpPort:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         server = self._runner.server
         if server is not None and len(server.connections) > self._max_connections:
-            status, headers, body = answer_to(TooManyConnections())
-            refused = web.Response(status=status, headers=headers, body=body, content_type="application/json")
-            refused.force_close()
-            return refused
-        return await self._handler(request)
+            answer: web.StreamResponse = refusal(TooManyConnections())
+            answer.force_close()
+        else:
+            answer = await self._handler(request)
+        HTTP_ANSWERS.labels(str(answer.status)).inc()
+        return answer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from server.gateway.errors import NoSuchAddress, answer_to
+from server.gateway.errors import NoSuchAddress, refusal
 from server.gateway.listening import Handler
 from server.gateway.recent import Recent
 
@@ -87,11 +87,10 @@ async def metrics(exposition: Exposition, request: web.Request) -> web.StreamRes
     return web.Response(body=await exposition(), headers={**_HEADERS, "Content-Type": CONTENT_TYPE})
 
 
-async def nothing(request: web.Request) -> web.StreamResponse:
-    """What there is where nothing else is."""
+async def nothing_of_a_worker(request: web.Request) -> web.StreamResponse:
+    """What a worker has everywhere else."""
     del request
-    status, headers, body = answer_to(NoSuchAddress())
-    return web.Response(status=status, headers={**_HEADERS, **headers}, body=body, content_type="application/json")
+    return refusal(NoSuchAddress("There is nothing at this address. A worker has /healthz and /metrics."))
 
 
 async def _problems(probes: Mapping[str, Probe]) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from server.delivery.opening import open_senders
 from server.domain.faults import CannotStart
 from server.exposition import keep_writing, worker_exposition
 from server.gateway.listening import Handler, HttpPort
-from server.gateway.pages import healthz, metrics, nothing
+from server.gateway.pages import healthz, metrics, nothing_of_a_worker
 from server.master_key import MasterKey, open_master_keys
 from server.metrics import observe_warehouse
 from server.mirror import Mirror, mirrored_tables
@@ -121,7 +121,7 @@ async def _open_warehouse(settings: Settings, scratch: Scratch) -> Warehouse:
 async def _open_port(settings: Settings, stack: AsyncExitStack) -> None:
     """Answer probes and Prometheus. Raises CannotStart."""
     pages: dict[str, Handler] = {"/healthz": healthz, "/metrics": partial(metrics, worker_exposition)}
-    port = HttpPort(nothing, pages, max_connections=settings.max_connections, grace_seconds=0)
+    port = HttpPort(nothing_of_a_worker, pages, max_connections=settings.max_connections, grace_seconds=0)
     stack.push_async_callback(port.stop)
     bound = await port.start(settings.http_host, settings.worker_http_port or 0)
     logger.info("Probes and metrics are at %s:%s", settings.http_host, bound)

@@ -34,6 +34,7 @@ from convergence.v1.system_service_pb2 import (
     RebuildMirrorRequest,
     RebuildMirrorResponse,
     RescueRunRequest,
+    ServiceHealth,
     SystemInfo,
 )
 from convergence.v1.tenant_service_pb2 import (
@@ -223,6 +224,17 @@ async def test_only_a_walk_over_the_whole_store_has_no_deadline(cli, peer, argum
     assert (await cli("admin", *arguments)).code == 0
     assert [seconds is not None for seconds in left] == [has_deadline]
     assert peer.requests[method] == [asked]
+
+
+async def test_everything_that_somebody_has_to_look_after_is_told(cli, peer):
+    problems = [
+        ServiceHealth.Problem(reason="WAREHOUSE_FAULT", message=f"The warehouse fails worker {worker}.")
+        for worker in ("w1", "w2")
+    ]
+    peer.answers["GetServiceHealth"] = ServiceHealth(problems=problems)
+    done = await cli("admin", "health")
+    assert done.code == 1
+    assert "WAREHOUSE_FAULT The warehouse fails worker w1. The warehouse fails worker w2." in " ".join(done.out.split())
 
 
 async def test_the_key_comes_from_a_file(cli, peer, tmp_path):

@@ -99,6 +99,26 @@ def test_a_taken_port(tmp_path: Path, setting: str) -> None:
     assert ("cannot be bound" in last, f"see CONVERGENCE_{setting.upper()}" in last) == (True, True), done.stderr
 
 
+def test_no_place_for_the_socket_that_http_goes_over(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    checkout = make_checkout(tmp_path / "checkout")
+    nowhere = "import runpy, tempfile; tempfile.tempdir = '/nowhere'; runpy.run_module('server', run_name='__main__')"
+    for arguments, says in ((["-m", "server"], "may be too long"), (["-c", nowhere], "no temporary folder")):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            check=False,
+            cwd=checkout,
+            env={**environment(), "TMPDIR": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 2
+        last = done.stderr.splitlines()[-1]
+        assert (says in last, "TMPDIR" in last) == (True, True), done.stderr
+
+
 async def test_a_second_worker_on_the_embedded_warehouse(own_service: Service) -> None:
     await onboard(own_service, "acme_corp")  # by then the first one has opened it
     done = start(own_service.checkout, "server.worker")

@@ -18,6 +18,7 @@ from server.api.app import Api, Servicers
 from server.api.authentication import Authenticator
 from server.api.interceptors import Gate
 from server.domain.quotas import Quotas
+from server.metrics import SERVER
 from server.plans import PlansFile
 from server.request_rates import RequestRates
 from server.security.api_keys import KeyRing, NewSecret
@@ -100,6 +101,44 @@ async def serving(
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with serving(tmp_path, BrokenStream(), Broken()) as started:
         yield started
+
+
+async def test_what_the_gate_refuses_is_counted_as_what_servicers_refuse(server: Server) -> None:
+    reader = server.add_key(scopes='["runs:read"]', tenant_id="acme_corp").text
+    expected = [
+        ("SystemService/GetSystemInfo", "cvg_0_wrong", "call_seconds_count", "UNAUTHENTICATED"),
+        ("PipelineService/RunPipeline", reader, "call_seconds_count", "PERMISSION_DENIED"),
+        ("PipelineService/GetRunStatus", "cvg_0_wrong", "streams_ended_total", "UNAUTHENTICATED"),
+        ("PipelineService/Nothing", reader, "call_seconds_count", "UNIMPLEMENTED"),
+    ]
+    for name, key, family, code in expected:
+        method = f"/convergence.v1.{name}"
+        labels = {"method": "other" if name.endswith("Nothing") else method, "code": code}
+        before = SERVER.get_sample_value(f"convergence_{family}", labels) or 0
+        error = await server.refusal(method, key)
+        assert error.code().name == code
+        assert bool(error_info(error).metadata["request_id"]) == (code != "UNAUTHENTICATED")
+        assert SERVER.get_sample_value(f"convergence_{family}", labels) == before + 1
+
+
+async def test_refusals_for_reasons_of_the_server_are_in_its_log(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One event for each call, under the id that the client was told."""
+    key = server.add_key(scopes='["runs:read"]', tenant_id="acme_corp")
+    with caplog.at_level("INFO"):
+        error = await server.refusal("/convergence.v1.PipelineService/RunPipeline", key.text)
+        await server.refusal("/convergence.v1.PipelineService/RunPipeline", "cvg_0_wrong")
+    calls = [record.__dict__ for record in caplog.records if hasattr(record, "request_id")]
+    told = {name: calls[0][name] for name in ("method", "code", "key_id", "tenant_id", "request_id")}
+    assert len(calls) == 1
+    assert told == {
+        "method": "/convergence.v1.PipelineService/RunPipeline",
+        "code": "PERMISSION_DENIED",
+        "key_id": key.key_id,
+        "tenant_id": "acme_corp",
+        "request_id": error_info(error).metadata["request_id"],
+    }
 
 
 @pytest.mark.parametrize("secret", ["", "wrong"], ids=["the key", "only its id"])

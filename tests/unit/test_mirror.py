@@ -315,6 +315,20 @@ async def test_a_refusal_is_caught_up_with_one_statement_a_table(far: Place, pro
     assert await far.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 100}]
 
 
+async def test_a_fault_is_over_when_another_worker_has_written_what_was_left(far: Place, proxy: Proxy) -> None:
+    proxy.fail(JOBS, faults.answer(403, "accessDenied", "no"), times=1_000_000)
+    await far.store.accept_run(new_run(), PLANS)
+    await far.mirror.finish()
+    assert far.mirror.warehouse_fault == "ACCESS_DENIED"
+    proxy.mend()
+    await Mirror("w2", far.store, far.warehouse, project=PROJECT, tables=tables()).finish()
+    assert await far.store.outbox(skip=(), limit=1) == []
+    async with asyncio.timeout(30):
+        while far.mirror.warehouse_fault:
+            assert not await far.mirror.flush()
+            await asyncio.sleep(0.05)
+
+
 async def test_an_outage_is_outlasted_also_when_the_worker_is_not(far: Place, proxy: Proxy) -> None:
     """The first worker's statements are carried out, and BigQuery is gone before it says so; then the worker is."""
     asked, is_back = asyncio.Event(), asyncio.Event()

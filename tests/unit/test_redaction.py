@@ -58,7 +58,7 @@ def test_what_looks_like_a_secret_is_left_out(text: str, shown: object) -> None:
     "text",
     [
         "the password is wrong",
-        "Send a valid API key in the metadata entry x-api-key.",
+        "Send a valid API key in the metadata entry x-api-key, over HTTP in the header X-API-Key.",
         "SELECT token, secret FROM keys WHERE api_key_id = 'abc'",
         "http://127.0.0.1:50051/path@2x.png",
         "ops@example.com wrote: see https://example.com/a?b=c",

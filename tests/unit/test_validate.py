@@ -118,6 +118,27 @@ def test_what_is_no_file_of_pipelines(folder: Path) -> None:
     assert validate("validate")[0] == 2
 
 
+def test_what_the_server_ignores_is_ignored(folder: Path) -> None:
+    for path in ("configs/.old/a/x.yml", "configs/metadata/notes/x.yml", "configs/metadata/y.yaml"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("nothing: [of ours]\n")
+    (folder / "configs/acme/cost/daily.yml").write_text(
+        "pipeline_id: x\nsteps: [{step_id: a, ps_type: gcp.bq_etl, source: {query: SELECT 1 AS n},"
+        " destination: {table: t}}]\n"
+    )
+    assert validate("validate", ".", cwd=folder) == (0, "1 file: all is well\n")
+    assert validate("validate", "configs/metadata/y.yaml", cwd=folder)[0] == 0
+
+
+@pytest.mark.parametrize("module", ["__init__", "validate"])
+def test_somebody_elses_package_of_that_name_is_not_asked(folder: Path, module: str) -> None:
+    (folder / "server").mkdir()
+    (folder / f"server/{module}.py").write_text("raise SystemExit(0)\n")
+    (folder / "configs/acme/cost/wrong.yml").write_text("pipeline_id: x\n")
+    code, printed = validate("validate", "configs", cwd=folder)
+    assert (code, "[MISSING_FIELD]" in printed) == (1, True)
+
+
 # -- the schema --------------------------------------------------------------------------------------------------------
 
 
