@@ -3,7 +3,6 @@
 Other than there are ports that would collide, the database, and what would go out: Google is not asked for tokens.
 """
 
-import re
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.deployment.files import DOCKERFILE, PAGE, Container, compose, containers, done_as_told
+from tests.deployment.files import DOCKERFILE, Container, compose, containers, done_as_told
 from tests.deployment.image import Image, Running, free_port, get
 from tests.store.postgres import Postgres
 
@@ -89,8 +88,7 @@ def check_console(image: Image, service: Mapping[str, Any], grpc_port: int) -> N
 def test_kubernetes(image: Image, running_postgres: Postgres, tmp_path: Path) -> None:
     before = image.package()
     done_as_told(r"^\($.+?^\)$", tmp_path)
-    files = re.findall(r"--from-file=([\w-]+)=(secrets/\w+)", PAGE)
-    secret = {key: (tmp_path / file).read_text() for key, file in files}
+    secret = {file.name: file.read_text() for file in (tmp_path / "secrets").iterdir()}
     secret["database-url"] = running_postgres.new_database()
     pods = {each.owner: each for each in containers()}
     for each in containers(initial=True):

@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 
 _FENCE = re.compile(r"```(\w*)")
+_CHAPTER = re.compile(r"##? (.+)")
 _FILE = re.compile(r"(?:#|//) ([\w./-]+\.\w+)")
 _SPAN = re.compile(r"``\s(.+?)\s``|`([^`]+)`")
 
@@ -21,6 +22,8 @@ class Block:
     line: int
     language: str
     text: str
+    chapter: str
+    """The last heading of the first or second degree."""
 
     @property
     def place(self) -> str:
@@ -38,16 +41,18 @@ def text_of(page: str) -> str:
 
 
 def blocks(page: str) -> Iterator[Block]:
-    start, language, inside = 0, "", list[str]()
+    start, language, inside, chapter = 0, "", list[str](), ""
     for number, line in enumerate(text_of(page).splitlines(), 1):
         fence = _FENCE.fullmatch(line)
         if fence and not start:
             start, language, inside = number, fence[1], []
         elif line == "```":
-            yield Block(page, start, language, "\n".join(inside) + "\n")
+            yield Block(page, start, language, "\n".join(inside) + "\n", chapter)
             start = 0
         elif start:
             inside.append(line)
+        elif heading := _CHAPTER.fullmatch(line):
+            chapter = heading[1]
     assert not start, f"{page}:{start}: the block has no end"
 
 

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT, Block, blocks
 
-_PARTS = ("server", "processors", "configs", "ps_templates", "convergence", "protos", "examples", "admin_ui")
+_PARTS = (
+    "server",
+    "processors",
+    "configs",
+    "ps_templates",
+    "convergence",
+    "protos",
+    "examples",
+    "admin_ui",
+    "deployment",
+)
 _CTRL_C = "^C"
 # What differs from run to run, in the order in which it is replaced.
 _VOLATILE = (
@@ -65,7 +75,8 @@ class Terminal:
         self.checkout = folder
         self._variables = folder / ".variables"
         self._server: subprocess.Popen[str] | None = None
-        self._code = 0
+        self.code = 0
+        """Of the last command."""
         for part in _PARTS:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         # Without pyproject.toml `make` could not change the environment that the tests run in.
@@ -96,19 +107,20 @@ class Terminal:
         elif block.language == "console":
             commands = typed(block)
             for entry, after in zip(commands, [*commands[1:], None], strict=True):
-                printed = self._type(entry.command)
+                printed = self.type(entry.command)
                 may_fail = after is not None and after.command == "echo $?"
                 yield from self._problems(block, entry, printed, may_fail=may_fail)
 
     def _problems(self, block: Block, entry: Typed, printed: str, *, may_fail: bool) -> Iterator[str]:
         place = f"{block.page}:{entry.line}: {entry.command}"
-        if self._code and not may_fail:
-            yield f"{place}\nended with code {self._code}:\n{printed}"
+        if self.code and not may_fail:
+            yield f"{place}\nended with code {self.code}:\n{printed}"
         elif not _is_as_shown(entry.shown, printed):
             shown = "\n".join(entry.shown)
             yield f"{place}\nprinted:\n{printed}\nand the page shows:\n{shown}"
 
-    def _type(self, command: str) -> str:
+    def type(self, command: str) -> str:
+        """Type a command; answers with what is printed."""
         if command == _CTRL_C:
             return self.stop()
         if command == "make run":
@@ -119,11 +131,11 @@ class Terminal:
 
     def _find_target(self, target: str) -> str:
         """Other targets take long and are run elsewhere: here they must exist."""
-        self._code = int(re.search(rf"^{target}:", (self.checkout / "Makefile").read_text(), re.MULTILINE) is None)
+        self.code = int(re.search(rf"^{target}:", (self.checkout / "Makefile").read_text(), re.MULTILINE) is None)
         return ""
 
     def _run(self, command: str) -> str:
-        script = f"set -a\n. {self._variables}\n(exit {self._code})\n{command}\ncode=$?\n"
+        script = f"set -a\n. {self._variables}\n(exit {self.code})\n{command}\ncode=$?\n"
         script += f"export -p > {self._variables}\nexit $code\n"
         done = subprocess.run(
             ["bash", "-c", script],
@@ -135,7 +147,7 @@ class Terminal:
             timeout=60,
             check=False,
         )
-        self._code = done.returncode
+        self.code = done.returncode
         return done.stdout
 
     def _start(self) -> str:
@@ -151,7 +163,7 @@ class Terminal:
                 text=True,
                 start_new_session=True,
             )
-        printed, self._code = "", 1
+        printed, self.code = "", 1
         for line in self._server.stdout or ():
             printed += line
             if line.startswith("ready grpc="):
@@ -167,7 +179,7 @@ class Terminal:
             os.killpg(self._server.pid, signal.SIGINT)
             self._server.communicate(timeout=60)
             self._server = None
-        self._code = 0
+        self.code = 0
         return ""
 
 

@@ -11,7 +11,6 @@ from typing import Any, get_args
 
 import pytest
 import typer
-from google.protobuf import descriptor_pool, json_format, message_factory
 from pydantic import BaseModel
 
 from convergence.app import EXIT_CODES, app
@@ -259,16 +258,6 @@ def test_exit_codes() -> None:
     rows = tables(API, "The command line")
     documented = [(row[0], row[1].replace("`", "")) for row in rows if row[0].isdigit()]
     assert documented == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
-
-
-CALLS = re.findall(r"-d '(.+?)' \\\n +\S+ (\S+)", text_of(API))
-
-
-@pytest.mark.parametrize(("body", "method"), CALLS, ids=[method for _, method in CALLS])
-def test_grpcurl_examples_are_requests(body: str, method: str) -> None:
-    found = descriptor_pool.Default().FindMethodByName(method.replace("/", "."))
-    request = message_factory.GetMessageClass(found.input_type)()
-    json_format.ParseDict(json.loads(body), request)
 
 
 # -- architecture ------------------------------------------------------------------------------------------------------
