@@ -28,7 +28,7 @@ from server.api.tls import Tls, TlsFiles
 from server.backfill_runner import BackfillRunner
 from server.backfills import Backfills
 from server.care import Care
-from server.catalog import Catalog, schema_of_files
+from server.catalog import Catalog
 from server.credentials import Credentials
 from server.domain.audit import PRODUCT
 from server.domain.faults import CannotStart
@@ -65,6 +65,7 @@ from server.store.port import ControlStore, RunFilter, StoreBusy
 from server.store.sql.store import SqlStore
 from server.tasks import end_tasks
 from server.tenants import Tenants
+from server.validation import schemas
 from server.worker.supervisor import Supervisor
 
 _STOP_GRACE_SECONDS = 5.0
@@ -203,7 +204,7 @@ def _pages(api: Api, store: SqlStore, registry: Registry, supervisors: Sequence[
 
     return pages(
         lambda: describe(DESCRIPTORS, __version__),
-        lambda: schema_of_files(registry),
+        schemas(registry),
         {"server": api.ready, "control store": control_store},
         Exposition(store, counted).text,
     )

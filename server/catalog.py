@@ -19,7 +19,7 @@ from server.exact_writes import inexact_write
 from server.pipeline_files.model_faults import model_faults, shown, suggestion
 from server.pipeline_files.places import Lines, Origin, Places
 from server.pipeline_files.ps_templates import PsTemplate, PsTemplates
-from server.pipeline_files.schema import pipeline_schema
+from server.pipeline_files.schema import pipeline_schema, suite_schema
 from server.pipeline_files.suites import Suites
 from server.pipeline_files.text_files import read_text
 from server.pipeline_files.yaml_source import Data, Document, load_yaml
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".yml", ".yaml")
 PLANS = Path("plans.yml")
 _SUITES = (("data_quality", "expectations"),)
+_WITH_SUITES = {".".join(folder) for folder in _SUITES}
 # What of configs/ is no pipeline.
 _OTHER_FILES = (*_SUITES, ("metadata",), PLANS.parts)
 _STEP_FIELDS = {*StepBase.model_fields, "variables"}
@@ -165,14 +166,22 @@ class Catalog:
                     logger.warning("%s cannot be run: its path is not a pipeline's name", inside)
 
 
-def schema_of_files(registry: Registry) -> dict[str, Any]:
+def schema_of_pipelines(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of pipeline files, with the settings of every processor that there is."""
     models = dict[str, type[BaseModel] | None]()
     for ps_type in registry.known():
         # A processor that is broken has no settings that anybody could write.
         with suppress(Refused):
             models[ps_type] = registry.config_model(ps_type)
-    return pipeline_schema(models, {".".join(parts) for parts in _SUITES})
+    return pipeline_schema(models, _WITH_SUITES)
+
+
+def schema_of_suites(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of suites."""
+    (ps_type,) = _WITH_SUITES
+    model = registry.config_model(ps_type)
+    assert model is not None  # noqa: S101 - the product's own
+    return suite_schema(model)
 
 
 def is_suite(inside: Path) -> bool:

@@ -34,29 +34,32 @@ class MessageSettings(BaseSettings):
     """A part of `server.settings.Settings`, which reads it."""
 
     mail_from: str = "convergence@localhost"
-    """Sender of notification mails: an address, or a name with an address in angle brackets."""
+    """Sender of mails: `alerts@example.com` or `Alerts <alerts@example.com>`."""
     smtp_host: Annotated[str, like("mail.example.com", r"[A-Za-z0-9.:-]{1,253}")] | None = None
-    """Mail server that notification mails are handed to; without it they are written into the state folder."""
+    """Mail server that mails are handed to; without it they become files in the folder `mail`."""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Its port; without it, 587 for `starttls`, 465 for `tls` and 25 for `none`."""
+    """Its port; when missing, 587 for `starttls`, 465 for `tls`, 25 for `none`."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    """`starttls` and `tls` encrypt, and verify the server's certificate; `none` does neither."""
+    """`starttls` or `tls`, which verify the server's certificate and send nothing when it does not fit, or `none`. With
+    `none`, a password is only sent to this machine."""
     smtp_ca_file: Path | None = None
-    """Authorities, PEM, one of which has to have signed the mail server's certificate; without it, the system's."""
+    """Authorities, PEM, one of which has to have signed that certificate; without it, the system's."""
     smtp_username: str | None = None
-    """Who signs in at the mail server; without it, nobody does."""
+    """Who signs in there; without it, nobody does."""
     smtp_password: SecretStr | None = None
     """The user's password."""
     smtp_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 60
-    """How long handing over one mail may take in all, however slowly the server answers."""
+    """How long handing over one mail may take in all."""
     slack_webhook_url: SecretStr | None = None
-    """Incoming webhook of Slack's for steps that name no credential; without it, such messages are written to files."""
+    """Slack webhook for steps that name no credential, a secret; without it their messages become files in the folder
+    `slack`."""
     slack_hosts: str = "hooks.slack.com hooks.slack-gov.com"
-    """Hosts whose webhooks may be used, with blanks between; a whole origin may also be at a private address."""
+    """[Hosts](security.md#where-slack-messages-may-go) whose webhooks may be used, with blanks between."""
     console_url: (
         Annotated[str, like("https://console.example.com", r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9/_.-]*)?")] | None
     ) = None
-    """Where people find the console; messages lead to a run's page there. Without it, they lead nowhere."""
+    """Where people find the console, `https://console.example.com`: Slack messages link to `/runs/RUN` there; without
+    it, to nothing."""
 
     @field_validator("mail_from")
     @classmethod

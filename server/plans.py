@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -10,6 +10,7 @@ from server.domain.faults import CannotStart, Fault, Refused
 from server.domain.quotas import Plans, Quotas
 from server.pipeline_files.model_faults import model_faults
 from server.pipeline_files.places import field_path
+from server.pipeline_files.schema import plans_schema
 from server.pipeline_files.text_files import read_text
 from server.pipeline_files.yaml_source import load_yaml
 
@@ -79,6 +80,11 @@ def read_plans(path: Path, *, base: Quotas) -> Plans:
         placed = [fault.at(file=file, line=document.line(path), field=field_path(path)) for path, fault in faults]
         raise Refused(placed) from None
     return Plans({name: quotas.over(base) for name, quotas in content.plans.items()}, content.default)
+
+
+def schema_of_plans() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    return plans_schema(_File)
 
 
 def unknown_plan(plans: Plans, plan: str) -> list[Fault]:

@@ -1,6 +1,7 @@
 """The settings, and the only reader of the environment.
 
-Every setting is an environment variable `CONVERGENCE_<NAME>`; docs/configuration.md lists them.
+Every setting is an environment variable `CONVERGENCE_<NAME>`. docs/configuration.md lists them with what stands below
+each here, which is Markdown: see `server.settings_reference`.
 """
 
 import json
@@ -45,41 +46,47 @@ class Settings(MessageSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     state_dir: Path = Path("var")
-    """Folder of the embedded stores, the pepper, the first admin key, messages as files and the files that steps work
-    with; made with mode 0700."""
+    """[Folder of everything that is kept](#the-state-folder); relative to where the server is started."""
     scratch_dir: Path | None = None
-    """Folder of the files that steps work with while they run, as large as what they load; without it, `scratch` in the
-    state folder."""
+    """Folder of the files that steps work with while they run, such as the bills that they load; `scratch` in the state
+    folder when missing. On a disk of its own, what tenants load cannot fill the one of the stores."""
     configs_dir: Path = _ROOT / "configs"
-    """Folder of the pipeline files."""
+    """Folder of the pipeline files; the default is the one beside `server/`."""
     ps_templates_dir: Path = _ROOT / "ps_templates"
-    """Folder of the processors' defaults and schemas."""
+    """Folder of the processors' defaults and schemas; the default is the one beside `server/`."""
     processors_dir: Path | None = None
-    """Folder of further processors: `acme/check.py` in it is the ps_type `acme.check`."""
+    """Folder of [processors](processors.md) of your own, besides those in `processors/`: for an installed package."""
     grpc_host: str = "127.0.0.1"
-    """Address the gRPC server binds to."""
+    """Address that the server listens on; with another one, set up TLS."""
     grpc_port: Annotated[int, Field(ge=0, le=65535)] = 50051
-    """Port of the gRPC server; 0 takes a free one, named in the ready line on standard output."""
+    """Port; 0 takes a free one, which the ready line names."""
     http_host: str = "127.0.0.1"
-    """Address that HTTP is spoken on."""
+    """Address that [HTTP](http.md) is spoken on; with another one, set up TLS, which holds for both."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """Port of HTTP; 0 takes a free one, named in the ready line on standard output."""
+    """Port of HTTP; 0 takes a free one, which the ready line names."""
     worker_http_port: Annotated[int, Field(ge=0, le=65535)] | None = None
-    """Port on which a worker that no server has started answers probes and Prometheus; without it, none."""
+    """Port on which a worker that no server has started answers `/healthz` and [`/metrics`](operations.md#metrics); 0
+    takes a free one, which its log names."""
     tls_certificate_file: Path | None = None
-    """The server's certificate and those between it and its authority, PEM; without it, plain text."""
+    """The server's certificate, and those between it and its authority, PEM; without it the server speaks plain text. A
+    renewed file is read without a restart."""
     tls_key_file: Path | None = None
     """The certificate's key, PEM, which only the server's user may read."""
     tls_client_ca_file: Path | None = None
-    """Authorities, PEM, one of which has to have signed the certificate of every client; without it, they need none."""
+    """Authorities, PEM, one of which has to have signed the certificate of every client; without it, clients need
+    none."""
     embedded_project: Annotated[str, _GOOGLE_PROJECT] = "gac-prod-471220"
-    """Google Cloud project that the embedded warehouse stands in for: where the tenants' datasets are."""
+    """Google Cloud project that the embedded warehouse stands in for: the tenants' datasets are in it."""
     database_url: SecretStr | None = None
-    """PostgreSQL database of the control store, `postgresql://user:password@host/database`; without it, SQLite."""
+    """Control store in [PostgreSQL](operations.md#several-servers-and-workers),
+    `postgresql://user:password@host/database`, with special characters of the password as `%..` (`%40` for `@`);
+    without it, SQLite in the state folder."""
     pepper_file: Path | None = None
-    """File with the secret that API keys are hashed with, the same for all servers of a database."""
+    """File with the secret that API keys are hashed with; `pepper` in the state folder when missing. All servers of a
+    database need the same."""
     master_key_file: Path | None = None
-    """File with the keys that credentials are encrypted under, the same for all servers and workers of a database."""
+    """File with the [keys](security.md#credentials-of-tenants) that credentials are encrypted under; `master_key` in
+    the state folder when missing. All servers and workers of a database need the same."""
     master_key: SecretStr | None = None
     """Those keys themselves, in place of the file: each 32 bytes in base64, the newest last, with blanks between."""
     google_token_uri: Annotated[str, like("https://oauth2.googleapis.com/token", r"https?://[^?#]+")] = (
@@ -91,50 +98,57 @@ class Settings(MessageSettings):
     aws_sts_endpoint: Annotated[str, like("https://sts.example.com", r"https?://[^/?#]+")] | None = None
     """Address of STS when it is not the region's public one."""
     workers: Annotated[int, Field(ge=0, le=32)] = 1
-    """Worker processes that the server supervises; 0 when they are started by `python -m server.worker`."""
+    """Worker processes that the server starts; more than 1 only with BigQuery. 0 when you start `python -m
+    server.worker` yourself."""
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
-    """Runs that one worker executes at a time."""
+    """Runs that the worker executes at a time."""
     lease_seconds: Annotated[float, Field(ge=3, le=300)] = 30
-    """How long a worker's claim on a run holds without renewal; it is renewed three times in that time."""
+    """How long a worker's claim on a run holds without renewal. A worker that gives no sign of life for as long is
+    replaced."""
     stop_notice_seconds: Annotated[float, Field(ge=0, le=300)] = 0
-    """How long the server goes on answering after SIGTERM, while its health service says NOT_SERVING."""
+    """How long the server goes on answering after it is told to stop, while its health service says NOT_SERVING: behind
+    a load balancer, a little longer than it takes to notice."""
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 20
-    """How long running steps may finish after SIGTERM before their runs are handed back."""
+    """How long running steps may finish after the server is told to stop."""
     max_concurrent_runs: Annotated[int, Field(ge=1, le=2**63 - 1)] = 4
-    """Runs of one tenant that execute at a time, where neither its plan nor its own limits say otherwise."""
+    """Runs of one tenant that execute at a time, where neither its [plan](#plans-and-quotas) nor its own limits say
+    otherwise; more wait."""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """Connections of clients to one server at a time; further ones are refused."""
+    """Connections of clients to one server at a time; further ones are refused. The process may need as many open
+    files: the hard limit (`ulimit -Hn`) counts."""
     # The server takes 10,000 calls at a time, and the others need room beside these.
     max_streams: Annotated[int, Field(ge=1, le=9_000)] = 4_000
-    """Runs that clients of one server follow at a time."""
+    """Runs that clients follow at a time on one server: it takes 10,000 calls at a time, and the others need room."""
     max_streams_per_key: Annotated[int, Field(ge=1)] = 1_000
-    """Runs that clients with one API key follow at a time on one server."""
+    """The same for one API key."""
     # A request_id is remembered for at least a day.
     run_retention_days: Annotated[float, Field(ge=1, le=36_500)] | None = None
-    """Days after which an ended run is removed from the control store; without it, never."""
+    """Days after which an ended run is [removed](operations.md#retention) from the control store; without it, never."""
     event_retention_days: Annotated[float, Field(ge=1, le=36_500)] | None = None
     """Days after which only the last event of an ended run is kept; without it, as long as the run."""
     plans_file: Path = _ROOT / "configs" / "plans.yml"
-    """The plans that tenants may have, with their limits; read anew when it changes."""
+    """The [plans](#plans-and-quotas) that tenants may have."""
     bigquery_project: Annotated[str, _GOOGLE_PROJECT] | None = None
-    """Google Cloud project with the tenants' datasets; with it the warehouse is BigQuery and not the embedded one."""
+    """Google Cloud project with the tenants' datasets: with it the warehouse is [BigQuery](bigquery.md)."""
     bigquery_credentials_file: Path | None = None
-    """Key file of the service account that works in the project; without it, application default credentials."""
+    """Key file of the service account that works there; without it, application default credentials."""
     bigquery_endpoint: Annotated[str, like("https://bigquery.example.com", r"https?://[^/?#]+")] | None = None
-    """Address of BigQuery's API when it is not the public one; plain `http` is for test servers."""
+    """Address of BigQuery's API when it is not the public one: a private endpoint, or a test server."""
     bigquery_location: str = "US"
-    """Location of a tenant's dataset when onboarding does not name one."""
+    """Location of a tenant's dataset when onboarding names none."""
     bigquery_price_per_tib: Annotated[float, Field(ge=0)] = 6.25
-    """US dollars for a TiB that a query reads, for the estimates of plans."""
+    """US dollars for a TiB that a query reads, for the estimates of [plans](pipelines.md#plan-before-you-run)."""
     maximum_bytes_billed: Annotated[int, Field(ge=1)] | None = None
     """Most bytes that one statement of a step may bill; a tenant's and a step's own limit can only be smaller."""
     otlp_endpoint: (
         Annotated[str, like("http://127.0.0.1:4318, without a user or a password", r"https?://[^@?#\s]+")] | None
     ) = None
-    """Collector that takes traces over OTLP and HTTP, such as `http://127.0.0.1:4318`; without it, there are none."""
+    """Collector that takes [traces](operations.md#traces) over OTLP and HTTP, such as `http://127.0.0.1:4318`, to which
+    `/v1/traces` is added; without it there are none. Needs the extra `tracing`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe events that the log has."""
     log_format: Literal["json", "text"] = "json"
-    """`json`: one object a line; `text`: for a terminal."""
+    """`json`, one object a line, or `text`, for a terminal. `make run` takes `text` unless it is set."""
 
     @model_validator(mode="before")
     @classmethod

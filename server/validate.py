@@ -8,15 +8,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from server.catalog import schema_of_files
 from server.domain.faults import CannotStart, Fault
 from server.registry import Registry
 from server.settings import Settings
-from server.validation import Checked, Validation
+from server.validation import Checked, Validation, schemas
 
 app = typer.Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
 
@@ -26,13 +25,16 @@ def validate(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files, or folders with all that is in them.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of pipeline files instead.")] = False,
+    schema: Annotated[
+        Literal["pipeline", "suite", "plans"] | None,
+        typer.Option("--schema", help="Print the JSON Schema of such files instead."),
+    ] = None,
 ) -> None:
     """Check pipeline files; exit code 1 when something is wrong with them."""
     settings = Settings.from_environment()
     registry = Registry(folder=settings.processors_dir)
     if schema:
-        _print(json.dumps(schema_of_files(registry), indent=2))
+        _print(json.dumps(schemas(registry)[schema](), indent=2))
         return
     if not paths:
         raise typer.BadParameter("give files or folders", param_hint="PATH")

@@ -1,15 +1,26 @@
 """Checks pipeline files, and what stands beside them, without a server and without a tenant."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from server.catalog import PLANS, Catalog, PipelineNotFound, Source, is_read, is_suite
+from server.catalog import (
+    PLANS,
+    Catalog,
+    PipelineNotFound,
+    Source,
+    is_read,
+    is_suite,
+    schema_of_pipelines,
+    schema_of_suites,
+)
 from server.domain.faults import Fault, Refused
 from server.domain.pipeline import Pipeline, PipelineName, Variable
 from server.domain.quotas import Quotas
-from server.plans import read_plans
+from server.plans import read_plans, schema_of_plans
 from server.preparation import Preparation, RunRequest, TenantFacts
 from server.registry import Registry
 
@@ -19,6 +30,15 @@ _OF_OTHERS = {"TABLE_NOT_ALLOWED"}
 _TYPED = {"number": "1", "integer": "1", "boolean": "true", "date": "2025-11-18"}
 # What texts mostly stand for: a word, an address, a table, a place in S3, a day.
 _TEXTS = ("value", "somebody@example.com", "project.dataset.table", "s3://bucket/prefix/", "2025-11-18", "1")
+
+
+def schemas(registry: Registry) -> Mapping[str, Callable[[], dict[str, Any]]]:
+    """What makes the JSON Schema of each kind of file, with the processors that there are."""
+    return {
+        "pipeline": partial(schema_of_pipelines, registry),
+        "suite": partial(schema_of_suites, registry),
+        "plans": schema_of_plans,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,16 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def pages(
-    openapi: Callable[[], object], schema: Callable[[], object], probes: Mapping[str, Probe], exposition: Exposition
+    openapi: Callable[[], object],
+    schemas: Mapping[str, Callable[[], object]],
+    probes: Mapping[str, Probe],
+    exposition: Exposition,
 ) -> dict[str, Handler]:
     """The pages by their addresses.
 
     Args:
         openapi: makes the description of the API.
-        schema: makes the JSON Schema of pipeline files.
+        schemas: make the JSON Schema of each kind of file that people write.
         probes: what has to work for the server to take requests, by names.
         exposition: makes what Prometheus reads.
     """
@@ -47,7 +50,7 @@ def pages(
         "/readyz": partial(_readyz, Recent(partial(_problems, probes))),
         "/metrics": partial(metrics, Recent(exposition)),
         "/openapi.json": _Document(openapi).show,
-        "/schemas/pipeline.json": _Document(schema).show,
+        **{f"/schemas/{kind}.json": _Document(schema).show for kind, schema in schemas.items()},
         "/docs": partial(_file, _STATIC / "docs.html", "text/html"),
         "/docs/docs.js": partial(_file, _STATIC / "docs.js", "text/javascript"),
         "/docs/swagger-ui-bundle.js": partial(_file, swagger / "swagger-ui-bundle.js", "text/javascript"),

@@ -1,7 +1,7 @@
-"""The JSON Schema of pipeline files, with which editors complete and check them while they are written.
+"""The JSON Schemas of what people write, with which editors complete and check them while they are written.
 
-It is made from the models that the server itself checks with, and is no stricter: what only the server can know, it
-leaves to the server. `python -m server.validate` knows more.
+They are made from the models that the server itself checks with, and are no stricter: what only the server can know,
+they leave to the server. `python -m server.validate` knows more.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,7 +23,7 @@ _STRICTER = {"integer", "number", "boolean"}
 
 
 def pipeline_schema(models: Mapping[str, type[BaseModel] | None], with_suites: Collection[str]) -> Json:
-    """The schema.
+    """The schema of pipeline files.
 
     Args:
         models: of each ps_type what its settings have to be; None where the processor does not say.
@@ -47,7 +47,22 @@ def pipeline_schema(models: Mapping[str, type[BaseModel] | None], with_suites: C
         if (model := models[ps_type]) is not None
     ]
     schema["properties"]["schedule"] = {"anyOf": [{"$ref": "#/$defs/FileSchedule"}, {"type": "null"}]}
-    return {"$schema": _DIALECT, "title": "Convergence pipeline", **_untitled(schema), "$defs": _untitled(definitions)}
+    return _whole("Convergence pipeline", {**schema, "$defs": definitions})
+
+
+def suite_schema(step: type[BaseModel]) -> Json:
+    """The schema of suites, which are the setting `suite` of such a step."""
+    definitions = {name: _lenient(value) for name, value in step.model_json_schema()["$defs"].items()}
+    return _whole("Convergence suite", {**definitions.pop("Suite"), "$defs": definitions})
+
+
+def plans_schema(model: type[BaseModel]) -> Json:
+    """The schema of the plans file."""
+    return _whole("Convergence plans", model.model_json_schema())
+
+
+def _whole(title: str, schema: Json) -> Json:
+    return {"$schema": _DIALECT, "title": title, **_untitled(schema)}
 
 
 def _is(ps_type: str) -> Json:

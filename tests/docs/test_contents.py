@@ -34,6 +34,7 @@ from server.gateway.reference import reference
 from server.metrics import SERVER, WORKER
 from server.registry import Registry
 from server.settings import Settings
+from server.settings_reference import with_table
 from server.store.health_port import Health
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, code, links, tables, text_of
 
@@ -62,13 +63,12 @@ def test_every_page_is_in_the_readme() -> None:
 
 
 def test_settings() -> None:
-    documented = {code(row[0])[0]: (code(row[1]) or [""])[0] for row in tables(CONFIGURATION, "Settings")}
-    prefix = str(Settings.model_config["env_prefix"])
-    actual = {
-        prefix + name.upper(): str("" if field.default is None else field.default).removeprefix(f"{ROOT}/")
-        for name, field in Settings.model_fields.items()
-    }
-    assert documented == actual
+    """`python -m server.settings_reference docs/configuration.md` makes the table anew."""
+    page = text_of(CONFIGURATION)
+    assert page == with_table(page)
+    rows = tables(CONFIGURATION, "Settings")
+    assert {code(row[0])[0].removeprefix("CONVERGENCE_").lower() for row in rows} == Settings.model_fields.keys()
+    assert ["`CONVERGENCE_LEASE_SECONDS`", "`30`", "3 to 300"] in [row[:3] for row in rows]
 
 
 def test_client_variables() -> None:

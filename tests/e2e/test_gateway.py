@@ -342,7 +342,12 @@ async def test_probes_need_no_key(service: Service) -> None:
 async def test_the_schema_of_pipelines_has_the_servers_processors(service: Service) -> None:
     async with aiohttp.ClientSession(service.http) as nobody:
         status, schema = await told(nobody, "GET", "/schemas/pipeline.json")
+        others = [await told(nobody, "GET", f"/schemas/{kind}.json") for kind in ("suite", "plans")]
     assert status == 200
+    assert [(code, other["title"]) for code, other in others] == [
+        (200, "Convergence suite"),
+        (200, "Convergence plans"),
+    ]
     Draft7Validator(schema).validate(yaml.safe_load((service.checkout / "configs/trial/gate.yml").read_text()))
     # Those of the product, and one of the operator's own.
     assert {"gcp.bq_etl", "trial.gate"} <= set(schema["$defs"]["Step"]["properties"]["ps_type"]["anyOf"][0]["enum"])

@@ -10,18 +10,13 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from server.catalog import schema_of_files
 from server.registry import Registry
+from server.validation import schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
 BAD = ROOT / "tests/e2e/checkout/configs/bad"
 SCHEMA = json.loads((CONFIGS / "pipeline.schema.json").read_text())
-PIPELINES = [
-    path
-    for path in sorted(CONFIGS.rglob("*.yml"))
-    if path.relative_to(CONFIGS).parts[0] != "data_quality" and path.name != "plans.yml"
-]
 PIPELINE = """# A comment
 pipeline_id: "{tenant_id}-x"
 variables:
@@ -146,20 +141,41 @@ def faults(data: Any) -> list[list[str | int]]:
     return [list(error.absolute_path) for error in Draft7Validator(SCHEMA).iter_errors(data)]
 
 
-def test_it_is_the_one_of_the_models() -> None:
-    """`convergence validate --schema > configs/pipeline.schema.json` makes it anew."""
-    assert schema_of_files(Registry()) == SCHEMA
-    Draft7Validator.check_schema(SCHEMA)
+@pytest.mark.parametrize("kind", ["pipeline", "suite", "plans"])
+def test_it_is_the_one_of_the_models(kind: str) -> None:
+    """`convergence validate --schema KIND > configs/KIND.schema.json` makes it anew."""
+    code, printed = validate("validate", "--schema", kind)
+    shipped = json.loads((CONFIGS / f"{kind}.schema.json").read_text())
+    assert (code, json.loads(printed)) == (0, shipped)
+    Draft7Validator.check_schema(shipped)
 
 
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
-def test_the_shipped_pipelines_hold_it_and_name_it(path: Path) -> None:
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yml")), ids=lambda path: path.stem)
+def test_the_shipped_files_hold_their_schema_and_name_it(path: Path) -> None:
+    inside = path.relative_to(CONFIGS)
+    kind = "suite" if inside.parts[0] == "data_quality" else "plans" if inside.name == "plans.yml" else "pipeline"
     text = path.read_text()
-    assert faults(yaml.safe_load(text)) == []
     first, _, _ = text.partition("\n")
-    assert (path.parent / first.removeprefix("# yaml-language-server: $schema=")).resolve() == (
-        CONFIGS / "pipeline.schema.json"
-    )
+    schema = (path.parent / first.removeprefix("# yaml-language-server: $schema=")).resolve()
+    assert schema == CONFIGS / f"{kind}.schema.json"
+    found = Draft7Validator(json.loads(schema.read_text())).iter_errors(yaml.safe_load(text))
+    assert [error.message for error in found] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "place"),
+    [
+        ("suite", {"expectations": [{"type": "expect_column_to_exist", "colum": "x"}]}, ["expectations", 0]),
+        ("suite", {"expectations": []}, ["expectations"]),
+        ("suite", {"expectations": [{"type": "expect_nothing"}]}, ["expectations", 0]),
+        ("plans", {"default": "a", "plans": {"a": {"runs_per_day": "many"}}}, ["plans", "a", "runs_per_day"]),
+        ("plans", {"default": "a", "plans": {"a": {"runs_per_dya": 1}}}, ["plans", "a"]),
+        ("plans", {"plans": {"a": {}}}, []),
+    ],
+)
+def test_the_schemas_of_suites_and_plans_find(kind: str, wrong: Any, place: list[str | int]) -> None:
+    validator = Draft7Validator(schemas(Registry())[kind]())
+    assert place in [list(error.absolute_path) for error in validator.iter_errors(wrong)]
 
 
 @pytest.mark.parametrize(
