@@ -37,7 +37,7 @@ def test_no_excuse_is_left_over() -> None:
 
 
 def test_no_block_is_of_a_kind_that_nothing_looks_at() -> None:
-    known = {"console", "sh", "yaml", "python", "text", "json", "dockerfile", "yml"}
+    known = {"console", "sh", "yaml", "python", "text", "json", "dockerfile", "yml", "mermaid"}
     assert {block.language for page in PAGES for block in blocks(page)} <= known
 
 
