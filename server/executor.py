@@ -218,7 +218,7 @@ class RunExecution:
         end = StepEnd(ended, self._logs.take(), result.checks, result.message)
         stored = await self._store.finish_step(self._claim.lease, end)
         if result.status is not StepStatus.SKIPPED:
-            count_step(self._claim.run, stored)
+            count_step(self._claim.run, stored, billed=stored.bytes_billed - step.bytes_billed)
         self.is_suspect = False
         return stored
 

@@ -101,11 +101,11 @@ def count_run(run: Run) -> None:
         RUNS.labels(pipeline_label(run.name), run.status).observe(max(0.0, seconds))
 
 
-def count_step(run: Run, step: StepRun) -> None:
-    """An attempt of a step has ended here."""
+def count_step(run: Run, step: StepRun, *, billed: int) -> None:
+    """An attempt of a step has ended here; `billed` are the bytes of this attempt, the step has those of all."""
     label = pipeline_label(run.name)
     if step.started_at is not None and step.finished_at is not None:
         seconds = (step.finished_at - step.started_at).total_seconds()
         STEPS.labels(label, step.ps_type, step.status).observe(max(0.0, seconds))
-    if step.bytes_billed:
-        BYTES_BILLED.labels(label).inc(step.bytes_billed)
+    if billed > 0:
+        BYTES_BILLED.labels(label).inc(billed)

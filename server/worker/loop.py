@@ -121,6 +121,8 @@ class Worker:
         try:
             note_status(span, (await execution.run()).status)
         except LeaseLost:
+            if lease not in self._abandoned:
+                LEASES_LOST.inc()
             logger.warning("Another worker took the run over", extra=_lease_fields(lease))
         except RunHeld:
             logger.info("The tenant is suspended; its run is handed back", extra=_lease_fields(lease))

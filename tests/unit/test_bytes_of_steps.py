@@ -8,6 +8,8 @@ import pytest
 from processors.base import ProcessorError
 from server.domain.run import RunStatus
 from server.executor import RunExecution
+from server.metrics import WORKER
+from tests.store.records import new_run
 from tests.unit.workshop import OWN, Workshop
 
 
@@ -69,6 +71,13 @@ async def test_what_an_attempt_adopts_is_counted_once(workshop: Workshop) -> Non
             raise ProcessorError("not yet")
         return {"status": "SUCCESS"}
 
+    before = counted()
     run = await workshop.run(execute, attempts=3)
     assert run.status is RunStatus.SUCCESS
     assert run.steps[0].bytes_processed == 800
+    assert counted() - before == 800
+
+
+def counted() -> float:
+    """What Prometheus is told of the workshop's pipeline."""
+    return WORKER.get_sample_value("convergence_bytes_billed_total", {"pipeline": str(new_run().name)}) or 0

@@ -8,9 +8,10 @@ from typing import Any
 
 from processors.base import ProcessorError
 from server.domain.run import EffectState, Run, RunStatus, StepStatus
+from server.metrics import WORKER
 from server.plans import PlansFile
 from server.settings import Settings
-from server.store.port import StepEnd
+from server.store.port import RunFilter, StepEnd
 from server.store.sql.store import SqlStore
 from server.store.sqlite import open_sqlite
 from server.worker.loop import Worker
@@ -127,6 +128,35 @@ async def test_a_worker_that_is_cut_off_stops_before_its_leases_can_have_ended(w
         assert await stopped - began < 2.5
     working.cancel()
     await asyncio.wait([working])
+
+
+async def test_a_run_that_is_found_lost_when_its_step_ends_is_counted(workshop: Workshop) -> None:
+    """Long before the next renewal, which would have found it, too."""
+
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        if context["attempt"] == 1:
+            await workshop.store.expire_worker("w1")
+        return {"status": "SUCCESS"}
+
+    workshop.processor("act", execute)
+    await workshop.accept("act")
+    settings = Settings(lease_seconds=300)
+    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+    worker, before = Worker("w1", workshop.store, workshop.runner, settings, plans), _leases_lost()
+    working = asyncio.create_task(worker.run())
+    [accepted] = await workshop.store.list_runs(RunFilter(), after=None, limit=1)
+    async with asyncio.timeout(20):
+        while (run := await workshop.store.get_run(accepted.pipeline_logging_id)) and not run.status.is_terminal:
+            await asyncio.sleep(0.01)
+    worker.drain()
+    await working
+    assert run is not None
+    assert (run.status, run.steps[0].attempt) == (RunStatus.SUCCESS, 2)
+    assert _leases_lost() - before == 1
+
+
+def _leases_lost() -> float:
+    return WORKER.get_sample_value("convergence_leases_lost_total") or 0
 
 
 @asynccontextmanager
