@@ -1,7 +1,11 @@
 """What Prometheus reads of a server, its worker, and a worker by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -9,9 +13,29 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from convergence.errors import ConvergenceError
-from convergence.v1.run_pb2 import Run
-from tests.e2e.service import Service, finished, make_checkout, onboard, start
+from convergence.v1.run_pb2 import Delivery, Run
+from tests.e2e.service import Service, delivered, file_appears, finished, make_checkout, onboard, start
+from tests.mail_server import MailServer
 
+GONE = "gone@example.com"
+COPY = """
+pipeline_id: "{tenant_id}-copy"
+steps:
+  - step_id: make
+    ps_type: gcp.bq_etl
+    source: {query: "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 100)) AS n"}
+    destination: {table: numbers}
+  - {step_id: copy, ps_type: gcp.bq_etl, source: {query: "SELECT n FROM numbers"}, destination: {table: copied}}
+"""
+MAIL = f"""
+pipeline_id: "{{tenant_id}}-mail"
+steps:
+  - step_id: tell
+    ps_type: notify_systems.email_notification
+    to_emails: [ops@example.com, finance@example.com, {GONE}]
+    subject: hello
+    message: hello
+"""
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -119,22 +143,129 @@ async def test_no_label_names_a_tenant_or_a_run(service: Service, acme_key: str)
     assert labels <= {"method", "code", "reason", "worker", "le"} | of_work
 
 
-async def test_a_worker_by_itself(tmp_path: Path, unused_tcp_port: int) -> None:
-    service = await Service.start(make_checkout(tmp_path / "checkout"), workers="0")
-    port = unused_tcp_port
-    worker = await service.start_worker(worker_http_port=str(port))
-    try:
-        async with service.client() as client:
-            made = await client.onboard_tenant("acme_corp")
-            await finished(client, made.run)
-        found = await samples(f"http://127.0.0.1:{port}")
-        assert value(found, "convergence_claims_total") >= 1
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-            async with session.get("/healthz") as answer:
-                assert await answer.json() == {"status": "ok"}
-            async with session.get("/api/v1/runs") as answer:
-                assert answer.status == 404
-    finally:
-        worker.terminate()
-        await worker.wait()
-        await service.stop()
+# -- a server without a worker, and then with one by itself ------------------------------------------------------------
+
+
+@dataclass
+class Worker:
+    """One that no server has started, and its server."""
+
+    service: Service
+    http: str
+    key: str
+    """Of the tenant acme_corp."""
+
+    async def reaches(self, expected: float, name: str, **labels: str) -> None:
+        """Wait until it says so. What is a second old is good enough for those who ask again."""
+        async with asyncio.timeout(20):
+            while (told := value(await samples(self.http), name, **labels)) != expected:
+                assert told < expected, name
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+async def mail() -> AsyncIterator[MailServer]:
+    started = await MailServer(answers={GONE: "550 5.1.1 no such user"}).start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture(scope="module")
+async def idle(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    checkout = make_checkout(tmp_path_factory.mktemp("idle"))
+    (checkout / "configs/trial/copy.yml").write_text(COPY)
+    (checkout / "configs/trial/mail.yml").write_text(MAIL)
+    started = await Service.start(checkout, workers="0")
+    yield started
+    await started.stop()
+
+
+@pytest.fixture(scope="module")
+async def worker(idle: Service, mail: MailServer, unused_tcp_port_factory: Callable[[], int]) -> AsyncIterator[Worker]:
+    port = unused_tcp_port_factory()
+    process = await idle.start_worker(
+        worker_http_port=str(port),
+        lease_seconds="3",
+        smtp_host="127.0.0.1",
+        smtp_port=str(mail.port),
+        smtp_security="none",
+        mail_from="alerts@example.com",
+    )
+    yield Worker(idle, f"http://127.0.0.1:{port}", await onboard(idle, "acme_corp"))
+    process.terminate()
+    await process.wait()
+
+
+async def test_what_waits_and_for_how_long(idle: Service) -> None:
+    """What is accepted waits, and no x_meta_ table shows it."""
+    async with idle.client() as operator:
+        made = await operator.onboard_tenant("idle_corp")
+        pending = [run async for run in operator.iter_runs(statuses=[Run.PENDING])]
+    with closing(sqlite3.connect(f"file:{idle.checkout}/var/control.sqlite3?mode=ro", uri=True)) as store:
+        behind, since = store.execute("SELECT COUNT(*), MIN(noted_at) FROM outbox WHERE noted_at > 0").fetchone()
+    async with asyncio.timeout(20):
+        while value(found := await samples(idle.http), "convergence_runs_pending") != len(pending):
+            await asyncio.sleep(0.05)
+    now, last = datetime.now(UTC), made.run.created_at.ToDatetime(UTC)
+    oldest = {
+        "queue_age_seconds": min(run.created_at.ToDatetime(UTC) for run in pending),
+        "mirror_lag_seconds": datetime.fromtimestamp(since / 1_000_000, UTC),
+    }
+    for name, first in oldest.items():
+        told = timedelta(seconds=value(found, f"convergence_{name}"))
+        assert timedelta(0) < last - first <= told <= now - first, name
+    assert value(found, "convergence_outbox_depth") == behind > 0
+    assert value(found, "convergence_workers") == 0
+
+
+async def test_how_many_follow(idle: Service) -> None:
+    async with idle.client() as operator:
+        made = await operator.onboard_tenant("followed_corp")
+        async with aclosing(operator.watch("followed_corp", made.run.pipeline_logging_id)) as events:
+            await anext(events)
+            await _reach(idle, 1)
+        await _reach(idle, 0)
+
+
+async def _reach(service: Service, streams: int) -> None:
+    async with asyncio.timeout(20):
+        while value(await samples(service.http), "convergence_streams") != streams:
+            await asyncio.sleep(0.05)
+
+
+async def test_what_is_billed(worker: Worker) -> None:
+    async with worker.service.client(worker.key) as client:
+        run = await finished(client, await start(client, "acme_corp", "trial/copy"))
+    # The embedded warehouse bills what is read: a hundred numbers of eight bytes.
+    assert [step.bytes_billed for step in run.steps] == [0, 800]
+    await worker.reaches(800, "convergence_bytes_billed_total", pipeline="trial/copy")
+
+
+async def test_what_becomes_of_mails(worker: Worker, mail: MailServer) -> None:
+    async with worker.service.client(worker.key) as client:
+        run = await delivered(client, await finished(client, await start(client, "acme_corp", "trial/mail")))
+    states = [item.state for item in run.steps[0].deliveries]
+    assert sorted(states) == [Delivery.DELIVERED, Delivery.DELIVERED, Delivery.FAILED]
+    assert len(mail.taken) == 1
+    await worker.reaches(2, "convergence_messages_total", channel="EMAIL", state="DELIVERED")
+    await worker.reaches(1, "convergence_messages_total", channel="EMAIL", state="FAILED")
+
+
+async def test_a_run_that_is_taken_away(worker: Worker, tmp_path: Path) -> None:
+    async with worker.service.client() as operator:
+        run = await start(operator, "acme_corp", "trial/gate", variables={"folder": str(tmp_path)})
+        await file_appears(tmp_path / "began-1")
+        await operator.rescue_run("acme_corp", run.pipeline_logging_id)
+        await file_appears(tmp_path / "began-2")
+        (tmp_path / "open").touch()
+        assert (await finished(operator, run)).status == Run.SUCCESS
+    await worker.reaches(1, "convergence_leases_lost_total")
+
+
+async def test_a_worker_by_itself(worker: Worker) -> None:
+    assert value(await samples(worker.http), "convergence_claims_total") >= 1
+    async with aiohttp.ClientSession(worker.http) as session:
+        async with session.get("/healthz") as answer:
+            assert await answer.json() == {"status": "ok"}
+        async with session.get("/api/v1/runs") as answer:
+            assert answer.status == 404
