@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import grpc
@@ -13,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convergence.errors import Unavailable
+from server.api.app import SERVICES
 from tests.e2e.service import Service, make_checkout, onboard
 from tests.forking import Forks
 
@@ -146,17 +147,36 @@ async def test_everything_in_the_state_folder_is_its_owners(own_service: Service
     assert open_to_others == []
 
 
-async def test_a_server_that_is_to_stop_says_so_before_it_does(tmp_path: Path) -> None:
-    service = await Service.start(make_checkout(tmp_path), stop_notice_seconds="3")
-    async with grpc.aio.insecure_channel(service.target) as channel, service.client() as client:
+@pytest.fixture
+async def noticing(tmp_path: Path) -> AsyncIterator[Service]:
+    """A server that goes on for three seconds when it is to stop."""
+    started = await Service.start(make_checkout(tmp_path), stop_notice_seconds="3")
+    yield started
+    await started.stop()
+
+
+async def test_a_server_that_is_to_stop_says_so_before_it_does(noticing: Service) -> None:
+    """Of all that it offers: probes may ask for the whole server, or for one service."""
+    async with grpc.aio.insecure_channel(noticing.target) as channel, noticing.client() as client:
         health = health_pb2_grpc.HealthStub(channel)
-        service.process.terminate()
+        assert await told(health) == dict.fromkeys(("", *SERVICES), "SERVING")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await health.Check(health_pb2.HealthCheckRequest(service="convergence.v1.NoService"))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        noticing.process.terminate()
         async with asyncio.timeout(20):
-            while (
-                await health.Check(health_pb2.HealthCheckRequest())
-            ).status == health_pb2.HealthCheckResponse.SERVING:
+            while (await told(health))[""] == "SERVING":
                 await asyncio.sleep(0.01)
+        assert await told(health) == dict.fromkeys(("", *SERVICES), "NOT_SERVING")
         assert (await client.get_system_info()).version
-        assert await service.process.wait() == 0
+        assert await noticing.process.wait() == 0
         with pytest.raises(Unavailable):
             await client.get_system_info()
+
+
+async def told(health: health_pb2_grpc.HealthStub) -> dict[str, str]:
+    """What each service is said to do, '' the whole server."""
+    answers = {name: await health.Check(health_pb2.HealthCheckRequest(service=name)) for name in ("", *SERVICES)}
+    return {
+        name: health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status) for name, answer in answers.items()
+    }
