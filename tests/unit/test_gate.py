@@ -46,11 +46,12 @@ class BrokenStream(PipelineServiceServicer):
 
 @dataclass
 class Server:
-    """A server, and where its keys are."""
+    """A server, where its keys are, and who lets callers in."""
 
     target: str
     path: Path
     keys: KeyRing
+    gate: Gate
 
     def add_key(self, *, scopes: str, tenant_id: str | None = None) -> NewSecret:
         secret = self.keys.make()
@@ -90,9 +91,10 @@ async def serving(
     keys = KeyRing(b"p" * 32)
     servicers = Servicers(pipelines, TenantServiceServicer(), ScheduleServiceServicer(), system)
     plans = PlansFile(Settings().plans_file, base=Quotas())
-    api = Api(servicers, Gate(Authenticator(store, keys), RequestRates(store, plans), **options), max_connections=100)
+    gate = Gate(Authenticator(store, keys), RequestRates(store, plans), **options)
+    api = Api(servicers, gate, max_connections=100)
     port = await api.start("127.0.0.1:0")
-    yield Server(f"127.0.0.1:{port}", path, keys)
+    yield Server(f"127.0.0.1:{port}", path, keys, gate)
     await api.stop(0)
     await store.close()
 
