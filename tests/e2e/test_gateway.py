@@ -312,6 +312,24 @@ async def test_a_run_is_followed_from_where_somebody_was(
     assert (await refused(http, "GET", f"{RUNS}/{uuid.uuid4()}/events"))[:2] == (404, "RUN_NOT_FOUND")
 
 
+async def test_a_backfill_is_followed_to_its_end(http: aiohttp.ClientSession) -> None:
+    days = {"start_date": "2023-03-01", "end_date": "2023-03-03"}
+    status, made = await told(http, "POST", "/api/v1/pipelines/backfill/gcp/example/dryrun", json=days)
+    assert (status, made["total_runs"]) == (200, 2)
+    async with asyncio.timeout(60), http.get(f"/api/v1/backfills/{made['backfill_id']}/events") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        states = [event async for event in events(answer) if "data" in event]
+    assert {name for state in states for name in state} == {"data"}, "they have no numbers, and are of one kind"
+    last = json.loads(states[-1]["data"])
+    assert (last["backfill_id"], last["state"], last["runs_by_status"]) == (
+        made["backfill_id"],
+        "FINISHED",
+        {"SUCCESS": 2},
+    )
+    path = f"/api/v1/backfills/{uuid.uuid4()}/events"
+    assert (await refused(http, "GET", path))[:2] == (404, "BACKFILL_NOT_FOUND")
+
+
 async def test_a_stream_ends_with_its_reader(
     service: Service, http: aiohttp.ClientSession, acme_key: str, tmp_path: Path
 ) -> None:

@@ -177,6 +177,4 @@ async def test_a_server_that_is_to_stop_says_so_before_it_does(noticing: Service
 async def told(health: health_pb2_grpc.HealthStub) -> dict[str, str]:
     """What each service is said to do, '' the whole server."""
     answers = {name: await health.Check(health_pb2.HealthCheckRequest(service=name)) for name in ("", *SERVICES)}
-    return {
-        name: health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status) for name, answer in answers.items()
-    }
+    return {name: health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status) for name, answer in answers.items()}
