@@ -39,11 +39,12 @@ _ERROR = {
     "properties": {
         "error": {
             "type": "object",
+            "description": "As AIP-193 has it.",
             "required": ["code", "status", "message", "details"],
             "properties": {
                 "code": {"type": "integer", "description": "The HTTP status."},
                 "status": {"type": "string", "description": "The gRPC status: `NOT_FOUND`."},
-                "message": {"type": "string"},
+                "message": {"type": "string", "description": "What is wrong, in a sentence."},
                 "details": {
                     "type": "array",
                     "description": "`google.rpc.ErrorInfo` with the reason, and where they apply `BadRequest`, "

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import yaml
 from jsonschema import Draft7Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from convergence.v1.run_pb2 import Run
 from server.api.app import DESCRIPTORS
@@ -371,6 +372,30 @@ async def test_the_schema_of_pipelines_has_the_servers_processors(service: Servi
     assert {"gcp.bq_etl", "trial.gate"} <= set(schema["$defs"]["Step"]["properties"]["ps_type"]["anyOf"][0]["enum"])
 
 
+async def test_the_description_is_right_and_leaves_nothing_out(service: Service) -> None:
+    """By the schema of OpenAPI 3.1, and with words for whoever reads it without the protos."""
+    async with aiohttp.ClientSession(service.http) as nobody:
+        _, found = await told(nobody, "GET", "/openapi.json")
+    assert [error.message for error in OpenAPIV31SpecValidator(found).iter_errors()] == []
+    parts = dict[str, Json]()
+    for verb, path, operation in operations_of(found):
+        parts[f"{verb} {path}"] = operation
+        parts |= {f"{verb} {path} {one['name']}": one for one in operation["parameters"]}
+        body = operation.get("requestBody", {"content": {}})["content"].get("application/json", {"schema": {}})
+        parts |= {f"{verb} {path} {name}": one for name, one in body["schema"].get("properties", {}).items()}
+    for name, schema in found["components"]["schemas"].items():
+        parts[name] = schema
+        parts |= {f"{name}.{field}": one for field, one in schema.get("properties", {}).items()}
+    assert len(parts) > 500
+    assert [name for name, part in parts.items() if not part.get("description")] == []
+
+
+def operations_of(found: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, operations in found["paths"].items():
+        for verb, operation in operations.items():
+            yield verb, path, operation
+
+
 async def test_the_description_names_every_method(service: Service) -> None:
     async with aiohttp.ClientSession(service.http) as nobody:
         _, found = await told(nobody, "GET", "/openapi.json")
@@ -380,7 +405,7 @@ async def test_the_description_names_every_method(service: Service) -> None:
             async with nobody.get(script) as answer:
                 assert answer.status == 200, script
     assert found["openapi"] == "3.1.0"
-    operations = [operation for path in found["paths"].values() for operation in path.values()]
+    operations = [operation for _, _, operation in operations_of(found)]
     methods = [method.name for service in DESCRIPTORS for method in service.methods]
     # A method with several addresses has an operation for each: ListRuns, ListRuns2.
     assert {operation["operationId"].rstrip("0123456789") for operation in operations} == set(methods)
