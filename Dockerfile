@@ -17,7 +17,8 @@ RUN chmod -R a+rX . \
     && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 # pip compiles what it installs: nothing has to be written there later.
 RUN python -m venv /opt/convergence \
-    && /opt/convergence/bin/pip install --no-cache-dir "$(echo /wheels/*.whl)[server,console,tracing]"
+    && /opt/convergence/bin/pip install --no-cache-dir "$(echo /wheels/*.whl)[server,console,tracing]" \
+    && /opt/convergence/bin/pip uninstall --yes setuptools pip
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="Convergence Data Pipeline" \

@@ -1,5 +1,8 @@
 """`python -m admin_ui`: the console on its port."""
 
+from admin_ui import early_stop  # noqa: F401 - before all that takes its time
+
+# isort: split
 import sys
 
 from admin_ui.console import serve

@@ -3,6 +3,9 @@
 `python -m server` serves gRPC and HTTP, and supervises one worker process.
 """
 
+from server import early_stop  # noqa: F401 - before all that takes its time
+
+# isort: split
 import asyncio
 import gc
 import logging

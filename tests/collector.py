@@ -76,8 +76,17 @@ class Collector:
         (span,) = await self.until(lambda: self.find(name, **about))
         return span
 
-    def above(self, span: Span) -> tuple[list[str], str]:
-        """The names of what it is a part of, from itself on, and the id of what the last one is a part of."""
+    async def above(self, span: Span, top: str) -> tuple[list[str], str]:
+        """The names of what it is a part of, from itself on, and the id of what the last one is a part of.
+
+        Processes send what they have at moments of their own: this waits until there is a span of the name `top`.
+        """
+        async with asyncio.timeout(30):
+            while (found := self._above(span))[0][-1] != top:
+                await asyncio.sleep(0.05)
+        return found
+
+    def _above(self, span: Span) -> tuple[list[str], str]:
         known = {other.sent.span_id: other for other in list(self.spans) if other.trace == span.trace}
         names = [span.name]
         while (parent := known.get(span.sent.parent_span_id)) is not None:

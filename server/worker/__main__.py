@@ -1,5 +1,8 @@
 """`python -m server.worker`: one worker, alone or supervised by the server."""
 
+from server import early_stop  # noqa: F401 - before all that takes its time
+
+# isort: split
 import argparse
 import asyncio
 import logging

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convergence.errors import Unavailable
 from server.api.app import SERVICES
-from tests.e2e.service import Service, make_checkout, onboard
+from tests.e2e.service import ROOT, Service, make_checkout, onboard
 from tests.forking import Forks
 
 
@@ -118,6 +119,20 @@ def test_no_place_for_the_socket_that_http_goes_over(tmp_path: Path) -> None:
         assert done.returncode == 2
         last = done.stderr.splitlines()[-1]
         assert (says in last, "TMPDIR" in last) == (True, True), done.stderr
+
+
+@pytest.mark.parametrize("module", ["server", "server.worker", "admin_ui"])
+def test_it_hears_of_its_end_from_the_beginning(tmp_path: Path, module: str) -> None:
+    """In a container nothing else ends it: the first process has no default for SIGTERM."""
+    with subprocess.Popen(
+        [sys.executable, "-m", module], cwd=ROOT, env=environment(state_dir=str(tmp_path))
+    ) as process:
+        status, libraries = (Path(f"/proc/{process.pid}/{name}") for name in ("status", "maps"))
+        while not (caught := re.search(r"SigCgt:\s*(\w+)", status.read_text())) or not int(caught[1], 16) >> 14 & 1:
+            assert process.poll() is None
+        assert "cygrpc" not in libraries.read_text()
+        process.terminate()
+        assert process.wait(timeout=60) == 0
 
 
 async def test_a_second_worker_on_the_embedded_warehouse(own_service: Service) -> None:

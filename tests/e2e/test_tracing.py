@@ -91,7 +91,10 @@ async def test_from_the_client_to_the_warehouse(client: ConvergenceClient, colle
     (step,) = collector.find(f"step {run.steps[0].step_id}", **of_run)
     written = next(span for span in collector.find("warehouse write") if span.trace == trace_id)
     call = await collector.one(f"{PIPELINES}/RunPipeline", **of_run)
-    assert collector.above(written) == ([written.name, step.name, ended.name, "prepare run", call.name], caller_id)
+    assert await collector.above(written, call.name) == (
+        [written.name, step.name, ended.name, "prepare run", call.name],
+        caller_id,
+    )
     assert {span.trace for span in (written, step, ended, call)} == {trace_id}
     assert [span.process for span in (call, ended, step, written)] == [
         "convergence-server",
@@ -127,7 +130,7 @@ async def test_over_http(service: Service, acme_key: str, collector: Collector) 
     followed = await collector.one(f"{PIPELINES}/GetRunStatus", pipeline_logging_id=run_id)
     await collector.one("run gcp/example/dryrun", pipeline_logging_id=run_id)
     (written,) = (span for span in collector.find("warehouse write") if span.trace == TRACE)
-    names, parent = collector.above(written)
+    names, parent = await collector.above(written, call.name)
     assert (names[-1], parent, len(names)) == (call.name, PARENT, 5)
     assert (call.sent.trace_state, followed.sent.parent_span_id.hex()) == ("vendor=1", PARENT)
 
@@ -143,7 +146,7 @@ async def test_what_is_no_trace_fails_no_call(
         run_id = (await answer.json())["pipeline_logging_id"]
     ended = await collector.one("run gcp/example/dryrun", pipeline_logging_id=run_id)
     call = await collector.one(f"{PIPELINES}/RunPipeline", pipeline_logging_id=run_id)
-    assert collector.above(ended) == ([ended.name, "prepare run", call.name], "")
+    assert await collector.above(ended, call.name) == ([ended.name, "prepare run", call.name], "")
 
 
 async def test_what_the_caller_does_not_record_is_not_recorded(
@@ -162,7 +165,7 @@ async def test_what_the_caller_does_not_record_is_not_recorded(
 async def test_a_run_that_nobody_has_called_for(service: Service, acme_key: str, collector: Collector) -> None:
     del service, acme_key
     ended = await collector.one("run setup/bootstrap_system")
-    assert collector.above(ended) == ([ended.name, "prepare run"], "")
+    assert await collector.above(ended, "prepare run") == ([ended.name, "prepare run"], "")
 
 
 async def test_a_plan(client: ConvergenceClient, collector: Collector) -> None:
@@ -172,7 +175,7 @@ async def test_a_plan(client: ConvergenceClient, collector: Collector) -> None:
         )
     ended = await collector.one("run gcp/example/dryrun", pipeline_logging_id=plan.pipeline_logging_id)
     (step,) = (span for span in collector.spans if span.sent.parent_span_id == ended.sent.span_id)
-    names, parent = collector.above(step)
+    names, parent = await collector.above(step, f"{PIPELINES}/PlanPipeline")
     assert (names[-1], parent) == (f"{PIPELINES}/PlanPipeline", ids(caller)[1])
 
 
@@ -197,7 +200,7 @@ async def test_another_process_goes_on_with_it(
     (ended,) = collector.find("run trial/gate", **of_run)
     (gate,) = collector.find("step gate", **of_run)
     assert gate.about("attempt") == 2
-    names, parent = collector.above(gate)
+    names, parent = await collector.above(gate, f"{PIPELINES}/RunPipeline")
     assert (names, parent) == (["step gate", ended.name, "prepare run", f"{PIPELINES}/RunPipeline"], ids(caller)[1])
     assert {first.trace, gate.trace} == {ids(caller)[0]}
     assert first.sent.parent_span_id != ended.sent.span_id
@@ -221,7 +224,10 @@ async def test_failed_steps_and_a_retry(client: ConvergenceClient, collector: Co
     with CALLER.start_as_current_span("caller") as caller:
         retry = await client.retry_run("acme_corp", run.pipeline_logging_id)
     again = await collector.one("run trial/misbehave", pipeline_logging_id=retry.pipeline_logging_id)
-    assert collector.above(again) == ([again.name, f"{PIPELINES}/RetryRun"], ids(caller)[1])
+    assert await collector.above(again, f"{PIPELINES}/RetryRun") == (
+        [again.name, f"{PIPELINES}/RetryRun"],
+        ids(caller)[1],
+    )
 
 
 async def test_a_step_that_takes_too_long(client: ConvergenceClient, collector: Collector) -> None:

@@ -88,7 +88,7 @@ async def test_who_cannot_serve_says_what_is_wrong_and_no_more() -> None:
         return b""
 
     probes = {"server": is_stopping, "control store": fails, "rest": works}
-    opened = HttpPort(echo, pages(dict, dict, probes, no_metrics), max_connections=2, grace_seconds=0)
+    opened = HttpPort(echo, pages(dict, {}, probes, no_metrics), max_connections=2, grace_seconds=0)
     port = await opened.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as nobody:
         async with nobody.get("/readyz") as answer:
