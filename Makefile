@@ -41,9 +41,8 @@ run: setup ## run the server with its worker, and the console; stores in var/
 demo: setup ## onboard a tenant, load a day of costs, show the rows; in a temporary folder
 	@$(BIN)/python examples/demo.py
 
-bench: setup ## measure what a run costs, and how soon very many schedules fire
-	@$(BIN)/python benchmarks/runs.py
-	@$(BIN)/python benchmarks/schedules.py
+bench: setup $(BIGQUERY)/.installed ## measure everything beside what this machine can do; an hour
+	@$(BIN)/python -m benchmarks --json benchmarks/results.json
 
 $(BIGQUERY)/.installed: tests/bigquery/install.py tests/bigquery/requirements.txt | $(INSTALLED)
 	@$(BIN)/python tests/bigquery/install.py || test -z "$$REQUIRE_BIGQUERY_SERVER"

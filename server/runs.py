@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
 
 from server import tracing
 from server.catalog import PipelineNotFound
@@ -52,6 +54,9 @@ from server.store.port import (
 _HEARTBEAT_SECONDS = 15.0
 _METHODS = {RunKind.EXECUTE: "RunPipeline", RunKind.PLAN: "PlanPipeline"}
 _EVENT_BATCH = 500
+_SHORT_SECONDS = 0.003
+# Characters of a request's variables.
+_SMALL = 1_000
 # Its pipelines build infrastructure: operators run them, and also for tenants that are not active.
 _SETUP_PROVIDER = "setup"
 OFFBOARDING = PipelineName("setup", "tenants", "offboarding")
@@ -89,6 +94,8 @@ class Runs:
         self._following = following
         self._preparation = preparation
         self._heartbeat_seconds = heartbeat_seconds
+        self._seconds = dict[PipelineName, float]()
+        """How long the latest preparation of each pipeline took."""
 
     async def start(
         self, caller: Caller, request: RunRequest, *, request_id: str = "", kind: RunKind = RunKind.EXECUTE
@@ -239,16 +246,27 @@ class Runs:
     async def _checked(self, request: RunRequest, tenant: TenantFacts, run_id: str) -> PreparedRun:
         now = datetime.now(UTC)
         try:
-            # Reads files, imports processors and parses SQL: not for the event loop.
-            prepared = await asyncio.to_thread(
-                self._preparation.prepare, request, tenant=tenant, now=now, pipeline_logging_id=run_id
-            )
+            prepared = await self._prepared(request, tenant, now, run_id)
             if named := prepared.datasets_read - {tenant.tenant_id}:
                 judge_foreign(prepared, await self._store.tenants_among(named))
         except PipelineNotFound as missing:
             raise PipelineMissing(str(missing)) from None
         except Refused as refused:
             raise InvalidRequest(refused.faults) from None
+        return prepared
+
+    async def _prepared(self, request: RunRequest, tenant: TenantFacts, now: datetime, run_id: str) -> PreparedRun:
+        """Preparation reads files, imports processors and parses SQL: not for the event loop.
+
+        Where it was short the last time it is done there all the same, since a way to a thread and back is longer; if
+        the request itself is small, for nobody but the installation says what is in the file.
+        """
+        prepare = partial(self._preparation.prepare, request, tenant=tenant, now=now, pipeline_logging_id=run_id)
+        is_small = sum(map(len, request.variables.values())) <= _SMALL
+        is_short = is_small and self._seconds.get(request.name, _SHORT_SECONDS) < _SHORT_SECONDS
+        began = monotonic()
+        prepared = prepare() if is_short else await asyncio.to_thread(prepare)
+        self._seconds[request.name] = monotonic() - began
         return prepared
 
     async def _tenant_facts(self, tenant_id: str, name: PipelineName) -> TenantFacts:

@@ -25,6 +25,8 @@ _PLACES_OF_TENANT = 6
 # Beyond the time of a try, for recording it.
 _MARGIN_SECONDS = 30.0
 _IDLE_SECONDS = 1.0
+# What is committed meanwhile is found with one look.
+_REST_SECONDS = 0.1
 _FINISH_SECONDS = 5.0
 _RECORD_PAUSE = 0.5
 
@@ -49,6 +51,7 @@ class DeliveryLoop:
                 self._place_freed.clear()
                 if not await self._begin_next():
                     await self._wait(seen)
+                    await asyncio.sleep(_REST_SECONDS)
         finally:
             if self._trying:
                 # A try that is broken off is repeated later, and its recipients may get the message twice.

@@ -44,7 +44,7 @@ class Quotas(BaseModel):
 
     def over(self, others: "Quotas") -> "Quotas":
         """These limits, and those of `others` where these have none."""
-        return others.model_copy(update=self.model_dump(exclude_none=True))
+        return others.model_copy(update=self.model_dump(exclude_none=True)) if self.model_fields_set else others
 
     def limit(self, quota: Quota) -> int | None:
         """The limit of that name."""

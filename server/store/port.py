@@ -361,6 +361,11 @@ class ControlStore(Protocol):
         """Wait until `version` differs from `seen`, at most `timeout` seconds; answers the version."""
         ...
 
+    @property
+    def writes_at_once(self) -> int:
+        """As many writes one caller may have under way without keeping others waiting."""
+        ...
+
     # -- tenants and keys ----------------------------------------------------------------------------------------
 
     async def onboard_tenant(

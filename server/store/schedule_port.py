@@ -200,7 +200,7 @@ class ScheduleStore(Protocol):
 
     @property
     def writes_at_once(self) -> int:
-        """As many writes one caller may have under way without keeping others waiting."""
+        """See `ControlStore`."""
         ...
 
     # -- schedules -----------------------------------------------------------------------------------------------

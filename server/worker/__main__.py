@@ -148,7 +148,7 @@ def _report(worker: Worker, mirror: Mirror, settings: Settings) -> WorkerReport:
 
 def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: Warehouse) -> Mirror:
     catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-    interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else 0.0
+    interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else 1.0
     return Mirror(
         worker_id, store, warehouse, project=settings.project, tables=mirrored_tables(catalog), tenant_interval=interval
     )

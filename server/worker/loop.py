@@ -17,6 +17,7 @@ from server.tasks import end_tasks, first_ended
 from server.tracing import Span
 
 _POLL_SECONDS = 1.0
+_REST_SECONDS = 0.1
 # The part of a lease after which a worker that could not renew it stops: what is left is for stopping.
 _FENCED_AFTER = 2 / 3
 _QUICK_TRIES = 5
@@ -63,33 +64,50 @@ class Worker:
             await end_tasks([claiming, *keepers])
 
     async def _claim_until_drained(self) -> None:
+        at_once = 1
         while not self._draining.is_set():
             seen = self._store.version
             self._slot_freed.clear()
-            claim = await self._claim()
-            if claim is None:
+            claims = await self._claims(at_once)
+            for claim in claims:
+                self._start(claim)
+            if len(claims) < at_once:
+                at_once = 1
                 await self._wait_for_work(seen)
             else:
-                self._start(claim)
+                # A claim waits for its commit, and those that are asked for together have one.
+                at_once = min(2 * at_once, self._store.writes_at_once)
 
-    async def _claim(self) -> Claim | None:
-        if len(self._running) >= self._settings.worker_concurrency or self._is_fenced():
-            return None
+    async def _claims(self, at_once: int) -> list[Claim]:
+        """As many claims as are free places and work, and not more than are asked for."""
+        places = min(at_once, self._settings.worker_concurrency - len(self._running))
+        if places <= 0 or self._is_fenced():
+            return []
+        is_suspect = any(execution.is_suspect for execution, _ in self._running.values())
+        for_backfills = self._places_for_backfills()
+        asked = (
+            # One suspect at a time, and it is not known before which claim finds one.
+            self._claim(suspects=not is_suspect and number == 0, backfills=number < for_backfills)
+            for number in range(places)
+        )
+        return [claim for claim in await asyncio.gather(*asked) if claim is not None]
+
+    async def _claim(self, *, suspects: bool, backfills: bool) -> Claim | None:
         try:
             return await self._store.claim(
                 self.worker_id,
                 lease_seconds=self._settings.lease_seconds,
                 plans=self._plans.current(),
-                suspects=not any(execution.is_suspect for execution, _ in self._running.values()),
-                backfills=self._has_place_for_backfill(),
+                suspects=suspects,
+                backfills=backfills,
             )
         except StoreBusy:
             return None
 
-    def _has_place_for_backfill(self) -> bool:
-        """Whether another run of a backfill leaves a place to those that somebody may wait for."""
+    def _places_for_backfills(self) -> int:
+        """How many runs of backfills may begin, so that a place is left to those that somebody may wait for."""
         count = sum(execution.is_backfill for execution, _ in self._running.values())
-        return count < max(1, self._settings.worker_concurrency - 1)
+        return max(1, self._settings.worker_concurrency - 1) - count
 
     async def _wait_for_work(self, seen: int) -> None:
         """Until something is committed, a run of this worker ends, draining begins, or it is time to look again."""
@@ -185,6 +203,8 @@ class Worker:
                     if lease in self._running:
                         self._running[lease][0].cancel()
             await self._store.wait_for_change(seen, _POLL_SECONDS)
+            # What is committed meanwhile is found with one look.
+            await asyncio.sleep(_REST_SECONDS)
 
     async def _finish_or_hand_back(self) -> None:
         tasks = {task: lease for lease, (_, task) in self._running.items()}

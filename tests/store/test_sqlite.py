@@ -38,7 +38,7 @@ class Gate:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._begun, self._open = threading.Event(), threading.Event()
-        self.task = asyncio.create_task(database.write(self._stand))
+        self.task = asyncio.create_task(database.write(self._stand, is_long=True))
 
     def _stand(self, tx: Transaction) -> None:
         self._begun.set()
@@ -120,26 +120,49 @@ async def test_many_that_nobody_waits_for_hide_none_that_somebody_does(database:
     assert await names(database) == ["wanted"]
 
 
-async def test_all_are_told_when_there_is_no_connection(database: SqliteDatabase) -> None:
-    def lose(tx: Transaction) -> None:
-        connection = database._local.connection
-        del database._local.connection
-        database._connections.remove(connection)
-        database._path = database._path.parent / "nowhere" / "db.sqlite3"
-
+async def test_all_are_told_when_there_is_no_connection(database: SqliteDatabase, tmp_path: Path) -> None:
     there = database._path
-    gate = Gate(database)
-    await gate.stands()
-    tasks = await waiting(*(add(name) for name in "abc"), database=database)
-    await gate.lift()
-    await asyncio.gather(*tasks)
-    await database.write(lose)
-    gate = Gate(database)
-    outcomes = await asyncio.gather(gate.task, *(database.write(add(name)) for name in "def"), return_exceptions=True)
+    assert database._writer._connection is not None
+    database._writer._connection.close()
+    database._writer._connection = None
+    database._path = tmp_path / "nowhere" / "db.sqlite3"
+    writes = [database.write(add(name), is_long=name == "b") for name in "abc"]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert all(isinstance(outcome, StoreBusy) for outcome in outcomes)
     database._path = there
-    assert await database.write(add("g")) == "g"
-    assert await names(database) == ["a", "b", "c", "g"]
+    assert await database.write(add("d")) == "d"
+    assert await names(database) == ["d"]
+
+
+async def test_what_is_long_keeps_its_place(database: SqliteDatabase) -> None:
+    """And is done in a thread, where nobody waits for it who does not write."""
+    loop, threads = threading.get_ident(), dict[str, int]()
+
+    def noting(name: str) -> Callable[[Transaction], str]:
+        def work(tx: Transaction) -> str:
+            threads[name] = threading.get_ident()
+            return add(name)(tx)
+
+        return work
+
+    writes = [database.write(noting(name), is_long=name in "bd") for name in "abcde"]
+    assert await asyncio.gather(*writes) == list("abcde")
+    assert list(threads) == list("abcde")
+    assert [threads[name] == loop for name in "abcde"] == [True, False, True, False, True]
+
+
+async def test_another_process_s_write_is_waited_for(database: SqliteDatabase, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.create_task(database.write(add("a")))
+    # Reads go on meanwhile, and so does everything else.
+    assert await names(database) == []
+    assert not writing.done()
+    other.execute("INSERT INTO names VALUES ('theirs', 'x')")
+    other.execute("COMMIT")
+    other.close()
+    assert await writing == "a"
+    assert await names(database) == ["a", "theirs"]
 
 
 async def test_all_are_told_when_the_commit_fails(database: SqliteDatabase) -> None:

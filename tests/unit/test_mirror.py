@@ -367,7 +367,8 @@ async def test_an_outage_is_outlasted_also_when_the_worker_is_not(far: Place, pr
     async with asyncio.timeout(60):
         while await far.store.outbox(skip=(), limit=1):
             await far.store.wait_for_change(far.store.version, 0.1)
-    assert mirror.warehouse_fault == ""
+        while mirror.warehouse_fault:
+            await asyncio.sleep(0.05)
     second.cancel()
     await asyncio.wait([second])
     for table, key, count in (

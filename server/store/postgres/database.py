@@ -161,8 +161,9 @@ class PostgresDatabase:
     def _lanes(self) -> "tuple[_Lane, ...]":
         return self._writers, self._readers, self._scanners
 
-    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False, is_long: bool = False) -> T:
         """Run `work` in one transaction, anew when others were in its way or an upgrade was."""
+        del is_long  # there are threads for all
         lane = self._readers if urgent else self._writers
         result, changed = await lane.run(lambda: _tried(lambda: self._transact(lane.pool, work)))
         if changed:

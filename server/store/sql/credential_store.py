@@ -26,7 +26,7 @@ class SqlCredentialStore:
 
     async def destroy_superseded_credentials(self) -> int:
         """See the port."""
-        return await self._db.write(credentials.destroy_superseded)
+        return await self._db.write(credentials.destroy_superseded, is_long=True)
 
     async def add_credential(
         self, credential: Credential, *, by: Actor, request: RequestKey | None, most_names: int

@@ -64,7 +64,7 @@ class Transaction(Protocol):
 
 
 class Database(Protocol):
-    """A database: each access is a function that runs in a thread of its own. Every method may raise StoreBusy."""
+    """A database: each access is a function that runs in a transaction. Every method may raise StoreBusy."""
 
     version: int
     """Grows with every commit that this process has seen, its own or another's."""
@@ -79,10 +79,11 @@ class Database(Protocol):
         """As `read`, for what may look at very many rows: short reads do not wait behind it."""
         ...
 
-    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False, is_long: bool = False) -> T:
         """Run `work` in one transaction, which an exception rolls back. It may be run several times.
 
-        `urgent` work is short and does not wait behind writes that wait for locks.
+        `urgent` work is short and does not wait behind writes that wait for locks. What `is_long` may look at or change
+        very many rows.
         """
         ...
 

@@ -10,7 +10,7 @@ from server.store.port import MAX_LEASES_LOST, Claim, Lease, LeaseLost, RunEnd, 
 from server.store.sql import audit, deliveries, health, loads, schedules
 from server.store.sql.credentials import latest_versions
 from server.store.sql.data_quality import keep_checks
-from server.store.sql.database import Row, Transaction, found
+from server.store.sql.database import Row, Transaction, found, marks
 from server.store.sql.outbox import note_tenant, release
 from server.store.sql.queues import bill, lock, move
 from server.store.sql.rows import moment, snapshot_of
@@ -19,7 +19,6 @@ from server.store.sql.runs import (
     announce,
     end_open_steps,
     ended,
-    find_run,
     note_run,
     store_step,
     stored_run,
@@ -46,12 +45,12 @@ def claim(
     # Past the tenants of which others claim a run at this moment; only where there is nothing else, after them.
     for lock_as in dict.fromkeys((tx.skip_locked, tx.for_update)):
         for tenant_id in list(claimable(tx, plans, backfills=backfills)):
-            if (run_id := _claim_first(tx, tenant_id, plans, lock_as, backfills=backfills)) is not None:
-                return _lease(tx, run_id, worker_id, lease_micros, plans)
+            if (run := _claim_first(tx, tenant_id, plans, lock_as, backfills=backfills)) is not None:
+                return _lease(tx, run, worker_id, lease_micros, plans)
     return None
 
 
-def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *, backfills: bool) -> str | None:
+def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *, backfills: bool) -> Run | None:
     """Let the tenant's oldest waiting run begin, one of a backfill only when no other waits.
 
     None when others were faster, or are at it.
@@ -69,10 +68,11 @@ def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *,
         "UPDATE runs SET status = 'RUNNING', started_at = coalesce(started_at, ?) WHERE pipeline_logging_id = ?",
         (tx.now, run_id),
     )
-    move(tx, tenant_id, pending=-1, active=1)
-    tx.execute("UPDATE queues SET claimed_at = ? WHERE tenant_id = ?", (tx.now, tenant_id))
-    announce(tx, run_id)
-    return run_id
+    tx.execute(
+        "UPDATE queues SET pending = pending - 1, active = active + 1, claimed_at = ? WHERE tenant_id = ?",
+        (tx.now, tenant_id),
+    )
+    return announce(tx, run_id)
 
 
 def _oldest_waiting(tx: Transaction, tenant_id: str, condition: str) -> str | None:
@@ -113,7 +113,9 @@ def _take_over(tx: Transaction, abandoned: Row, worker_id: str, lease_micros: in
     ).fetchone()
     if held is None or (held["lease_worker"] and not _lose_lease(tx, run_id, held["lease_until"])):
         return None
-    return _lease(tx, run_id, worker_id, lease_micros, plans)
+    # Whose it is now is shown in the queue's table.
+    note_run(tx, run_id)
+    return _lease(tx, stored_run(tx, run_id), worker_id, lease_micros, plans)
 
 
 def _lose_lease(tx: Transaction, pipeline_logging_id: str, until: int) -> bool:
@@ -157,7 +159,7 @@ def _fail_poison(tx: Transaction, pipeline_logging_id: str) -> None:
     _end_run(tx, run.tenant_id, pipeline_logging_id, end)
 
 
-def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micros: int, plans: Plans) -> Claim:
+def _lease(tx: Transaction, run: Run, worker_id: str, lease_micros: int, plans: Plans) -> Claim:
     row = found(
         tx.execute(
             """
@@ -168,15 +170,12 @@ def _lease(tx: Transaction, pipeline_logging_id: str, worker_id: str, lease_micr
                 (SELECT traceparent FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id)
                     AS traceparent
             """,
-            (worker_id, tx.now + lease_micros, pipeline_logging_id),
+            (worker_id, tx.now + lease_micros, run.pipeline_logging_id),
         ).fetchone()
     )
-    run = stored_run(tx, pipeline_logging_id)
-    # Whose it is now is shown in the queue's table.
-    note_run(tx, pipeline_logging_id)
     tenant = find_tenant(tx, run.tenant_id)
     return Claim(
-        Lease(pipeline_logging_id, worker_id, row["lease_epoch"]),
+        Lease(run.pipeline_logging_id, worker_id, row["lease_epoch"]),
         run,
         snapshot_of(row["snapshot"]),
         tenant.allowed_sources if tenant else (),
@@ -243,26 +242,27 @@ def expire_run(tx: Transaction, pipeline_logging_id: str, by: Actor) -> bool:
 
 def cancelling(tx: Transaction, leases: Collection[Lease]) -> frozenset[Lease]:
     """The leases whose runs are to be cancelled."""
-    return frozenset(
-        lease
-        for lease in leases
-        if tx.execute(
-            "SELECT 1 FROM runs WHERE pipeline_logging_id = ? AND lease_worker = ? AND lease_epoch = ?"
-            " AND status = 'CANCELLING'",
-            _key(lease),
-        ).fetchone()
+    ids = [lease.pipeline_logging_id for lease in leases]
+    rows = tx.execute(
+        "SELECT pipeline_logging_id, lease_worker, lease_epoch FROM runs"
+        f" WHERE pipeline_logging_id IN {marks(ids)} AND status = 'CANCELLING'",
+        ids,
     )
+    asked = {(row["pipeline_logging_id"], row["lease_worker"], row["lease_epoch"]) for row in rows}
+    return frozenset(lease for lease in leases if _key(lease) in asked)
 
 
-def _fence(tx: Transaction, lease: Lease) -> None:
+def _fence(tx: Transaction, lease: Lease, *, forget_losses: bool = False) -> None:
     """A lease that has run out but that nobody took over still holds: its worker is alive after all."""
-    held = tx.execute(
-        "SELECT 1 FROM runs WHERE pipeline_logging_id = ? AND lease_worker = ? AND lease_epoch = ?"
+    row = tx.execute(
+        "SELECT leases_lost FROM runs WHERE pipeline_logging_id = ? AND lease_worker = ? AND lease_epoch = ?"
         f" AND status IN ('RUNNING', 'CANCELLING'){tx.for_update}",
         _key(lease),
     ).fetchone()
-    if not held:
+    if row is None:
         raise LeaseLost(lease.pipeline_logging_id)
+    if forget_losses and row["leases_lost"]:
+        tx.execute("UPDATE runs SET leases_lost = 0 WHERE pipeline_logging_id = ?", (lease.pipeline_logging_id,))
 
 
 def start_step(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
@@ -291,7 +291,7 @@ def _is_held(tx: Transaction, pipeline_logging_id: str) -> bool:
 def record_effects(tx: Transaction, lease: Lease, step: StepRun, load: Load | None) -> None:
     """Record the writes of a running step, and what they were billed; its watchers hear of both when it has ended."""
     _fence(tx, lease)
-    before = _recorded(_bill(tx, lease, step), step)
+    before = _bill(tx, lease, step)
     if before.status is not StepStatus.RUNNING or before.attempt != step.attempt:
         raise LeaseLost(lease.pipeline_logging_id)
     if load is not None:
@@ -313,26 +313,35 @@ def _keep_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> None
     )
 
 
-def _bill(tx: Transaction, lease: Lease, step: StepRun) -> Run:
-    """Count what the step was billed since it was recorded last. Gives the run with what was recorded."""
-    run = stored_run(tx, lease.pipeline_logging_id)
-    bill(tx, run.tenant_id, step.bytes_billed - _recorded(run, step).bytes_billed)
-    return run
+def _bill(tx: Transaction, lease: Lease, step: StepRun) -> StepRun:
+    """Count what the step was billed since it was recorded last. Gives what was recorded."""
+    row = tx.execute(
+        "SELECT body FROM steps WHERE pipeline_logging_id = ? AND step_id = ?",
+        (lease.pipeline_logging_id, step.step_id),
+    ).fetchone()
+    recorded = StepRun.model_validate_json(found(row)["body"])
+    if billed := step.bytes_billed - recorded.bytes_billed:
+        bill(tx, _tenant_of(tx, lease.pipeline_logging_id), billed)
+    return recorded
 
 
-def _recorded(run: Run, step: StepRun) -> StepRun:
-    return next(other for other in run.steps if other.step_id == step.step_id)
+def _tenant_of(tx: Transaction, pipeline_logging_id: str) -> str:
+    """The run's tenant. Raises LeaseLost when there is no such run any more."""
+    row = tx.execute("SELECT tenant_id FROM runs WHERE pipeline_logging_id = ?", (pipeline_logging_id,)).fetchone()
+    if row is None:
+        raise LeaseLost(pipeline_logging_id)
+    return str(row["tenant_id"])
 
 
 def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
     """Record how an attempt ended."""
-    _fence(tx, lease)
+    # A run that gets on is no poison, however often others took its workers with them.
+    _fence(tx, lease, forget_losses=True)
     for log in end.logs:
         add_event(tx, lease.pipeline_logging_id, log)
-    # A run that gets on is no poison, however often others took its workers with them.
-    tx.execute("UPDATE runs SET leases_lost = 0 WHERE pipeline_logging_id = ?", (lease.pipeline_logging_id,))
-    run = _bill(tx, lease, end.step)
-    keep_checks(tx, run, end.step.step_id, end.checks)
+    _bill(tx, lease, end.step)
+    if end.checks:
+        keep_checks(tx, stored_run(tx, lease.pipeline_logging_id), end.step.step_id, end.checks)
     if end.message is not None:
         deliveries.queue(tx, lease.pipeline_logging_id, end.step.step_id, end.message)
     return store_step(tx, lease.pipeline_logging_id, ended(tx, end.step, end.step.status, end.step.error_message))
@@ -347,14 +356,12 @@ def add_logs(tx: Transaction, lease: Lease, logs: Sequence[LogEntry]) -> None:
 
 def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
     """Record the run's end, and the tenant's beginning where the run made it."""
-    before = find_run(tx, lease.pipeline_logging_id)
-    if before is None:
-        raise LeaseLost(lease.pipeline_logging_id)
-    lock(tx, before.tenant_id)
+    tenant_id = _tenant_of(tx, lease.pipeline_logging_id)
+    lock(tx, tenant_id)
     _fence(tx, lease)
     for log in end.logs:
         add_event(tx, lease.pipeline_logging_id, log)
-    run = _end_run(tx, before.tenant_id, lease.pipeline_logging_id, end)
+    run = _end_run(tx, tenant_id, lease.pipeline_logging_id, end)
     if end.activates_tenant:
         tx.execute(
             "UPDATE tenants SET state = 'ACTIVE', updated_at = ? WHERE tenant_id = ? AND state = 'ONBOARDING'",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from server.domain.pipeline import PipelineName, RunSnapshot
 from server.domain.plan import Plan
@@ -56,6 +57,7 @@ def snapshot_of(body: str) -> RunSnapshot:
     return RunSnapshot.model_validate_json(body, extra="ignore")
 
 
+@lru_cache(maxsize=1_000)
 def quotas_of_row(text: str) -> Quotas:
     """A tenant's own limits; a newer version may know more of them."""
     return Quotas.model_validate_json(text, extra="ignore")

@@ -110,7 +110,7 @@ class SqlScheduleStore:
 
     async def create_backfill(self, new: NewBackfill, *, by: Actor, request: RequestKey | None) -> Backfill:
         """See the port."""
-        return await self._db.write(lambda tx: backfills.create(tx, new, by, request))
+        return await self._db.write(lambda tx: backfills.create(tx, new, by, request), is_long=True)
 
     async def find_backfill_request(self, request: RequestKey) -> Backfill | None:
         """See the port."""
@@ -130,7 +130,7 @@ class SqlScheduleStore:
         self, backfill_id: str, state: BackfillState, reason: str, *, by: Actor
     ) -> Backfill | None:
         """See the port."""
-        return await self._db.write(lambda tx: backfills.change(tx, backfill_id, state, reason, by))
+        return await self._db.write(lambda tx: backfills.change(tx, backfill_id, state, reason, by), is_long=True)
 
     async def backfill_work(self, *, skip: Collection[tuple[str, str]], limit: int) -> BackfillWork:
         """See the port."""
@@ -146,8 +146,8 @@ class SqlScheduleStore:
 
     async def drop_days(self, backfill_id: str, tenant_id: str) -> None:
         """See the port."""
-        await self._db.write(lambda tx: backfills.drop_days(tx, backfill_id, tenant_id))
+        await self._db.write(lambda tx: backfills.drop_days(tx, backfill_id, tenant_id), is_long=True)
 
     async def end_backfill(self, backfill_id: str) -> None:
         """See the port."""
-        await self._db.write(lambda tx: backfills.end(tx, backfill_id))
+        await self._db.write(lambda tx: backfills.end(tx, backfill_id), is_long=True)

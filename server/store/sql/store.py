@@ -89,11 +89,11 @@ class SqlStore(SqlLoadStore, SqlDeliveryStore, SqlScheduleStore, SqlHealthStore)
 
     async def offboard_tenant(self, tenant_id: str, *, by: Actor, request: RequestKey | None) -> None:
         """See the port."""
-        await self._db.write(lambda tx: offboarding.offboard(tx, tenant_id, by, request))
+        await self._db.write(lambda tx: offboarding.offboard(tx, tenant_id, by, request), is_long=True)
 
     async def cancel_runs(self, tenant_id: str, *, by: Actor, limit: int) -> int:
         """See the port."""
-        return await self._db.write(lambda tx: offboarding.cancel_runs(tx, tenant_id, by, limit))
+        return await self._db.write(lambda tx: offboarding.cancel_runs(tx, tenant_id, by, limit), is_long=True)
 
     async def delete_dataset_by(self, run: NewRun, plans: Plans) -> None:
         """See the port."""
@@ -339,34 +339,36 @@ class SqlStore(SqlLoadStore, SqlDeliveryStore, SqlScheduleStore, SqlHealthStore)
 
     async def remove_runs(self, *, older_than_days: float, limit: int) -> int:
         """See the port."""
-        return await self._db.write(lambda tx: retention.remove_runs(tx, ago(tx, older_than_days), limit))
+        return await self._db.write(lambda tx: retention.remove_runs(tx, ago(tx, older_than_days), limit), is_long=True)
 
     async def remove_ticks(self, *, older_than_days: float, limit: int) -> int:
         """See the port."""
-        return await self._db.write(lambda tx: ticks.remove(tx, ago(tx, older_than_days), limit))
+        return await self._db.write(lambda tx: ticks.remove(tx, ago(tx, older_than_days), limit), is_long=True)
 
     async def remove_backfills(self, *, older_than_days: float, limit: int) -> int:
         """See the port."""
-        return await self._db.write(lambda tx: backfills.remove(tx, ago(tx, older_than_days), limit))
+        return await self._db.write(lambda tx: backfills.remove(tx, ago(tx, older_than_days), limit), is_long=True)
 
     async def remove_events(self, *, older_than_days: float, after: EndPosition, limit: int) -> RemovedEvents:
         """See the port."""
-        return await self._db.write(lambda tx: retention.remove_events(tx, ago(tx, older_than_days), after, limit))
+        return await self._db.write(
+            lambda tx: retention.remove_events(tx, ago(tx, older_than_days), after, limit), is_long=True
+        )
 
     async def remove_usage(self) -> None:
         """See the port."""
-        await self._db.write(retention.remove_usage)
+        await self._db.write(retention.remove_usage, is_long=True)
 
     async def check(self, *, repair_by: Actor | None = None) -> list[Finding]:
         """See the port."""
         found = await self._db.scan(checking.findings)
         if repair_by is not None and any(finding.is_repairable for finding in found):
-            await self._db.write(lambda tx: checking.mend(tx, found, repair_by))
+            await self._db.write(lambda tx: checking.mend(tx, found, repair_by), is_long=True)
         return found
 
     async def note_all(self, tenant_id: str, *, by: Actor) -> int:
         """See the port."""
-        return await self._db.write(lambda tx: outbox.note_all(tx, tenant_id, by))
+        return await self._db.write(lambda tx: outbox.note_all(tx, tenant_id, by), is_long=True)
 
     async def note_retention(self, *, by: Actor) -> None:
         """See the port."""

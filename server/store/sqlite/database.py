@@ -1,31 +1,32 @@
 """Connections, transactions and change detection of the SQLite file.
 
-One writer thread per process, since SQLite has one writer anyway; a few readers, which in WAL mode never wait for it.
+Readers never wait for writers in WAL mode. Short reads are done on the event loop, as short writes are: see `Writer`.
 """
 
 import asyncio
 import logging
 import sqlite3
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from server.store.port import StoreBusy
 from server.store.sql.database import Clock, Transaction, to_micros, utc_now
+from server.store.sqlite.writer import Writer
 
 T = TypeVar("T")
 
-_READERS = 2
-# Writes that have one commit: those that wait for it wait for each other.
+# Writes that a caller may have under way at a time: those that wait for a commit wait for each other.
 _TOGETHER = 64
 _BUSY_SECONDS = 10
-# How soon another process's commit is noticed; the probe reads shared memory and costs a few microseconds.
-_PROBE_SECONDS = 0.02
+# How soon another process's commit is noticed, soonest while there are some; the probe reads shared memory and costs a
+# few microseconds.
+_PROBE_SECONDS = 0.01
+_QUICK_PROBE_SECONDS = 0.002
+_QUICK_FOR_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -45,48 +46,25 @@ class SqliteTransaction:
         """Writers take turns anyway."""
 
 
-class _Write:
-    """A write that waits for its turn, and then what came of it."""
-
-    def __init__(self, work: Callable[[Transaction], Any]) -> None:
-        self.work = work
-        self.is_wanted = True
-        self.is_done = False
-        self._result: Any = None
-        self._error: BaseException | None = None
-
-    def end(self, result: Any, error: BaseException | None) -> None:
-        """Remember what came of it."""
-        self._result, self._error, self.is_done = result, error, True
-
-    def outcome(self) -> Any:
-        """The result. Raises what ended it."""
-        if self._error is not None:
-            raise self._error
-        if not self.is_done:
-            raise LookupError("a write was neither done nor refused")
-        return self._result
-
-
 class SqliteDatabase:
-    """The file: every access goes through `read` or `write`, which run a function in a thread of their own."""
+    """The file: every access is a function that `read`, `scan` or `write` runs in a transaction."""
 
     writes_at_once = _TOGETHER
 
     def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
         self._path = path
         self._clock = clock
-        self._local = threading.local()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._waiting = deque[_Write]()
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
-        self._scanner = ThreadPoolExecutor(1, thread_name_prefix="store-scanner")
-        self._connections: list[sqlite3.Connection] = []
+        self._reader = self._connect()
+        self._scanner = self._connect()
+        self._scanning = ThreadPoolExecutor(1, thread_name_prefix="store-scanner")
         self._probe_connection = self._connect()
         self._data_version = self._probe()
-        # From now on it probes on the event loop, which must not wait for another process.
-        self._probe_connection.execute("PRAGMA busy_timeout = 0")
-        self._changed = asyncio.Condition()
+        # What is done on the event loop must not wait for another process there.
+        for connection in (self._reader, self._probe_connection):
+            connection.execute("PRAGMA busy_timeout = 0")
+        self._writer = Writer(self._connect, self._transaction, self._announce)
+        self._changed = asyncio.Event()
+        self._changed_at = time.monotonic()
         self._prober: asyncio.Task[None] | None = None
         self.version = 0
 
@@ -98,125 +76,60 @@ class SqliteDatabase:
         # An accepted run survives a power cut: the log is on the disk before the reply.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        self._connections.append(connection)
         return connection
 
-    def _connection(self) -> sqlite3.Connection:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = self._connect()
-        connection: sqlite3.Connection = self._local.connection
-        return connection
+    def _transaction(self, connection: sqlite3.Connection) -> Transaction:
+        return SqliteTransaction(connection, to_micros(self._clock()))
 
-    def _now(self) -> int:
-        return to_micros(self._clock())
-
-    def _write(self, write: "_Write") -> bool:
-        """See to it that `write` is done, with all that wait behind it. Answers whether that changed anything.
-
-        Each has a savepoint of its own, and all have one commit, which is what takes the time: it waits for the disk.
-        """
-        if write.is_done:
-            return False
-        together = self._take_waiting()
-        try:
-            return self._write_together(self._connection(), together)
-        except BaseException as error:  # noqa: BLE001 - raised where each write is awaited
-            for one in together:
-                one.end(None, error)
-            return False
-
-    def _take_waiting(self) -> "list[_Write]":
-        """The writes that have waited longest, without those that nobody waits for any more."""
-        together = list[_Write]()
-        while self._waiting and len(together) < _TOGETHER:
-            if (one := self._waiting.popleft()).is_wanted:
-                together.append(one)
-        return together
-
-    def _write_together(self, connection: sqlite3.Connection, together: "list[_Write]") -> bool:
-        """Do writes in one transaction, and answer whether it changed anything. Raises what undoes all of them."""
-        before = connection.total_changes
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for one in together:
-                self._write_one(connection, one)
-            connection.execute("COMMIT")
-        except BaseException:
-            self._roll_back(connection)
-            raise
-        return connection.total_changes != before
-
-    def _write_one(self, connection: sqlite3.Connection, write: "_Write") -> None:
-        """Do one of several writes; an exception undoes it and no other."""
-        connection.execute("SAVEPOINT one")
-        try:
-            write.end(write.work(SqliteTransaction(connection, self._now())), None)
-        except BaseException as error:  # noqa: BLE001 - raised where the write is awaited
-            write.end(None, error)
-            connection.execute("ROLLBACK TO one")
-        connection.execute("RELEASE one")
-
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
-        """Leave the transaction, or the connection: a later transaction must not begin inside this one."""
-        try:
-            # SQLite may have rolled back by itself, on a full disk for one.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            logger.exception("A transaction could not be rolled back; its connection is closed")
-            del self._local.connection
-            self._connections.remove(connection)
-            connection.close()
-
-    def _look(self, work: Callable[[Transaction], T]) -> T:
-        connection = self._connection()
+    def _look(self, connection: sqlite3.Connection, work: Callable[[Transaction], T]) -> T:
         connection.execute("BEGIN")
         try:
-            return work(SqliteTransaction(connection, self._now()))
+            return work(self._transaction(connection))
         finally:
             connection.execute("COMMIT")
 
-    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False, is_long: bool = False) -> T:
         """Run `work` in a write transaction; all of them take turns. Raises StoreBusy when SQLite cannot."""
-        write = _Write(work)
-        self._waiting.append(write)
-        try:
-            changed = await asyncio.get_running_loop().run_in_executor(self._writer, self._write, write)
-        finally:
-            # Whoever has stopped waiting does not want what has not begun.
-            write.is_wanted = False
-        if changed:
-            await self._announce()
         with _no_answer():
-            result: T = write.outcome()
-        return result
+            return await self._writer.run(work, is_long=is_long)
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` on one consistent state. Raises StoreBusy when SQLite cannot."""
-        return await _look_in(self._readers, self._look, work)
+        """Run `work` on one consistent state, here and now. Raises StoreBusy when SQLite cannot."""
+        with _no_answer():
+            try:
+                return self._look(self._reader, work)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+        # Another process mends the file, say; a thread may wait for that.
+        return await self.scan(work)
 
     async def scan(self, work: Callable[[Transaction], T]) -> T:
         """As `read`, for what may look at many rows: such reads wait for each other and for nobody else."""
-        return await _look_in(self._scanner, self._look, work)
+        with _no_answer():
+            return await asyncio.get_running_loop().run_in_executor(self._scanning, self._look, self._scanner, work)
 
-    async def _announce(self) -> None:
-        async with self._changed:
-            self.version += 1
-            self._changed.notify_all()
+    def _announce(self) -> None:
+        self.version += 1
+        self._changed_at = time.monotonic()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     async def wait_for_change(self, seen: int, timeout: float) -> int:  # noqa: ASYNC109 - the port's word
         """Wait until `version` differs from `seen`, at most `timeout` seconds."""
         if self._prober is None:
             self._prober = asyncio.create_task(self._keep_probing())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout), self._changed:
-                await self._changed.wait_for(lambda: self.version != seen)
+        if self.version == seen:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
         return self.version
 
     async def _keep_probing(self) -> None:
         """Notice the commits of other processes."""
         while True:
-            await asyncio.sleep(_PROBE_SECONDS)
+            is_quick = time.monotonic() < self._changed_at + _QUICK_FOR_SECONDS
+            await asyncio.sleep(_QUICK_PROBE_SECONDS if is_quick else _PROBE_SECONDS)
             try:
                 current = self._probe()
             except sqlite3.Error:
@@ -225,7 +138,7 @@ class SqliteDatabase:
                 continue
             if current != self._data_version:
                 self._data_version = current
-                await self._announce()
+                self._announce()
 
     def _probe(self) -> int:
         version: int = self._probe_connection.execute("PRAGMA data_version").fetchone()[0]
@@ -236,9 +149,9 @@ class SqliteDatabase:
         if self._prober is not None:
             self._prober.cancel()
             await asyncio.wait([self._prober])
-        for pool in (self._writer, self._readers, self._scanner):
-            await asyncio.to_thread(pool.shutdown)
-        for connection in self._connections:
+        await self._writer.close()
+        await asyncio.to_thread(self._scanning.shutdown)
+        for connection in (self._reader, self._scanner, self._probe_connection):
             connection.close()
 
 
@@ -254,13 +167,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_PROBE_SECONDS)
         else:
             return
-
-
-async def _look_in(
-    pool: ThreadPoolExecutor, look: Callable[[Callable[[Transaction], T]], T], work: Callable[[Transaction], T]
-) -> T:
-    with _no_answer():
-        return await asyncio.get_running_loop().run_in_executor(pool, look, work)
 
 
 @contextmanager

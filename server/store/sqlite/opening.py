@@ -18,7 +18,7 @@ async def open_sqlite(path: Path, *, clock: Clock = utc_now, migrations: Path = 
     database = await asyncio.to_thread(_open, path, clock)
     try:
         # In one transaction, which waits for that of another server: two that start at once migrate once.
-        await database.write(_migrate(migrations))
+        await database.write(_migrate(migrations), is_long=True)
     except BaseException:
         await database.close()
         raise

@@ -1,0 +1,69 @@
+"""How soon a service is there, and the memory that it takes."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.figures import Figure, at_most
+from benchmarks.limits import ROUNDS, timed
+from benchmarks.place import again, ended, service, submit
+from tests.e2e.service import Service
+
+_PART = 2_500
+_PARTS = 4
+_IN_FLIGHT = 32
+_TENANTS = [f"bench_{number:02}" for number in range(20)]
+
+
+async def measure(folder: Path) -> list[Figure]:
+    """Seconds until the ready line; MiB that are resident in server and worker together."""
+    async with service(folder, tenants=_TENANTS) as first:
+        pass
+    starts = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        async with again(first):
+            starts.append(time.perf_counter() - began)
+    async with again(first) as started, started.client() as client:
+        # The worker has opened the warehouse by then.
+        await asyncio.sleep(5)
+        idle = _resident(started)
+        after = [idle]
+        for part in range(_PARTS):
+            number = 0
+
+            async def start() -> None:
+                nonlocal number
+                number += 1
+                await submit(client, _TENANTS[number % len(_TENANTS)])
+
+            await timed(start, calls=_PART, in_flight=_IN_FLIGHT)
+            while ended(started) < (part + 1) * _PART:
+                await asyncio.sleep(0.1)
+            await started.comes_to_rest()
+            after.append(_resident(started))
+    return [
+        Figure("start until ready", statistics.median(starts), "s", reach=at_most(2.5)),
+        Figure("server and worker, idle", idle, "MiB", reach=at_most(220)),
+        *(Figure(f"after {(part + 1) * _PART:,} runs", after[part + 1], "MiB") for part in range(_PARTS)),
+        # The first ones fill what is kept on purpose.
+        Figure(f"growth per 1,000 runs, after the first {_PART:,}", _slope(after[1:]), "MiB", reach=at_most(1)),
+    ]
+
+
+def _slope(resident: Sequence[float]) -> float:
+    """MiB for a thousand runs, by the least squares."""
+    runs = [part * _PART / 1_000 for part in range(len(resident))]
+    return statistics.linear_regression(runs, resident).slope
+
+
+def _resident(started: Service) -> float:
+    pids = [started.process.pid, *started.worker_pids()]
+    return sum(_status(pid, "VmRSS") for pid in pids)
+
+
+def _status(pid: int, name: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024

@@ -1,0 +1,90 @@
+"""What very many runs that only wait for BigQuery take from a service: threads, and the time of those who ask it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Figure, at_most, at_most_of_limit, centile
+from benchmarks.limits import timed
+from benchmarks.place import add_files, submit
+from convergence.client import ConvergenceClient
+from convergence.v1.run_pb2 import Run
+from tests.bigquery import faults
+from tests.bigquery.server import BigQueryServer
+from tests.e2e.on_bigquery import FOR_EVER, proxy_of, service_on
+from tests.e2e.service import Service, onboard
+
+_RUNS = 500
+_CALLS = 500
+_WAITING, _ASKING = "waiting_corp", "asking_corp"
+_SLOW = """
+pipeline_id: slow
+steps:
+  - {step_id: slow, ps_type: gcp.bq_etl, source: {query: SELECT 1 AS n}, destination: {table: t}}
+"""
+
+
+async def measure(folder: Path) -> list[Figure]:
+    """Threads of the worker; milliseconds of RunPipeline, before and meanwhile."""
+    (folder / "bigquery").mkdir()
+    server = BigQueryServer.start(folder / "bigquery")
+    try:
+        async with proxy_of(server) as proxy:
+            settings = {"worker_concurrency": str(_RUNS + 20), "max_concurrent_runs": str(_RUNS)}
+            async with service_on(proxy, folder / "checkout", **settings) as started, started.client() as client:
+                add_files(started.checkout)
+                (started.checkout / "configs/bench/slow.yml").write_text(_SLOW)
+                for tenant_id in (_WAITING, _ASKING):
+                    await onboard(started, tenant_id)
+                idle, before = _threads(started), await _accepts(client)
+                await _settled(client)
+                proxy.fail("POST .*/jobs$|GET .*/jobs/", faults.changed(_goes_on), times=FOR_EVER)
+                runs = [await submit(client, _WAITING, "slow") for _ in range(_RUNS)]
+                await _all_wait(client, runs)
+                busy, meanwhile = _threads(started), await _accepts(client)
+                proxy.mend()
+    finally:
+        server.stop()
+    name = f"RunPipeline beside {_RUNS} runs that wait"
+    return [
+        Figure("threads of the worker, idle", idle, ""),
+        Figure(f"threads of the worker, {_RUNS} runs wait", busy, "", reach=at_most(60)),
+        *(
+            Figure(f"{name}, p{percent}", centile(meanwhile, percent), "ms", centile(before, percent), "without", reach)
+            for percent, reach in ((50, None), (99, at_most_of_limit(1.5)))
+        ),
+    ]
+
+
+def _goes_on(job: dict[str, Any]) -> None:
+    """A job that is not done yet; a dry run has no state that anybody waits for."""
+    if not job["configuration"].get("dryRun"):
+        job["status"]["state"] = "RUNNING"
+
+
+def _threads(started: Service) -> int:
+    return len(list(Path(f"/proc/{started.worker_pid()}/task").iterdir()))
+
+
+async def _accepts(client: ConvergenceClient) -> list[float]:
+    _, milliseconds = await timed(lambda: submit(client, _ASKING), calls=_CALLS, in_flight=4)
+    return milliseconds
+
+
+async def _settled(client: ConvergenceClient) -> None:
+    """Until nothing of those who ask is left."""
+    while (await client.list_runs(_ASKING, statuses=[Run.PENDING, Run.RUNNING], page_size=1)).runs:
+        await asyncio.sleep(0.2)
+
+
+async def _all_wait(client: ConvergenceClient, runs: list[Run]) -> None:
+    """Until each has begun its write, which then does not end."""
+    left = {run.pipeline_logging_id for run in runs}
+    while left:
+        for run_id in list(left):
+            run = await client.get_run(_WAITING, run_id)
+            if run.status not in {Run.PENDING, Run.RUNNING}:
+                raise SystemExit(f"a run that should wait has ended: {run.error_message}")
+            if run.steps[0].effects:
+                left.remove(run_id)
+        await asyncio.sleep(0.5)
