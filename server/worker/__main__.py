@@ -49,6 +49,7 @@ _PULSE_SECONDS = 1.0
 _PULSE = b"."
 # BigQuery runs two statements on a table at a time and lets twenty wait.
 _BIGQUERY_MIRROR_SECONDS = 5.0
+_EMBEDDED_MIRROR_SECONDS = 2.0
 
 logger = logging.getLogger("server.worker")
 
@@ -148,7 +149,7 @@ def _report(worker: Worker, mirror: Mirror, settings: Settings) -> WorkerReport:
 
 def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: Warehouse) -> Mirror:
     catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-    interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else 1.0
+    interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else _EMBEDDED_MIRROR_SECONDS
     return Mirror(
         worker_id, store, warehouse, project=settings.project, tables=mirrored_tables(catalog), tenant_interval=interval
     )
