@@ -47,6 +47,8 @@ _STATEMENT_BYTES = 4_000_000
 _LEASE_SECONDS = 30.0
 _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+# Of a tenant's interval its first rest is this part.
+_FIRST_PART = 4
 # What is committed meanwhile is found with one look.
 _REST_SECONDS = 0.1
 _FIRST_PAUSE = 0.5
@@ -107,7 +109,10 @@ class Mirror:
         tables: Mapping[str, TableSpec],
         tenant_interval: float = 0.0,
     ) -> None:
-        """`tenant_interval`: seconds between two writes of one tenant's tables, which gather what happens meanwhile."""
+        """`tenant_interval`: seconds between two writes of a tenant's tables, which gather what happens meanwhile.
+
+        That holds for a tenant of which there is always something to write; what comes after a rest is written at once.
+        """
         self._worker_id = worker_id
         self._store = store
         self._warehouse = warehouse
@@ -118,8 +123,8 @@ class Mirror:
         """Why the warehouse does not do what it is asked at present; '' while it does, and before it was asked."""
         self._postponed: dict[str, _Postponed] = {}
         self._tenant_interval = tenant_interval
-        self._resting: dict[str, float] = {}
-        """Until when the tables of a tenant are left alone, on the event loop's clock."""
+        self._resting: dict[str, tuple[float, float]] = {}
+        """Until when, and how long, the tables of a tenant are left alone, on the event loop's clock."""
         self._places = asyncio.Semaphore(_TENANTS_AT_ONCE)
         self._flushing: dict[str, asyncio.Task[None]] = {}
         """The tenants whose tables are being written, or wait for a place."""
@@ -171,8 +176,9 @@ class Mirror:
         """Begin to write the tables of the tenants that the oldest entries are about."""
         now = asyncio.get_running_loop().time()
         waiting = [tenant for tenant, postponed in self._postponed.items() if last or now < postponed.until]
-        self._resting = {tenant: until for tenant, until in self._resting.items() if now < until}
-        resting = () if last else tuple(self._resting)
+        # Whose rest was followed by as long a calm begins anew.
+        self._resting = {tenant: rest for tenant, rest in self._resting.items() if now < rest[0] + rest[1]}
+        resting = () if last else [tenant for tenant, (until, _) in self._resting.items() if now < until]
         entries = await self._store.outbox(skip=[*waiting, *resting, *self._flushing], limit=_BATCH)
         by_tenant = defaultdict[str, list[OutboxEntry]](list)
         for entry in entries:
@@ -190,7 +196,7 @@ class Mirror:
                 await self._write_tenant(tenant_id, entries)
             self.warehouse_fault = ""
             self._postponed.pop(tenant_id, None)
-            self._resting[tenant_id] = asyncio.get_running_loop().time() + self._tenant_interval
+            self._rest(tenant_id)
         except _Postpone as error:
             self._postpone(tenant_id, error.reason, error.message)
         except StoreBusy:
@@ -203,6 +209,12 @@ class Mirror:
             self._postpone(tenant_id, type(error).__name__, "see the traceback before")
         finally:
             del self._flushing[tenant_id]
+
+    def _rest(self, tenant_id: str) -> None:
+        """Leave a tenant's tables alone for a while: the longer, the more often they were written without a calm."""
+        _, before = self._resting.get(tenant_id, (0.0, 0.0))
+        seconds = min(2 * before, self._tenant_interval) or self._tenant_interval / _FIRST_PART
+        self._resting[tenant_id] = (asyncio.get_running_loop().time() + seconds, seconds)
 
     async def _write_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
         tenant = await self._store.get_tenant(tenant_id)

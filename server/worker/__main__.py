@@ -20,8 +20,6 @@ from server.delivery.loop import DeliveryLoop
 from server.delivery.opening import open_senders
 from server.domain.faults import CannotStart
 from server.exposition import keep_writing, worker_exposition
-from server.gateway.listening import Handler, HttpPort
-from server.gateway.pages import healthz, metrics, nothing_of_a_worker
 from server.master_key import MasterKey, open_master_keys
 from server.metrics import observe_warehouse
 from server.mirror import Mirror, mirrored_tables
@@ -49,6 +47,7 @@ _PULSE_SECONDS = 1.0
 _PULSE = b"."
 # BigQuery runs two statements on a table at a time and lets twenty wait.
 _BIGQUERY_MIRROR_SECONDS = 5.0
+# What a write costs there hardly depends on its rows.
 _EMBEDDED_MIRROR_SECONDS = 2.0
 
 logger = logging.getLogger("server.worker")
@@ -124,6 +123,10 @@ async def _open_warehouse(settings: Settings, scratch: Scratch) -> Warehouse:
 
 async def _open_port(settings: Settings, stack: AsyncExitStack) -> None:
     """Answer probes and Prometheus. Raises CannotStart."""
+    # Most workers have no port, and these take 20 MiB.
+    from server.gateway.listening import Handler, HttpPort  # noqa: PLC0415
+    from server.gateway.pages import healthz, metrics, nothing_of_a_worker  # noqa: PLC0415
+
     pages: dict[str, Handler] = {"/healthz": healthz, "/metrics": partial(metrics, worker_exposition)}
     port = HttpPort(nothing_of_a_worker, pages, max_connections=settings.max_connections, grace_seconds=0)
     stack.push_async_callback(port.stop)

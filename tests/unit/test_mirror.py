@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,18 @@ async def test_a_tenants_tables_rest_between_two_writes(place: Place) -> None:
     assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 1}]
     await mirror.finish()
     assert await place.rows("SELECT COUNT(*) AS n FROM x_meta_pipeline_runs") == [{"n": 2}]
+
+
+async def test_a_tenant_without_a_calm_is_written_less_and_less_often(place: Place) -> None:
+    mirror, loop = place.mirror_every(0.8), asyncio.get_running_loop()
+    written = list[float]()
+    while len(written) < 4:
+        await place.store.accept_run(new_run(), PLANS)
+        if await mirror.flush():
+            written.append(loop.time())
+        await asyncio.sleep(0.01)
+    pauses = [after - before for before, after in pairwise(written)]
+    assert all(pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.8), strict=True))
 
 
 JOBS = "POST .*/jobs$"

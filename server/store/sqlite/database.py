@@ -62,7 +62,7 @@ class SqliteDatabase:
         # What is done on the event loop must not wait for another process there.
         for connection in (self._reader, self._probe_connection):
             connection.execute("PRAGMA busy_timeout = 0")
-        self._writer = Writer(self._connect, self._transaction, self._announce)
+        self._writer = Writer(self._connect, self._transaction, self._announce, path.with_name(f"{path.name}-queue"))
         self._changed = asyncio.Event()
         self._changed_at = time.monotonic()
         self._prober: asyncio.Task[None] | None = None

@@ -6,13 +6,16 @@ is every commit, and what may be long has a thread.
 """
 
 import asyncio
+import fcntl
 import logging
+import os
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from server.store.sql.database import Transaction
@@ -24,8 +27,9 @@ _SLICE_SECONDS = 0.003
 # How long another process's write is waited for, and how soon its end is noticed.
 _BUSY_SECONDS = 10.0
 _LOOK_SECONDS = 0.0002
-# How long those that look like that have between two transactions of this process.
-_TURN_SECONDS = 0.0006
+# As long as a transaction had the file to itself, about, it is left to others who wait; those look once a millisecond.
+_SHORTEST_TURN = 0.002
+_LONGEST_TURN = 0.005
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +55,46 @@ class _Work:
             self.future.set_result(self.result)
 
 
+class Queue:
+    """Tells the process that writes whether others want to, which SQLite does not: it would never let them.
+
+    Those hold a shared lock on a file of no content. Locks end with their process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._is_in = False
+
+    def join(self) -> None:
+        """Be seen by `has_others` of other processes."""
+        if not self._is_in:
+            self._is_in = self._locked(fcntl.LOCK_SH)
+
+    def leave(self) -> None:
+        """Be seen no more."""
+        if self._is_in:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._is_in = False
+
+    def has_others(self) -> bool:
+        """Whether another process waits."""
+        if self._is_in or not self._locked(fcntl.LOCK_EX):
+            return True
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        return False
+
+    def close(self) -> None:
+        """Leave for good."""
+        os.close(self._file)
+
+    def _locked(self, how: int) -> bool:
+        try:
+            fcntl.flock(self._file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 class Writer:
     """Does works in the order in which they come, those of a moment in one transaction."""
 
@@ -59,8 +103,9 @@ class Writer:
         connect: Callable[[], sqlite3.Connection],
         transaction: Callable[[sqlite3.Connection], Transaction],
         changed: Callable[[], None],
+        queue: Path,
     ) -> None:
-        """`changed` is called on the event loop after each commit that has changed anything."""
+        """`changed` is called on the event loop after each commit that has changed anything; `queue`: see `Queue`."""
         self._connect = connect
         self._transaction = transaction
         self._changed = changed
@@ -70,7 +115,10 @@ class Writer:
         """No turn is under way, and none will come."""
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._committed_at = 0.0
+        self._queue = Queue(queue)
+        self._began_at = 0.0
+        self._next_at = 0.0
+        """When the next transaction may begin if somebody else wants to write."""
 
     async def run(self, function: Callable[[Transaction], T], *, is_long: bool) -> T:
         """Do it in a transaction, with those that come at this moment; an exception undoes it and no other.
@@ -91,6 +139,7 @@ class Writer:
         """Do what waits, and close the connection."""
         await self._idle.wait()
         self._thread.shutdown()
+        self._queue.close()
         if self._connection is not None:
             self._connection.close()
 
@@ -102,8 +151,8 @@ class Writer:
             self._idle.set()
             return
         now = time.monotonic()
-        if now < self._committed_at + _TURN_SECONDS:
-            loop.call_later(self._committed_at + _TURN_SECONDS - now, self._turn, loop)
+        if now < self._next_at and self._queue.has_others():
+            loop.call_later(self._next_at - now, self._turn, loop)
             return
         give_up = give_up or now + _BUSY_SECONDS
         try:
@@ -112,12 +161,14 @@ class Writer:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and now < give_up:
                 # SQLite itself would look after 1, 2, 5, 10 and more milliseconds, while others come and go.
+                self._queue.join()
                 loop.call_later(_LOOK_SECONDS, self._turn, loop, give_up)
             else:
                 self._fail(error, loop)
         except Exception as error:  # noqa: BLE001 - raised where each is awaited
             self._fail(error, loop)
         else:
+            self._queue.leave()
             self._begun(connection, loop)
 
     def _opened(self) -> sqlite3.Connection:
@@ -129,13 +180,15 @@ class Writer:
     def _fail(self, error: Exception, loop: asyncio.AbstractEventLoop) -> None:
         """Tell all who wait that there is no transaction for them."""
         waiting, self._waiting = self._waiting, deque()
+        self._queue.leave()
         for work in waiting:
             work.error = error
         self._end(list(waiting), loop, has_changed=False)
 
     def _begun(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
         """Do in the transaction what fits into it."""
-        before, until = connection.total_changes, time.monotonic() + _SLICE_SECONDS
+        before, self._began_at = connection.total_changes, time.monotonic()
+        until = self._began_at + _SLICE_SECONDS
         if self._waiting[0].is_long:
             self._thread.submit(self._finish, connection, [self._waiting.popleft()], before, loop)
             return
@@ -174,7 +227,8 @@ class Writer:
             has_changed = connection.total_changes != before
         except BaseException as error:  # noqa: BLE001 - raised where each is awaited
             self._undo(connection, works, error)
-        self._committed_at = time.monotonic()
+        now = time.monotonic()
+        self._next_at = now + min(max(now - self._began_at, _SHORTEST_TURN), _LONGEST_TURN)
         # A loop that is closed has nobody who waits.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(lambda: self._end(works, loop, has_changed=has_changed))
