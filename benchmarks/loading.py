@@ -81,7 +81,9 @@ async def measure(folder: Path) -> list[Figure]:
         boto.upload_file(str(bills), "bills", "2025-11-18/bills.csv.gz")
         async with service(folder, tenants=[_TENANT]) as started, started.client() as client:
             _write_pipelines(started.checkout, aws.endpoint)
-            (folder / "key.json").write_text(json.dumps({"access_key_id": "A" * 20, "secret_access_key": "x" * 40}))
+            (folder / "key.json").write_text(
+                json.dumps({"access_key_id": "AKIA" + "A" * 16, "secret_access_key": "x" * 40})
+            )
             stored = ["--kind", "aws-access-key", "--tenant", _TENANT]
             code, printed = await started.command("credentials", "put", "bills", str(folder / "key.json"), *stored)
             if code:
@@ -121,13 +123,13 @@ def _write_pipelines(checkout: Path, endpoint: str) -> None:
         "overwrite_partition": etl(_QUERY, "partitioned", "overwrite_partition"),
         "load": {
             "ps_type": "aws.s3_data_loader",
+            "skip_loaded": False,
             "source": {
                 "bucket": "bills",
                 "prefix": "{date}/",
                 "credential": "bills",
                 "endpoint": endpoint,
                 "region": "us-east-1",
-                "skip_loaded": False,
             },
             "destination": {"table": "loaded"},
         },

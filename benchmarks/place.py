@@ -18,15 +18,31 @@ class Noop:
 def get_engine():
     return Noop()
 """
+WAIT = """
+import asyncio
+
+
+class Wait:
+    async def execute(self, step_config, context):
+        await asyncio.sleep(0.3)
+        return {"status": "SUCCESS"}
+
+
+def get_engine():
+    return Wait()
+"""
 _FILES = {
     "processors/bench/noop.py": NOOP,
+    "processors/bench/wait.py": WAIT,
+    "configs/bench/waiting.yml": "pipeline_id: wait\nsteps: [{step_id: wait, ps_type: bench.wait}]\n",
     **{
         f"configs/bench/steps_{count}.yml": 'pipeline_id: "{tenant_id}-noop"\nsteps:\n'
         + "".join(f"  - {{step_id: step_{number}, ps_type: bench.noop}}\n" for number in range(count))
         for count in (1, 5)
     },
 }
-ONE_STEP, FIVE_STEPS = "steps_1", "steps_5"
+ONE_STEP, FIVE_STEPS, WAITING = "steps_1", "steps_5", "waiting"
+"""Pipelines; the last one's step waits for 0.3 s, as one does for a warehouse."""
 
 
 def add_files(checkout: Path) -> None:

@@ -1,6 +1,7 @@
 """What very many runs that only wait for BigQuery take from a service: threads, and the time of those who ask it."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from benchmarks.limits import timed
 from benchmarks.place import add_files, submit
 from convergence.client import ConvergenceClient
 from convergence.v1.run_pb2 import Run
-from tests.bigquery import faults
+from tests.bigquery.messages import Reply
+from tests.bigquery.proxy import Exchange, pass_through
 from tests.bigquery.server import BigQueryServer
 from tests.e2e.on_bigquery import FOR_EVER, proxy_of, service_on
 from tests.e2e.service import Service, onboard
@@ -38,11 +40,14 @@ async def measure(folder: Path) -> list[Figure]:
                     await onboard(started, tenant_id)
                 idle, before = _threads(started), await _accepts(client)
                 await _settled(client)
-                proxy.fail("POST .*/jobs$|GET .*/jobs/", faults.changed(_goes_on), times=FOR_EVER)
+                slow = _Slow()
+                proxy.fail("POST .*/jobs$", slow.start, times=FOR_EVER)
+                proxy.fail("GET .*/jobs/", slow.show, times=FOR_EVER)
                 runs = [await submit(client, _WAITING, "slow") for _ in range(_RUNS)]
                 await _all_wait(client, runs)
                 busy, meanwhile = _threads(started), await _accepts(client)
-                proxy.mend()
+                # Nobody waits for what does not end.
+                await started.kill()
     finally:
         server.stop()
     name = f"RunPipeline beside {_RUNS} runs that wait"
@@ -56,10 +61,30 @@ async def measure(folder: Path) -> list[Figure]:
     ]
 
 
-def _goes_on(job: dict[str, Any]) -> None:
-    """A job that is not done yet; a dry run has no state that anybody waits for."""
-    if not job["configuration"].get("dryRun"):
-        job["status"]["state"] = "RUNNING"
+class _Slow:
+    """A BigQuery whose jobs have begun and do not end; what it is asked for besides is asked of the server."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Any] = {}
+
+    async def start(self, exchange: Exchange) -> None:
+        """Take a job, unless it is a dry run."""
+        job = exchange.request.body
+        if job["configuration"].get("dryRun"):
+            await pass_through(exchange)
+            return
+        reference = {"location": "US", **job["jobReference"]}
+        self._jobs[reference["jobId"]] = {**job, "jobReference": reference, "status": {"state": "RUNNING"}}
+        await self._answer(exchange, reference["jobId"])
+
+    async def show(self, exchange: Exchange) -> None:
+        """Show a job."""
+        job_id = exchange.request.path.rpartition("/")[2]
+        await (self._answer(exchange, job_id) if job_id in self._jobs else pass_through(exchange))
+
+    async def _answer(self, exchange: Exchange, job_id: str) -> None:
+        body = json.dumps(self._jobs[job_id]).encode()
+        await exchange.answer(Reply(200, {"content-type": "application/json"}, body))
 
 
 def _threads(started: Service) -> int:

@@ -4,9 +4,8 @@
 """
 
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import ClassVar
-
-import grpc
 
 from server.domain.faults import Fault
 from server.domain.quotas import Quota, QuotaUse
@@ -18,10 +17,27 @@ _SOME_SECONDS = 5.0
 _MOST_TOLD = 20
 
 
+class Code(IntEnum):
+    """Status codes of gRPC, with its names and numbers; not gRPC's own, which a worker does not need."""
+
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
 class ServiceError(Exception):
     """The request could not be served."""
 
-    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    code: ClassVar[Code] = Code.INTERNAL
     reason: str = "INTERNAL"
 
     def __init__(self, message: str = "", *, faults: Iterable[Fault] = ()) -> None:
@@ -37,7 +53,7 @@ class InternalError(ServiceError):
 class Unauthenticated(ServiceError):
     """Send a valid API key in the metadata entry x-api-key, over HTTP in the header X-API-Key."""
 
-    code = grpc.StatusCode.UNAUTHENTICATED
+    code = Code.UNAUTHENTICATED
     reason = "API_KEY_INVALID"
 
 
@@ -51,14 +67,14 @@ class WrongKey(Unauthenticated):
 class PermissionDenied(ServiceError):
     """This API key may not do that."""
 
-    code = grpc.StatusCode.PERMISSION_DENIED
+    code = Code.PERMISSION_DENIED
     reason = "PERMISSION_DENIED"
 
 
 class InvalidRequest(ServiceError):
     """The request has faults; each is listed with its place. The reason is the first fault's."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = Code.INVALID_ARGUMENT
     reason = "INVALID_ARGUMENT"
 
     def __init__(self, faults: Iterable[Fault]) -> None:
@@ -73,182 +89,182 @@ class InvalidRequest(ServiceError):
 class MalformedRequest(ServiceError):
     """The request's bytes are not a message of this method's type."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = Code.INVALID_ARGUMENT
     reason = "MALFORMED_REQUEST"
 
 
 class RequestIdReused(ServiceError):
     """This request_id was used for a request with another content. Use a new one for a new request."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = Code.INVALID_ARGUMENT
     reason = "REQUEST_ID_REUSED"
 
 
 class RunNotFound(ServiceError):
     """There is no such run."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "RUN_NOT_FOUND"
 
 
 class TenantNotFound(ServiceError):
     """There is no such tenant."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "TENANT_NOT_FOUND"
 
 
 class ApiKeyNotFound(ServiceError):
     """There is no such API key."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "API_KEY_NOT_FOUND"
 
 
 class ApiKeyNotActive(ServiceError):
     """The API key is revoked, has expired or has been rotated."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "API_KEY_NOT_ACTIVE"
 
 
 class CredentialNotFound(ServiceError):
     """There is no such credential."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "CREDENTIAL_NOT_FOUND"
 
 
 class TooManyCredentials(ServiceError):
     """The tenant has as many credentials as it may. Delete one that no pipeline names any more."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "TOO_MANY_CREDENTIALS"
 
 
 class CredentialUnreadable(ServiceError):
     """The credential cannot be opened here; the server's log says why. Store it again, or ask the operator."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "CREDENTIAL_UNREADABLE"
 
 
 class MasterKeyUnavailable(ServiceError):
     """This server lacks the master key of credentials; its log says what the operator has to do."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "MASTER_KEY_UNAVAILABLE"
 
 
 class ProviderUnavailable(ServiceError):
     """The provider cannot be reached just now. Try again."""
 
-    code = grpc.StatusCode.UNAVAILABLE
+    code = Code.UNAVAILABLE
     reason = "PROVIDER_UNAVAILABLE"
 
 
 class ScopeNotHeld(ServiceError):
     """Nobody hands out what they may not do themselves."""
 
-    code = grpc.StatusCode.PERMISSION_DENIED
+    code = Code.PERMISSION_DENIED
     reason = "SCOPE_NOT_HELD"
 
 
 class PipelineMissing(ServiceError):
     """There is no such pipeline."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "PIPELINE_NOT_FOUND"
 
 
 class TenantExists(ServiceError):
     """A tenant with this id exists. To repair its dataset, run setup/tenants/onboarding for it."""
 
-    code = grpc.StatusCode.ALREADY_EXISTS
+    code = Code.ALREADY_EXISTS
     reason = "TENANT_EXISTS"
 
 
 class TenantNotActive(ServiceError):
     """The tenant is not active."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "TENANT_NOT_ACTIVE"
 
 
 class EtagMismatch(ServiceError):
     """Somebody else has changed it in the meantime. Read it again, and decide anew."""
 
-    code = grpc.StatusCode.ABORTED
+    code = Code.ABORTED
     reason = "ETAG_MISMATCH"
 
 
 class ScheduleNotFound(ServiceError):
     """There is no such schedule."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "SCHEDULE_NOT_FOUND"
 
 
 class ScheduleEnded(ServiceError):
     """The schedule has ended. Set a later end_time, or none, first."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "SCHEDULE_ENDED"
 
 
 class ScheduleExists(ServiceError):
     """The tenant has a schedule of this id. Change that one, or choose another id."""
 
-    code = grpc.StatusCode.ALREADY_EXISTS
+    code = Code.ALREADY_EXISTS
     reason = "SCHEDULE_EXISTS"
 
 
 class ScheduleLimitReached(ServiceError):
     """The tenant has as many schedules as it may. Delete one that nobody needs any more."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "TOO_MANY_SCHEDULES"
 
 
 class BackfillNotFound(ServiceError):
     """There is no such backfill."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "BACKFILL_NOT_FOUND"
 
 
 class BackfillFinished(ServiceError):
     """The backfill has ended, or is being cancelled."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "BACKFILL_FINISHED"
 
 
 class RunFinished(ServiceError):
     """The run has ended already."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "RUN_FINISHED"
 
 
 class RunNotActive(ServiceError):
     """No worker has the run: it waits, or has ended."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "RUN_NOT_ACTIVE"
 
 
 class RunNotRetryable(ServiceError):
     """Only a run that has ended without success, and that has not been retried, can be retried."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "RUN_NOT_RETRYABLE"
 
 
 class Exhausted(ServiceError):
     """A limit is used up."""
 
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    code = Code.RESOURCE_EXHAUSTED
     reason = "QUOTA_EXCEEDED"
 
     def __init__(self, message: str, *, violations: Iterable[tuple[str, str]], retry_after: float) -> None:
@@ -301,19 +317,19 @@ class TooManyStreams(Exhausted):
 class NotAvailable(ServiceError):
     """This method is part of the contract, and this version of the server does not offer it."""
 
-    code = grpc.StatusCode.UNIMPLEMENTED
+    code = Code.UNIMPLEMENTED
     reason = "NOT_IMPLEMENTED"
 
 
 class DeadlineExceeded(ServiceError):
     """The server did not come to an answer in time. A write may have happened: repeat it with the same request_id."""
 
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    code = Code.DEADLINE_EXCEEDED
     reason = "DEADLINE_EXCEEDED"
 
 
 class StoreUnavailable(ServiceError):
     """The control store cannot be reached just now. Try again."""
 
-    code = grpc.StatusCode.UNAVAILABLE
+    code = Code.UNAVAILABLE
     reason = "STORE_UNAVAILABLE"

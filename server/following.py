@@ -22,7 +22,7 @@ _KEPT = 256
 _KEPT_CHARACTERS = 2 * EVENT_CHARACTERS
 _POLL_SECONDS = 1.0
 # How soon the next look may follow: what happens in between is read at once.
-_REST_SECONDS = 0.005
+_REST_SECONDS = 0.001
 
 
 logger = logging.getLogger(__name__)

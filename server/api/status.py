@@ -26,7 +26,9 @@ async def abort(
     """End the call with the error's status."""
     status = status_of(error, request_id=request_id)
     await context.abort(
-        error.code, status.message, trailing_metadata=(("grpc-status-details-bin", status.SerializeToString()),)
+        grpc.StatusCode[error.code.name],
+        status.message,
+        trailing_metadata=(("grpc-status-details-bin", status.SerializeToString()),),
     )
     raise AssertionError("abort returned")
 
@@ -34,7 +36,7 @@ async def abort(
 def status_of(error: ServiceError, *, request_id: str) -> status_pb2.Status:
     """What clients are told of an error."""
     message = cut(redact(error.message), _MAX_MESSAGE)
-    return status_pb2.Status(code=error.code.value[0], message=message, details=_details(error, request_id))
+    return status_pb2.Status(code=error.code, message=message, details=_details(error, request_id))
 
 
 def _details(error: ServiceError, request_id: str) -> list[any_pb2.Any]:

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from server.api.status import status_of
-from server.errors import InternalError, ServiceError
+from server.errors import Code, InternalError, ServiceError
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """What every answer has."""
@@ -41,7 +41,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 class HttpError(ServiceError):
     """A fault of the request that gRPC does not have."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = Code.INVALID_ARGUMENT
     http_status: ClassVar[int] = HTTPStatus.BAD_REQUEST
 
     @property
@@ -53,7 +53,7 @@ class HttpError(ServiceError):
 class NoSuchAddress(HttpError):
     """There is nothing at this address; /openapi.json lists what there is."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "NO_SUCH_ADDRESS"
     http_status = HTTPStatus.NOT_FOUND
 
@@ -77,7 +77,7 @@ class VerbNotAllowed(HttpError):
 class BodyTooLarge(HttpError):
     """The body has more than 1 MiB."""
 
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    code = Code.RESOURCE_EXHAUSTED
     reason = "BODY_TOO_LARGE"
     http_status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -85,7 +85,7 @@ class BodyTooLarge(HttpError):
 class BodyTooSlow(HttpError):
     """The body has not come within 30 seconds."""
 
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    code = Code.DEADLINE_EXCEEDED
     reason = "BODY_TOO_SLOW"
     http_status = HTTPStatus.REQUEST_TIMEOUT
 
@@ -100,7 +100,7 @@ class NotJson(HttpError):
 class TooManyConnections(HttpError):
     """The server has as many connections as it takes. Try again in a moment."""
 
-    code = grpc.StatusCode.UNAVAILABLE
+    code = Code.UNAVAILABLE
     reason = "TOO_MANY_CONNECTIONS"
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
 
