@@ -184,3 +184,20 @@ async def test_more_than_fit_into_one_commit_are_all_done(database: SqliteDataba
     tasks = await waiting(*(add(f"{number:03}") for number in range(200)), database=database)
     await gate.lift()
     assert await asyncio.gather(*tasks) == await names(database)
+
+
+async def test_a_process_that_has_much_to_write_lets_others_write(database: SqliteDatabase, tmp_path: Path) -> None:
+    other = SqliteDatabase(tmp_path / "db.sqlite3")
+    is_done = asyncio.Event()
+
+    async def keep_writing(number: int) -> None:
+        while not is_done.is_set():
+            await database.write(lambda tx: tx.execute("UPDATE names SET why = ?", (str(number),)))
+
+    await database.write(add("a"))
+    many = [asyncio.create_task(keep_writing(number)) for number in range(1, 100)]
+    for number in range(30):
+        assert await other.write(add(f"other {number}")) == f"other {number}"
+    is_done.set()
+    await asyncio.gather(*many)
+    await other.close()

@@ -62,7 +62,7 @@ class Queue:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
         self._is_in = False
 
     def join(self) -> None:
@@ -85,7 +85,7 @@ class Queue:
 
     def close(self) -> None:
         """Leave for good."""
-        os.close(self._file)
+        self._file.close()
 
     def _locked(self, how: int) -> bool:
         try:
