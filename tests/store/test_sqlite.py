@@ -11,6 +11,7 @@ import pytest
 from server.store.port import StoreBusy
 from server.store.sql.database import Transaction
 from server.store.sqlite.database import SqliteDatabase
+from server.store.sqlite.writer import Queue
 
 
 @pytest.fixture
@@ -201,3 +202,18 @@ async def test_a_process_that_has_much_to_write_lets_others_write(database: Sqli
     is_done.set()
     await asyncio.gather(*many)
     await other.close()
+
+
+def test_who_writes_sees_who_waits(tmp_path: Path) -> None:
+    writes, waits = Queue(tmp_path / "queue"), Queue(tmp_path / "queue")
+    assert not writes.has_others()
+    waits.join()
+    assert writes.has_others()
+    waits.leave()
+    assert not writes.has_others()
+    waits.join()
+    # As when its process ends.
+    waits.close()
+    assert not writes.has_others()
+    assert (tmp_path / "queue").stat().st_mode & 0o077 == 0
+    writes.close()
