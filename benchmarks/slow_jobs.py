@@ -14,7 +14,7 @@ from tests.bigquery.messages import Reply
 from tests.bigquery.proxy import Exchange, pass_through
 from tests.bigquery.server import BigQueryServer
 from tests.e2e.on_bigquery import FOR_EVER, proxy_of, service_on
-from tests.e2e.service import Service, onboard
+from tests.e2e.service import Service, finished, onboard
 
 _RUNS = 500
 _CALLS = 500
@@ -40,6 +40,8 @@ async def measure(folder: Path) -> list[Figure]:
                     await onboard(started, tenant_id)
                 idle, before = _threads(started), await _accepts(client)
                 await _settled(client)
+                # Makes the table that all of them write to.
+                await finished(client, await submit(client, _WAITING, "slow"))
                 slow = _Slow()
                 proxy.fail("POST .*/jobs$", slow.start, times=FOR_EVER)
                 proxy.fail("GET .*/jobs/", slow.show, times=FOR_EVER)

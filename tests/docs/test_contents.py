@@ -13,6 +13,8 @@ import pytest
 import typer
 from pydantic import BaseModel
 
+from benchmarks.__main__ import BENCHMARKS
+from benchmarks.report import RESULTS, with_results
 from convergence.app import EXIT_CODES, app
 from processors.data_quality.expectation import Expectation
 from processors.data_quality.suite import MODELS, TYPES
@@ -258,6 +260,17 @@ def test_exit_codes() -> None:
     rows = tables(API, "The command line")
     documented = [(row[0], row[1].replace("`", "")) for row in rows if row[0].isdigit()]
     assert documented == re.findall(r"^ +(\d+) +(.+)$", EXIT_CODES, re.MULTILINE)
+
+
+# -- performance -------------------------------------------------------------------------------------------------------
+
+
+def test_results() -> None:
+    """`python -m benchmarks.report docs/performance.md` makes the table anew."""
+    page = text_of("docs/performance.md")
+    assert page == with_results(page, json.loads(RESULTS.read_text()))
+    benchmarks = {code(row[0])[0] for row in tables("docs/performance.md", "Performance")}
+    assert benchmarks == BENCHMARKS.keys() == {row[0] for row in tables("docs/performance.md", "Results")}
 
 
 # -- architecture ------------------------------------------------------------------------------------------------------
