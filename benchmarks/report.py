@@ -28,7 +28,7 @@ def results_table(results: dict[str, Any]) -> str:
 def with_results(page: str, results: dict[str, Any]) -> str:
     """The page with these results below its heading, up to the next one."""
     before, heading, after = page.partition(_HEADING)
-    _, following, rest = after.partition("\n## ")
+    _, following, rest = f"\n{after}".partition("\n## ")
     return f"{before}{heading}{results_table(results)}{following}{rest}"
 
 
