@@ -48,7 +48,7 @@ _LEASE_SECONDS = 30.0
 _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 # Of a tenant's interval its first rest is this part.
-_FIRST_PART = 4
+_FIRST_PART = 8
 # What is committed meanwhile is found with one look.
 _REST_SECONDS = 0.1
 _FIRST_PAUSE = 0.5

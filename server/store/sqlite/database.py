@@ -26,7 +26,7 @@ _BUSY_SECONDS = 10
 # few microseconds.
 _PROBE_SECONDS = 0.01
 _QUICK_PROBE_SECONDS = 0.002
-_QUICK_FOR_SECONDS = 1.0
+_QUICK_FOR_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
