@@ -116,15 +116,25 @@ class Worker:
             asyncio.create_task(self._slot_freed.wait()),
             asyncio.create_task(self._draining.wait()),
         ]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
 
     def _start(self, claim: Claim) -> None:
         execution = self._execution(claim)
         task = asyncio.create_task(self._execute_traced(claim, execution))
         CLAIMS.inc()
         self._running[claim.lease] = (execution, task)
+        # A task that is cancelled before it begins ends without a line of its own.
+        task.add_done_callback(lambda _: self._ended(claim.lease))
+
+    def _ended(self, lease: Lease) -> None:
+        """The worker has the run no more, and a place for another one."""
+        self._running.pop(lease, None)
+        self._abandoned.discard(lease)
+        self._slot_freed.set()
 
     def _execution(self, claim: Claim) -> RunExecution | PlanExecution:
         if claim.run.kind is RunKind.PLAN:
@@ -151,10 +161,6 @@ class Worker:
             await self._hand_back(lease)
         except Exception:
             logger.exception("The executor failed", extra=_lease_fields(lease))
-        finally:
-            self._running.pop(lease, None)
-            self._abandoned.discard(lease)
-            self._slot_freed.set()
 
     async def _keep_leases(self) -> None:
         """Renew three times within a lease, and sooner again when that fails."""

@@ -1,6 +1,7 @@
 """Runs whose worker was lost, and what the next one makes of them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,46 @@ async def test_a_run_that_is_found_lost_when_its_step_ends_is_counted(workshop: 
     assert run is not None
     assert (run.status, run.steps[0].attempt) == (RunStatus.SUCCESS, 2)
     assert _leases_lost() - before == 1
+
+
+class Stalled:
+    """The store, which a machine that stands still for a while has made a claim in."""
+
+    def __init__(self, store: SqlStore, seconds: float) -> None:
+        self._store = store
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def claim(self, *values: Any, **named: Any) -> Any:
+        claimed = await self._store.claim(*values, **named)
+        if claimed is not None:
+            # Not only this task: the process.
+            time.sleep(self._seconds)  # noqa: ASYNC251
+            self._seconds = 0.0
+        return claimed
+
+
+async def test_a_lease_that_is_lost_before_its_run_has_begun_is_not_kept(workshop: Workshop) -> None:
+    async def execute(config: dict[str, Any], context: dict[str, Any]) -> Any:
+        return {"status": "SUCCESS"}
+
+    workshop.processor("act", execute)
+    await workshop.accept("act")
+    settings = Settings(lease_seconds=3)
+    plans = PlansFile(settings.plans_file, base=settings.base_quotas)
+    store = Stalled(workshop.store, 2.5)
+    worker = Worker("w1", store, workshop.runner, settings, plans)  # type: ignore[arg-type]
+    working = asyncio.create_task(worker.run())
+    [accepted] = await workshop.store.list_runs(RunFilter(), after=None, limit=1)
+    async with asyncio.timeout(20):
+        while (run := await workshop.store.get_run(accepted.pipeline_logging_id)) and not run.status.is_terminal:
+            await asyncio.sleep(0.01)
+    worker.drain()
+    await working
+    assert run is not None
+    assert (run.status, worker.running) == (RunStatus.SUCCESS, 0)
 
 
 def _leases_lost() -> float:
