@@ -19,35 +19,43 @@ _NAMES = (
     r"|access[_-]?token|refresh[_-]?token|api[_-]?key)"
 )
 _SECRET_NAME = re.compile(rf"(?i)[\w.-]*{_NAMES}")
+_HINTS_OF_NAMES = ("passw", "pwd", "secret", "private", "token", "apikey", "api_key", "api-key")
+# Each with words of which a text has one, in whatever letters, wherever it has the form: most lines of a log have none
+# of them, and these are found much sooner.
 _FORMS = (
     # The key's id stays, so that it can be found and revoked.
-    (r"cvg_([0-9a-z]{1,32})_[A-Za-z0-9_-]{8,}", rf"cvg_\1_{REDACTED}"),
+    (("cvg_",), r"cvg_([0-9a-z]{1,32})_[A-Za-z0-9_-]{8,}", rf"cvg_\1_{REDACTED}"),
     # One that was cut off ends with the quotes that it stands in.
-    (r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----(?:(?!-----END)[^\"'])*(?:-----END \1PRIVATE KEY-----)?", REDACTED),
+    (
+        ("-----begin",),
+        r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----(?:(?!-----END)[^\"'])*(?:-----END \1PRIVATE KEY-----)?",
+        REDACTED,
+    ),
     # RFC 3986, section 3.2.1: user:password@host.
-    (r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']*):[^\s/\"']+@", rf"\1:{REDACTED}@"),
+    (("://",), r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']*):[^\s/\"']+@", rf"\1:{REDACTED}@"),
     # RFC 6750, section 2.1, and RFC 7617.
-    (r"(?i)\b(bearer|authorization\\?\"?\s*[:=]\s*\\?\"?basic)\s+[A-Za-z0-9._~+/=-]{8,}", rf"\1 {REDACTED}"),
+    (
+        ("bearer", "authorization"),
+        r"(?i)\b(bearer|authorization\\?\"?\s*[:=]\s*\\?\"?basic)\s+[A-Za-z0-9._~+/=-]{8,}",
+        rf"\1 {REDACTED}",
+    ),
     # Google's access tokens; the ids of AWS's keys, beside which the secret stands.
-    (r"\bya29\.[A-Za-z0-9_.-]{16,}", REDACTED),
-    (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", REDACTED),
+    (("ya29.",), r"\bya29\.[A-Za-z0-9_.-]{16,}", REDACTED),
+    (("akia", "asia"), r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", REDACTED),
     # `"secret_access_key": "..."`, also where the quotes are escaped.
     (
+        _HINTS_OF_NAMES,
         rf"(?i)({_NAMES}\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).){{3,}}?\2",
         rf"\1\2{REDACTED}\2",
     ),
     # `password=hunter2`; a word alone, or a column of a table, is more likely about a secret than one.
     (
+        _HINTS_OF_NAMES,
         rf"(?i)({_NAMES}\s*[:=]\s*)(?!\w+\.[a-z_])(?=[^\s\"'\\,;)}}\]]*[0-9/+=!@#$%^&*])[^\s\"'\\,;)}}\]]{{3,}}",
         rf"\1{REDACTED}",
     ),
 )
-_COMPILED = tuple((re.compile(form), instead) for form, instead in _FORMS)
-# Without any of them no form is found: most lines of a log have none, and ten searches take longer than the line.
-_HINTS = (
-    *("cvg_", "-----begin", "://", "bearer", "authorization", "ya29.", "akia", "asia"),
-    *("passw", "pwd", "secret", "private", "token", "apikey", "api_key", "api-key"),
-)
+_COMPILED = tuple((hints, re.compile(form), instead) for hints, form, instead in _FORMS)
 # Of tenants' secrets those that were opened last: a search for every one that ever was would cost more and more.
 _MOST_RECENT = 256
 _lasting = set[str]()
@@ -94,13 +102,9 @@ def redact(text: str) -> str:
     """The text without secrets."""
     for value in _searched:
         text = text.replace(value, REDACTED)
-    if _may_hold_form(text):
-        for form, instead in _COMPILED:
+    lowered = text.lower()
+    for hints, form, instead in _COMPILED:
+        # Of other letters some count as one of these to a search without case.
+        if not text.isascii() or any(hint in lowered for hint in hints):
             text = form.sub(instead, text)
     return text
-
-
-def _may_hold_form(text: str) -> bool:
-    # Of other letters some count as one of these to a search without case.
-    lowered = text.lower()
-    return not text.isascii() or any(hint in lowered for hint in _HINTS)

@@ -2,12 +2,16 @@
 
 import json
 import random
+import re
 import string
 import time
 from collections import OrderedDict
 from html import escape
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.plain import plain_mapping
 from server.security import redaction
@@ -52,6 +56,15 @@ def test_what_looks_like_a_secret_is_left_out(text: str, shown: object) -> None:
     assert HIDDEN not in told
     assert "AKIAZQ3X" not in told
     assert told.startswith("before ")
+
+
+@pytest.mark.parametrize("form", redaction._COMPILED, ids=lambda form: form[1].pattern[:40])
+@given(data=st.data())
+def test_what_has_a_form_has_one_of_its_words(form: tuple[tuple[str, ...], re.Pattern[str], str], data: Any) -> None:
+    """Where there is none, nobody looks for the form."""
+    words, pattern, _ = form
+    text = data.draw(st.from_regex(pattern, alphabet=st.characters(codec="ascii")))
+    assert any(word in text.lower() for word in words), text
 
 
 @pytest.mark.parametrize(
