@@ -28,6 +28,8 @@ def results_table(results: dict[str, Any]) -> str:
 def with_results(page: str, results: dict[str, Any]) -> str:
     """The page with these results below its heading, up to the next one."""
     before, heading, after = page.partition(_HEADING)
+    if not heading:
+        raise SystemExit(f"the page has no line {_HEADING.strip()!r}, below which the table stands")
     _, following, rest = f"\n{after}".partition("\n## ")
     return f"{before}{heading}{results_table(results)}{following}{rest}"
 
@@ -37,5 +39,7 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("name the page: python -m benchmarks.report docs/performance.md")
     path = Path(sys.argv[1])
     path.write_text(with_results(path.read_text(encoding="utf-8"), json.loads(RESULTS.read_text())), encoding="utf-8")

@@ -36,7 +36,8 @@ def settings_table() -> str:
 def with_table(page: str) -> str:
     """The page with the table as it is now, in place of the one below its heading."""
     before, heading, after = page.partition(_HEADING)
-    assert heading, f"the page has no heading {_HEADING.strip()!r}"  # noqa: S101
+    if not heading:
+        raise SystemExit(f"the page has no line {_HEADING.strip()!r}, below which the table stands")
     _, _, rest = after.partition("\n\n")
     return f"{before}{heading}{settings_table()}\n{rest}"
 
@@ -65,5 +66,7 @@ def _values(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("name the page: python -m server.settings_reference docs/configuration.md")
     path = Path(sys.argv[1])
     path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -15,13 +15,12 @@ from typing import TypeVar
 
 from server.store.port import StoreBusy
 from server.store.sql.database import Clock, Transaction, to_micros, utc_now
-from server.store.sqlite.writer import Writer
+from server.store.sqlite.writer import BUSY_SECONDS, Writer
 
 T = TypeVar("T")
 
 # Writes that a caller may have under way at a time: those that wait for a commit wait for each other.
 _TOGETHER = 64
-_BUSY_SECONDS = 10
 # How soon another process's commit is noticed, soonest while there are some; the probe reads shared memory and costs a
 # few microseconds.
 _PROBE_SECONDS = 0.01
@@ -71,7 +70,7 @@ class SqliteDatabase:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1_000}")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000:.0f}")
         _use_wal(connection)
         # An accepted run survives a power cut: the log is on the disk before the reply.
         connection.execute("PRAGMA synchronous = FULL")
@@ -157,7 +156,7 @@ class SqliteDatabase:
 
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Turn on the write-ahead log. While another process does that to a new file, SQLite refuses without waiting."""
-    give_up = time.monotonic() + _BUSY_SECONDS
+    give_up = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

@@ -22,10 +22,11 @@ from server.store.sql.database import Transaction
 
 T = TypeVar("T")
 
+BUSY_SECONDS = 10.0
+"""How long another process is waited for."""
 # How long the event loop may be at it without a pause, about.
 _SLICE_SECONDS = 0.003
-# How long another process's write is waited for, and how soon its end is noticed.
-_BUSY_SECONDS = 10.0
+# How soon the end of another process's write is noticed.
 _LOOK_SECONDS = 0.0002
 # As long as a transaction had the file to itself, about, it is left to others who wait; those look once a millisecond.
 _SHORTEST_TURN = 0.002
@@ -154,7 +155,7 @@ class Writer:
         if now < self._next_at and self._queue.has_others():
             loop.call_later(self._next_at - now, self._turn, loop)
             return
-        give_up = give_up or now + _BUSY_SECONDS
+        give_up = give_up or now + BUSY_SECONDS
         try:
             connection = self._opened()
             connection.execute("BEGIN IMMEDIATE")
