@@ -52,7 +52,8 @@ def _lines(found: Sequence[Checked]) -> Iterator[str]:
             yield f"{place}: [{fault.reason}] {about + ': ' if about else ''}{fault.message}"
     wrong = sum(bool(one.faults) for one in found)
     files = "1 file" if len(found) == 1 else f"{len(found):,} files"
-    yield f"{files}: {f'{wrong:,} with faults' if wrong else 'all is well'}"
+    well = "all is well" if found else "the server reads none of what was named"
+    yield f"{files}: {f'{wrong:,} with faults' if wrong else well}"
 
 
 def _as_json(found: Sequence[Checked]) -> dict[str, Any]:
