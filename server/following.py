@@ -40,7 +40,8 @@ class Followed:
         self._recent = deque[RunEvent]()
         self._sizes = deque[int]()
         self._size = 0
-        self._changed = asyncio.Condition()
+        self._waiting: dict[asyncio.Future[None], int] = {}
+        """Who waits, and for an event above which one."""
 
     def recent(self, after: int) -> list[RunEvent] | None:
         """The events above `after`; None where only the store has all of them."""
@@ -48,15 +49,17 @@ class Followed:
             return []
         if not self._recent or self._recent[0].sequence > after + 1:
             return None
-        return [event for event in self._recent if event.sequence > after]
+        # They are numbered without a gap, and mostly it is one of many.
+        return [self._recent[number] for number in range(after - self.last, 0)]
 
-    async def add(self, events: list[RunEvent]) -> None:
+    def add(self, events: list[RunEvent]) -> None:
         """Take the events that follow on `last`, and wake the watchers."""
         for event in events:
             self._keep(event)
         self.last = events[-1].sequence
-        async with self._changed:
-            self._changed.notify_all()
+        for waiter, after in self._waiting.items():
+            if self.last > after:
+                _wake(waiter)
 
     def _keep(self, event: RunEvent) -> None:
         self._recent.append(event)
@@ -68,9 +71,23 @@ class Followed:
 
     async def wait(self, after: int, seconds: float) -> None:
         """Until there is an event above `after`, at most so long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: self.last > after)
+        if self.last > after:
+            return
+        # With a thousand watchers this is done a thousand times an event: a lock or a timeout would take twice as long.
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._waiting[waiter] = after
+        timer = loop.call_later(seconds, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            del self._waiting[waiter]
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class Following:
@@ -157,7 +174,7 @@ class Following:
                 events = await self._store.events(run_id, after=followed.last, limit=_PIECE)
                 if not events:
                     break
-                await followed.add(events)
+                followed.add(events)
         except StoreBusy:
             raise
         except Exception:

@@ -47,8 +47,9 @@ _STATEMENT_BYTES = 4_000_000
 _LEASE_SECONDS = 30.0
 _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
-# Of a tenant's interval its first rest is this part.
-_FIRST_PART = 8
+# A tenant's rests after a calm: the first is this part of its interval, and each so many times as long as the last.
+_FIRST_PART = 20
+_GROWTH = 4
 # What is committed meanwhile is found with one look.
 _REST_SECONDS = 0.1
 _FIRST_PAUSE = 0.5
@@ -213,7 +214,7 @@ class Mirror:
     def _rest(self, tenant_id: str) -> None:
         """Leave a tenant's tables alone for a while: the longer, the more often they were written without a calm."""
         _, before = self._resting.get(tenant_id, (0.0, 0.0))
-        seconds = min(2 * before, self._tenant_interval) or self._tenant_interval / _FIRST_PART
+        seconds = min(_GROWTH * before, self._tenant_interval) or self._tenant_interval / _FIRST_PART
         self._resting[tenant_id] = (asyncio.get_running_loop().time() + seconds, seconds)
 
     async def _write_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:

@@ -1,8 +1,10 @@
 """The gRPC server: services, interceptors, limits."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -59,6 +61,20 @@ class Servicers:
     system: SystemServiceServicer
 
 
+class _ByName:
+    """A server to which generated code adds servicers whose methods are looked up by their names.
+
+    Of a method that is registered as well, the asyncio server keeps a task that waits for its next call, and with each
+    call waits anew for the tasks of all methods.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, object]) -> None:
+        """See above."""
+
+
 class Api:
     """The server on its port."""
 
@@ -67,11 +83,13 @@ class Api:
         self._server = grpc.aio.server(interceptors=[gate], options=options, maximum_concurrent_rpcs=_CALLS_AT_A_TIME)
         self._health = HealthServicer()
         self._is_ready = False
-        add_PipelineServiceServicer_to_server(servicers.pipelines, self._server)
-        add_TenantServiceServicer_to_server(servicers.tenants, self._server)
-        add_ScheduleServiceServicer_to_server(servicers.schedules, self._server)
-        add_SystemServiceServicer_to_server(servicers.system, self._server)
-        add_HealthServicer_to_server(self._health, self._server)
+        by_name = cast("grpc.aio.Server", _ByName(self._server))
+        add_PipelineServiceServicer_to_server(servicers.pipelines, by_name)
+        add_TenantServiceServicer_to_server(servicers.tenants, by_name)
+        add_ScheduleServiceServicer_to_server(servicers.schedules, by_name)
+        add_SystemServiceServicer_to_server(servicers.system, by_name)
+        add_HealthServicer_to_server(self._health, by_name)
+        # This looks for an asyncio server, and has one method.
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME, _HEALTH_NAME), self._server)
 
     async def start(self, address: str, tls: Tls | None = None, *, socket: Path | None = None) -> int:

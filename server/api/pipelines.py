@@ -14,6 +14,7 @@ from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceServicer
 from server.api import backfill_messages as backfills
 from server.api import convert
 from server.api.authorization import current_actor, current_principal
+from server.api.event_messages import EventMessages
 from server.api.pages import fitting, page_key, page_moment, page_number, page_pipeline, page_size, page_token
 from server.api.requests import (
     OfTenant,
@@ -52,6 +53,7 @@ class PipelineServicer(PipelineServiceServicer):
         self._reports = reports
         self._backfills = backfills
         self._catalog = catalog
+        self._messages = EventMessages()
 
     async def RunPipeline(self, request: pb.RunPipelineRequest, context: Context) -> run_pb2.Run:
         """See the proto."""
@@ -79,7 +81,7 @@ class PipelineServicer(PipelineServiceServicer):
         events = self._runs.follow(caller, request.pipeline_logging_id, after=request.after_sequence)
         async with aclosing(events):
             async for event in events:
-                yield convert.event(event)
+                yield self._messages.of(event)
 
     async def GetRun(self, request: pb.GetRunRequest, context: Context) -> run_pb2.Run:
         """See the proto."""

@@ -45,10 +45,9 @@ from server.worker.supervisor import SUPERVISED, new_worker_id
 
 _PULSE_SECONDS = 1.0
 _PULSE = b"."
-# BigQuery runs two statements on a table at a time and lets twenty wait.
-_BIGQUERY_MIRROR_SECONDS = 5.0
-# What a write costs there hardly depends on its rows.
-_EMBEDDED_MIRROR_SECONDS = 2.0
+# What a write of a tenant's tables costs hardly depends on its rows; BigQuery runs two statements on a table at a time
+# and lets twenty wait.
+_MIRROR_SECONDS = 5.0
 
 logger = logging.getLogger("server.worker")
 
@@ -152,10 +151,8 @@ def _report(worker: Worker, mirror: Mirror, settings: Settings) -> WorkerReport:
 
 def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: Warehouse) -> Mirror:
     catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
-    interval = _BIGQUERY_MIRROR_SECONDS if settings.bigquery_project else _EMBEDDED_MIRROR_SECONDS
-    return Mirror(
-        worker_id, store, warehouse, project=settings.project, tables=mirrored_tables(catalog), tenant_interval=interval
-    )
+    tables = mirrored_tables(catalog)
+    return Mirror(worker_id, store, warehouse, project=settings.project, tables=tables, tenant_interval=_MIRROR_SECONDS)
 
 
 async def _serve(

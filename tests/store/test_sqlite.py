@@ -4,12 +4,14 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from server.store.port import StoreBusy
 from server.store.sql.database import Transaction
+from server.store.sqlite import database as module
 from server.store.sqlite.database import SqliteDatabase
 from server.store.sqlite.writer import Queue
 
@@ -217,3 +219,47 @@ def test_who_writes_sees_who_waits(tmp_path: Path) -> None:
     assert not writes.has_others()
     assert (tmp_path / "queue").stat().st_mode & 0o077 == 0
     writes.close()
+
+
+async def test_others_hear_of_a_commit_at_once(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They need not look for it."""
+    monkeypatch.setattr(module, "_LOOK_WITH_BELL_SECONDS", 3_600)
+    other = SqliteDatabase(tmp_path / "db.sqlite3")
+    seen = await other.wait_for_change(other.version, 0.01)
+    await database.write(add("a"))
+    assert await other.wait_for_change(seen, 10) != seen
+    await other.close()
+
+
+async def test_a_commit_that_nothing_tells_of_is_noticed(database: SqliteDatabase, tmp_path: Path) -> None:
+    seen = await database.wait_for_change(database.version, 0.01)
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as other:
+        other.execute("INSERT INTO names VALUES ('a', 'x')")
+        other.commit()
+    assert await database.wait_for_change(seen, 10) != seen
+
+
+async def test_commits_are_noticed_where_none_can_be_told_of(database: SqliteDatabase, tmp_path: Path) -> None:
+    """As where the system has no more watches to give."""
+    (tmp_path / "db.sqlite3-queue").unlink()
+    seen = await database.wait_for_change(database.version, 0.01)
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as other:
+        other.execute("INSERT INTO names VALUES ('a', 'x')")
+        other.commit()
+    assert await database.wait_for_change(seen, 10) != seen
+
+
+async def test_ones_own_commit_is_one_change(database: SqliteDatabase) -> None:
+    """Whoever waits would otherwise read everything twice."""
+    seen = await database.wait_for_change(database.version, 0.01)
+    await database.write(add("a"))
+    assert await database.wait_for_change(seen, 0) == seen + 1
+    assert await database.wait_for_change(seen + 1, 0.5) == seen + 1
+
+
+async def test_what_a_savepoint_may_bring_back_is_in_memory(database: SqliteDatabase) -> None:
+    """By itself SQLite would write it to a file from 64 KiB on, which is what one accepted run changes."""
+    stored = await database.write(lambda tx: tx.execute("PRAGMA temp_store").fetchone()[0])
+    assert stored == 2  # MEMORY

@@ -15,17 +15,17 @@ from typing import TypeVar
 
 from server.store.port import StoreBusy
 from server.store.sql.database import Clock, Transaction, to_micros, utc_now
+from server.store.sqlite.bell import Bell
 from server.store.sqlite.writer import BUSY_SECONDS, Writer
 
 T = TypeVar("T")
 
 # Writes that a caller may have under way at a time: those that wait for a commit wait for each other.
 _TOGETHER = 64
-# How soon another process's commit is noticed, soonest while there are some; the probe reads shared memory and costs a
-# few microseconds.
-_PROBE_SECONDS = 0.01
-_QUICK_PROBE_SECONDS = 0.002
-_QUICK_FOR_SECONDS = 0.5
+# How soon another process's commit is noticed where nothing tells of it; the look reads shared memory and costs a few
+# microseconds. Where the bell does, it is looked for all the same, should that ever be missed.
+_LOOK_SECONDS = 0.01
+_LOOK_WITH_BELL_SECONDS = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +61,11 @@ class SqliteDatabase:
         # What is done on the event loop must not wait for another process there.
         for connection in (self._reader, self._probe_connection):
             connection.execute("PRAGMA busy_timeout = 0")
-        self._writer = Writer(self._connect, self._transaction, self._announce, path.with_name(f"{path.name}-queue"))
+        queue = path.with_name(f"{path.name}-queue")
+        self._bell = Bell(queue)
+        self._writer = Writer(self._connect, self._transaction, self._tell, queue)
         self._changed = asyncio.Event()
-        self._changed_at = time.monotonic()
-        self._prober: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self.version = 0
 
     def _connect(self) -> sqlite3.Connection:
@@ -75,6 +76,8 @@ class SqliteDatabase:
         # An accepted run survives a power cut: the log is on the disk before the reply.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What a savepoint may have to bring back would be written to a temporary file from 64 KiB on.
+        connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
@@ -108,36 +111,43 @@ class SqliteDatabase:
         with _no_answer():
             return await asyncio.get_running_loop().run_in_executor(self._scanning, self._look, self._scanner, work)
 
+    def _tell(self) -> None:
+        """Tell everybody of a commit of this process."""
+        self._bell.ring()
+        self._look_for_commits()
+
     def _announce(self) -> None:
         self.version += 1
-        self._changed_at = time.monotonic()
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     async def wait_for_change(self, seen: int, timeout: float) -> int:  # noqa: ASYNC109 - the port's word
         """Wait until `version` differs from `seen`, at most `timeout` seconds."""
-        if self._prober is None:
-            self._prober = asyncio.create_task(self._keep_probing())
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._keep_looking())
         if self.version == seen:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._changed.wait()
         return self.version
 
-    async def _keep_probing(self) -> None:
-        """Notice the commits of other processes."""
+    async def _keep_looking(self) -> None:
+        pause = _LOOK_WITH_BELL_SECONDS if self._bell.listen(self._look_for_commits) else _LOOK_SECONDS
         while True:
-            is_quick = time.monotonic() < self._changed_at + _QUICK_FOR_SECONDS
-            await asyncio.sleep(_QUICK_PROBE_SECONDS if is_quick else _PROBE_SECONDS)
-            try:
-                current = self._probe()
-            except sqlite3.Error:
-                # Whoever reads or writes next hears of it; the next look may succeed.
-                logger.debug("The control store could not be probed", exc_info=True)
-                continue
-            if current != self._data_version:
-                self._data_version = current
-                self._announce()
+            await asyncio.sleep(pause)
+            self._look_for_commits()
+
+    def _look_for_commits(self) -> None:
+        """Notice them, whoever made them."""
+        try:
+            current = self._probe()
+        except sqlite3.Error:
+            # Whoever reads or writes next hears of it; the next look may succeed.
+            logger.debug("The control store could not be probed", exc_info=True)
+            return
+        if current != self._data_version:
+            self._data_version = current
+            self._announce()
 
     def _probe(self) -> int:
         version: int = self._probe_connection.execute("PRAGMA data_version").fetchone()[0]
@@ -145,10 +155,11 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Wait for what is under way and close every connection."""
-        if self._prober is not None:
-            self._prober.cancel()
-            await asyncio.wait([self._prober])
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
         await self._writer.close()
+        self._bell.close()
         await asyncio.to_thread(self._scanning.shutdown)
         for connection in (self._reader, self._scanner, self._probe_connection):
             connection.close()
@@ -163,7 +174,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError:
             if time.monotonic() > give_up:
                 raise
-            time.sleep(_PROBE_SECONDS)
+            time.sleep(_LOOK_SECONDS)
         else:
             return
 
