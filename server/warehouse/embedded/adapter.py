@@ -177,7 +177,7 @@ class EmbeddedWarehouse:
             catalog = Catalog(session)
             query = translate(sql, catalog, default_dataset)
             may_read(query.reads)
-            estimate = estimated_bytes(session, catalog, sql, query.reads)
+            estimate = estimated_bytes(session, catalog, query)
             require_within(maximum_bytes_billed, estimate)
             readers = [python_value(field) for field in query.fields]
             rows = session.run(f"SELECT * FROM ({query.sql}) LIMIT {max_rows:d}")  # noqa: S608
@@ -193,7 +193,7 @@ class EmbeddedWarehouse:
             catalog = Catalog(session)
             query = translate(sql, catalog, default_dataset)
             may_read(query.reads)
-            return DryRun(query.fields, query.reads, estimated_bytes(session, catalog, sql, query.reads))
+            return DryRun(query.fields, query.reads, estimated_bytes(session, catalog, query))
 
         return await self._connection.read(work)
 

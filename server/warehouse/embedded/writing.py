@@ -92,12 +92,12 @@ def _given(catalog: Catalog, effect: WriteEffect) -> Translated:
         f"CAST({name} AS {duckdb_type(field)}) AS {name}" for name, field in zip(names, file.fields, strict=True)
     )
     sql = f"SELECT {values} FROM read_parquet({text_literal(str(file.path))})"  # noqa: S608
-    return Translated(sql, file.fields, frozenset(), frozenset())
+    return Translated(sql, file.fields, frozenset(), frozenset(), frozenset())
 
 
 def _bytes_read(session: Session, catalog: Catalog, effect: WriteEffect, query: Translated) -> int:
     if effect.file is None:
-        return estimated_bytes(session, catalog, effect.sql, query.reads)
+        return estimated_bytes(session, catalog, query)
     return effect.file.path.stat().st_size
 
 

@@ -37,6 +37,8 @@ class Translated:
     untyped: frozenset[str]
     """Columns that are a bare NULL and so fit any type."""
     reads: frozenset[TableRef]
+    names: frozenset[str] | None
+    """Every name that the query has, in lower case; None when a `*` stands for all."""
 
 
 def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translated:
@@ -52,6 +54,7 @@ def translate(sql: str, tables: Tables, default_dataset: DatasetRef) -> Translat
 
 
 def _translated(tree: exp.Expr, sources: Sources) -> Translated:
+    names = _names(tree)
     name_sketches(tree)
     require_allowed(tree)
     order_operators(tree)
@@ -65,7 +68,14 @@ def _translated(tree: exp.Expr, sources: Sources) -> Translated:
         tuple(bigquery_field(output.name, output.kind) for output in outputs),
         frozenset(output.name.lower() for output in outputs if is_untyped(output.kind)),
         frozenset(sources.read),
+        names,
     )
+
+
+def _names(tree: exp.Expr) -> frozenset[str] | None:
+    if any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star)):
+        return None
+    return frozenset(identifier.name.lower() for identifier in tree.find_all(exp.Identifier))
 
 
 def _without_row(tree: exp.Expr, outputs: list[Output]) -> tuple[exp.Expr, list[Output]]:

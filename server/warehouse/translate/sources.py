@@ -95,22 +95,27 @@ class Sources:
 
     def types(self, values: Sequence[exp.Expr]) -> list[DuckDBPyType]:
         """The DuckDB types of translated expressions, asked of DuckDB with a blank in the place of each column."""
-        probe = exp.Select(expressions=[exp.Paren(this=self._blank(value)) for value in values]).sql("duckdb")
+        probe = "SELECT " + ", ".join(f"({self._blanked(value)})" for value in values)
         if probe not in self._known:
             self._known[probe] = self._tables.describe(probe)
         return self._known[probe]
 
-    def _blank(self, value: exp.Expr) -> exp.Expr:
+    def _blanked(self, value: exp.Expr) -> str:
+        if field := self._field(value):
+            return _blank_text(field)
+
         def blank(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Select):
                 node.set("from_", None)
                 node.set("joins", None)
             if isinstance(node, exp.Anonymous) and node.name == "GROUPING":
                 return literal(0)
-            field = self._types.get((node.text("table"), node.name)) if isinstance(node, exp.Column) else None
-            return _blank(field).copy() if field else node
+            return _blank(field).copy() if (field := self._field(node)) else node
 
-        return value.copy().transform(blank, copy=False)
+        return value.copy().transform(blank, copy=False).sql("duckdb", copy=False)
+
+    def _field(self, node: exp.Expr) -> TableField | None:
+        return self._types.get((node.text("table"), node.name)) if isinstance(node, exp.Column) else None
 
     def table(self, node: exp.Table) -> tuple[exp.Expr, Source]:
         """A table of the warehouse. Raises TABLE_NOT_FOUND, with the name as the query wrote it."""
@@ -266,6 +271,11 @@ def _blank(field: TableField) -> exp.Expr:
         return exp.Struct(expressions=[exp.PropertyEQ(this=name, expression=value) for name, value in parts])
     value = exp.Literal.string(_TIMES[field.type]) if field.type in _TIMES else exp.Null()
     return exp.cast(value, duckdb_type(field), dialect="duckdb")
+
+
+@lru_cache(maxsize=1_000)
+def _blank_text(field: TableField) -> str:
+    return _blank(field).sql("duckdb")
 
 
 _TIMES = {"DATE": "2000-01-01", "DATETIME": "2000-01-01", "TIMESTAMP": "2000-01-01 00:00:00+00", "TIME": "00:00:00"}
