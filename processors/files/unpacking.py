@@ -1,6 +1,7 @@
 """Gzip files are unpacked beside the result: checked to the last byte, and read faster than packed ones."""
 
 import gzip
+import mmap
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
@@ -51,19 +52,33 @@ def _parts(path: Path, name: str) -> Iterator[bytes]:
 
 
 def require_lines(path: Path, name: str, longest: int, check: Callable[[], None]) -> None:
-    """Refuse a file with a line of more than twice `longest` bytes: DuckDB leaves out, silently, what no buffer holds.
+    """Refuse a file with a line of more than `longest` bytes: DuckDB leaves out, silently, what no buffer holds.
 
     Raises:
         FileFault: it has one.
     """
+    size, begin = path.stat().st_size, 0
+    if size <= longest:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        while size - begin > longest:
+            check()
+            # Of the file only what stands around these line breaks is read.
+            end = begin + longest + 1
+            last = content.rfind(b"\n", begin, end)
+            if last < 0:
+                last = content.rfind(b"\r", begin, end)
+            if last < 0:
+                raise FileFault(f"{name}, line {_line_at(path, begin)}: the line is longer than {longest >> 20} MiB")
+            begin = last + 1
+
+
+def _line_at(path: Path, offset: int) -> int:
     lines = 1
     with path.open("rb") as file:
-        while block := file.read(longest):
-            check()
-            # One of the blocks has nothing but that line.
-            if len(block) == longest and b"\n" not in block and b"\r" not in block:
-                raise FileFault(f"{name}, line {lines}: the line is longer than {longest >> 20} MiB")
-            lines += block.count(b"\n") or block.count(b"\r")
+        while part := file.read(min(_CHUNK, offset - file.tell())):
+            lines += part.count(b"\n") or part.count(b"\r")
+    return lines
 
 
 def beginning_at(path: Path, offset: int, folder: Path) -> Path:

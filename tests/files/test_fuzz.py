@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from processors.files.faults import FileFault
 from processors.files.result import FileRows
+from processors.files.unpacking import require_lines
 from tests.files.reading import field, finished, read, rows
 from tests.fuzzing import PATIENCE, fuzzing
 
@@ -221,3 +223,19 @@ def test_fuzzed_json_texts_come_back_equal(lines: list[dict[str, Any]]) -> None:
     names = [of["name"] for of in found[0].fields]
     expected = [tuple(None if line.get(name) is None else str(line[name]) for name in names) for line in lines]
     assert Counter(found[1]) == Counter(expected)
+
+
+@given(
+    breaks=st.sampled_from([b"\n", b"\r", b"\r\n"]), lines=st.lists(st.binary(max_size=9).map(bytes.hex), max_size=20)
+)
+def test_a_file_is_refused_for_its_first_line_that_is_too_long(breaks: bytes, lines: list[str]) -> None:
+    lengths = [len(line) for line in lines]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lines")
+        path.write_bytes(breaks.join(line.encode() for line in lines))
+        if all(length <= 8 for length in lengths):
+            require_lines(path, "lines", 8, lambda: None)
+        else:
+            first = next(number for number, length in enumerate(lengths, 1) if length > 8)
+            with pytest.raises(FileFault, match=f"^lines, line {first}: the line is longer than"):
+                require_lines(path, "lines", 8, lambda: None)

@@ -42,6 +42,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
+    # On BigQuery a table's rows have no order either; keeping one would have the writers of large tables wait in line.
+    "preserve_insertion_order": "false",
     # Server, worker and everything else share the machine.
     "memory_limit": "50%",
 }
