@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "server.delivery.public_addresses": {"aiohttp"},
     "server.delivery.lookups": {"aiohttp"},
     "processors": {"processors", "pydantic", "pydantic_core"},
-    "processors.aws": {"processors", "pydantic", "boto3", "botocore"},
+    "processors.aws": {"processors", "pydantic", "botocore"},
     "processors.files": {"processors.files", "pydantic", "duckdb"},
     "server.tracing": {"server.domain", "server.otlp", "server.settings"},
     "server.otlp": {"server", "opentelemetry"},

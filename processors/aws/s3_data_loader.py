@@ -87,7 +87,7 @@ class S3DataLoader:
 
 async def _found(config: S3DataLoader.Config, context: Context) -> "tuple[Bucket, Choice]":
     """What there is to load. Raises ProcessorError when there are no objects and that is not wanted."""
-    # boto3 and DuckDB are for workers: a server that checks settings need not load them.
+    # botocore and DuckDB are for workers: a server that checks settings need not load them.
     from processors.aws.s3_loading import bucket_of, choose, replaces  # noqa: PLC0415
 
     source, destination = config.source, config.destination
