@@ -43,6 +43,8 @@ _BATCH = 1_000
 _TENANTS_AT_ONCE = 32
 # Bytes of rows in the request for one statement; BigQuery takes 10 MB for everything.
 _STATEMENT_BYTES = 4_000_000
+# Longer than their JSON they are there at most, which is a text in a text: each time a quote or backslash becomes two.
+_TIMES_LONGER = 4
 # How long a worker has the tables of a tenant to itself; it is renewed while it writes them.
 _LEASE_SECONDS = 30.0
 _FINISH_SECONDS = 10.0
@@ -379,8 +381,11 @@ def _job_id(tenant_id: str, table: str, flush: int, part: int) -> str:
     return f"convergence-mirror-{tenant_id}-{table}-{flush}-{part}"
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows in as few statements as their size allows."""
+    if rows and _TIMES_LONGER * len(json.dumps(rows)) < _STATEMENT_BYTES:
+        yield rows
+        return
     part: list[Row] = []
     size = 0
     for row in rows:

@@ -44,7 +44,7 @@ def claim(
             return taken
     # Past the tenants of which others claim a run at this moment; only where there is nothing else, after them.
     for lock_as in dict.fromkeys((tx.skip_locked, tx.for_update)):
-        for tenant_id in list(claimable(tx, plans, backfills=backfills)):
+        for tenant_id in claimable(tx, plans, backfills=backfills):
             if (run := _claim_first(tx, tenant_id, plans, lock_as, backfills=backfills)) is not None:
                 return _lease(tx, run, worker_id, lease_micros, plans)
     return None
