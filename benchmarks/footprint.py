@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, at_most
@@ -15,6 +16,15 @@ _PART = 2_500
 _PARTS = 4
 _IN_FLIGHT = 32
 _TENANTS = [f"bench_{number:02}" for number in range(20)]
+_GROWTH = f"growth per 1,000 runs, after the first {_PART:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Resident:
+    """MiB of each process."""
+
+    server: float
+    worker: float
 
 
 async def measure(folder: Path) -> list[Figure]:
@@ -30,7 +40,7 @@ async def measure(folder: Path) -> list[Figure]:
         # The worker has opened the warehouse by then.
         await asyncio.sleep(5)
         idle = _resident(started)
-        after = [idle]
+        after = list[_Resident]()
         for part in range(_PARTS):
             number = 0
 
@@ -46,10 +56,14 @@ async def measure(folder: Path) -> list[Figure]:
             after.append(_resident(started))
     return [
         Figure("start until ready", statistics.median(starts), "s", reach=at_most(2.5)),
-        Figure("server and worker, idle", idle, "MiB", reach=at_most(220)),
-        *(Figure(f"after {(part + 1) * _PART:,} runs", after[part + 1], "MiB") for part in range(_PARTS)),
+        Figure("server and worker, idle", idle.server + idle.worker, "MiB", reach=at_most(220)),
+        *(
+            Figure(f"after {(part + 1) * _PART:,} runs", resident.server + resident.worker, "MiB")
+            for part, resident in enumerate(after)
+        ),
         # The first ones fill what is kept on purpose.
-        Figure(f"growth per 1,000 runs, after the first {_PART:,}", _slope(after[1:]), "MiB", reach=at_most(1)),
+        Figure(f"{_GROWTH}, server", _slope([resident.server for resident in after]), "MiB", reach=at_most(1)),
+        Figure(f"{_GROWTH}, worker", _slope([resident.worker for resident in after]), "MiB", reach=at_most(1)),
     ]
 
 
@@ -59,9 +73,9 @@ def _slope(resident: Sequence[float]) -> float:
     return statistics.linear_regression(runs, resident).slope
 
 
-def _resident(started: Service) -> float:
-    pids = [started.process.pid, *started.worker_pids()]
-    return sum(_status(pid, "VmRSS") for pid in pids)
+def _resident(started: Service) -> _Resident:
+    (worker,) = started.worker_pids()
+    return _Resident(_status(started.process.pid, "VmRSS"), _status(worker, "VmRSS"))
 
 
 def _status(pid: int, name: str) -> float:

@@ -10,7 +10,7 @@ import grpc
 
 
 class Raw:
-    """`Echo` answers with what it got; `Follow` streams what `Tell` is told, with the moment at which it was."""
+    """`Echo` answers with what it got; `Follow` streams what `Tell` is told, which answers when it was told."""
 
     def __init__(self) -> None:
         self._last = b""
@@ -25,13 +25,14 @@ class Raw:
         """Tell all who follow."""
         async with self._changed:
             self._number += 1
-            self._last = str(time.time()).encode() + b" " + request
+            self._last, now = request, time.time()
             self._changed.notify_all()
-        return b""
+        return str(now).encode()
 
     async def follow(self, _request: bytes, _: Any) -> AsyncIterator[bytes]:
-        """What is told from now on."""
+        """An empty message, and what is told from now on."""
         seen = self._number
+        yield b""
         while True:
             async with self._changed:
                 await self._changed.wait_for(partial(self._is_beyond, seen))

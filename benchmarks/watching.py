@@ -27,8 +27,8 @@ _TENANT = "bench_corp"
 # Each is a connection that some of those who follow share.
 _CHANNELS = 10
 
-Arrivals = AsyncIterator[float]
-"""For each event of a stream, the seconds since it was told; for what is not an event of the benchmark's, 0."""
+Arrivals = AsyncIterator[str]
+"""The numbers of what is told, as it comes; '' for what is not of the benchmark's."""
 
 
 async def measure(folder: Path) -> list[Figure]:
@@ -60,11 +60,11 @@ async def _of_run(started: Service, watchers: int) -> float:
 
             async def follow(number: int) -> Arrivals:
                 async for event in stubs[number % _CHANNELS].GetRunStatus(request, metadata=metadata):
-                    is_own = event.WhichOneof("event") == "log"
-                    yield time.time() - event.time.ToNanoseconds() / 1e9 if is_own else 0.0
+                    yield event.log.message
 
-            async def tell() -> None:
-                await store.add_logs(claim.lease, [LogEntry(level="INFO", message="something happened")])
+            async def tell(number: str) -> float:
+                await store.add_logs(claim.lease, [LogEntry(level="INFO", message=number)])
+                return time.time()
 
             return await _lag(watchers, follow, tell)
     finally:
@@ -77,39 +77,49 @@ async def _of_raw(watchers: int) -> float:
         async def follow(number: int) -> Arrivals:
             call: Any = channels[number % _CHANNELS].unary_stream("/raw.Raw/Follow")
             async for message in call(b""):
-                yield time.time() - float(message.partition(b" ")[0])
+                yield message.decode().strip()
 
-        async def tell() -> None:
+        async def tell(number: str) -> float:
             call: Any = channels[0].unary_unary("/raw.Raw/Tell")
-            await call(b"x" * 100)
+            return float(await call(number.ljust(100).encode()))
 
         return await _lag(watchers, follow, tell)
 
 
-async def _lag(watchers: int, follow: Callable[[int], Arrivals], tell: Callable[[], Awaitable[None]]) -> float:
-    """Let as many follow, and tell as often that they get as many deliveries as they should."""
-    lags = list[float]()
+async def _lag(watchers: int, follow: Callable[[int], Arrivals], tell: Callable[[str], Awaitable[float]]) -> float:
+    """Let as many follow, and tell as often that they get as many deliveries as they should.
+
+    `tell` answers since when others can know of it: what that took before is not the followers' lag.
+    """
+    arrived = list[tuple[str, float]]()
+    known_since: dict[str, float] = {}
+    follow_it, all_follow = set[int](), asyncio.Event()
     count = int(_DELIVERIES * _SECONDS / watchers)
 
     async def take(number: int) -> None:
         left = count
-        async for seconds in follow(number):
-            if seconds:
-                lags.append(1_000 * seconds)
+        async for told in follow(number):
+            follow_it.add(number)
+            if len(follow_it) == watchers:
+                all_follow.set()
+            if told:
+                arrived.append((told, time.time()))
                 left -= 1
             if not left:
                 return
 
     taking = [asyncio.create_task(take(number)) for number in range(watchers)]
-    # All of them have begun, and have what was there before.
-    await asyncio.sleep(1 + watchers / 200)
+    async with asyncio.timeout(60):
+        await all_follow.wait()
+    # A moment more, so that nothing is left to do but to follow.
+    await asyncio.sleep(1)
     began = time.perf_counter()
     for number in range(count):
         await asyncio.sleep(max(0.0, began + number * watchers / _DELIVERIES - time.perf_counter()))
-        await tell()
+        known_since[str(number)] = await tell(str(number))
     async with asyncio.timeout(60):
         await asyncio.gather(*taking)
-    return centile(lags, 99)
+    return centile([1_000 * max(0.0, at - known_since[told]) for told, at in arrived], 99)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from server import early_stop  # noqa: F401 - before all that takes its time
 # isort: split
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -225,6 +226,8 @@ async def _drain_with_parent(worker: Worker) -> None:
 
 def main() -> int:
     """Run one worker until SIGTERM, SIGINT or, when supervised, the end of the server."""
+    # What was imported stays to the end, and no collection has to look at it.
+    gc.freeze()
     parser = argparse.ArgumentParser(prog="python -m server.worker", description=__doc__)
     parser.add_argument(SUPERVISED, metavar="WORKER_ID", help="for the server: be that worker and end with it")
     worker_id = parser.parse_args().supervised
