@@ -49,7 +49,10 @@ class Followed:
             return []
         if not self._recent or self._recent[0].sequence > after + 1:
             return None
-        # They are numbered without a gap, and mostly it is one of many.
+        if self._recent[0].sequence + len(self._recent) - 1 != self.last:
+            # Some are missing in between, such as those that could not be read.
+            return None
+        # Mostly it is one of many.
         return [self._recent[number] for number in range(after - self.last, 0)]
 
     def add(self, events: list[RunEvent]) -> None:

@@ -112,9 +112,9 @@ class Mirror:
         tables: Mapping[str, TableSpec],
         tenant_interval: float = 0.0,
     ) -> None:
-        """`tenant_interval`: seconds between two writes of a tenant's tables, which gather what happens meanwhile.
+        """`tenant_interval`: the longest rest in seconds of a tenant's tables, which gathers what happens meanwhile.
 
-        That holds for a tenant of which there is always something to write; what comes after a rest is written at once.
+        It comes to that for a tenant of which there is always something to write; after a calm it is written at once.
         """
         self._worker_id = worker_id
         self._store = store

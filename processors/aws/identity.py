@@ -1,5 +1,6 @@
 """As whom a step speaks to AWS: the installation, a role that the pipeline's file names, or the tenant's credential."""
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ _TRIES = 5
 _SESSION_SECONDS = 3_600
 _RENEWED_AFTER = 2_700.0
 # What AWS's services look like, which is part of the library: reading it anew would take each step a tenth of a second.
-_MODELS = create_loader()
+_MODELS = create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 @dataclass(frozen=True, slots=True)

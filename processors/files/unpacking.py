@@ -1,16 +1,17 @@
 """Gzip files are unpacked beside the result: checked to the last byte, and read faster than packed ones."""
 
 import gzip
-import mmap
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from processors.files.faults import FileFault
 
 _GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_TAIL = 1 << 16
 
 
 def unpacked(path: Path, name: str, folder: Path, most_bytes: int, check: Callable[[], None]) -> Path:
@@ -58,25 +59,32 @@ def require_lines(path: Path, name: str, longest: int, check: Callable[[], None]
         FileFault: it has one.
     """
     size, begin = path.stat().st_size, 0
-    if size <= longest:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with path.open("rb") as file:
         while size - begin > longest:
             check()
-            # Of the file only what stands around these line breaks is read.
             end = begin + longest + 1
-            last = content.rfind(b"\n", begin, end)
-            if last < 0:
-                last = content.rfind(b"\r", begin, end)
-            if last < 0:
-                raise FileFault(f"{name}, line {_line_at(path, begin)}: the line is longer than {longest >> 20} MiB")
-            begin = last + 1
+            # Mostly a line ends in the last few thousand bytes, and the others need not be read.
+            begin = _behind_last_line(file, max(begin, end - _TAIL), end) or _behind_last_line(file, begin, end)
+            if not begin:
+                line = _line_at(path, end - longest - 1, check)
+                raise FileFault(f"{name}, line {line}: the line is longer than {longest >> 20} MiB")
 
 
-def _line_at(path: Path, offset: int) -> int:
+def _behind_last_line(file: BinaryIO, begin: int, end: int) -> int:
+    """The offset behind the last line break in a piece of a file; 0 when it has none."""
+    file.seek(begin)
+    part = file.read(end - begin)
+    last = part.rfind(b"\n")
+    if last < 0:
+        last = part.rfind(b"\r")
+    return begin + last + 1 if last >= 0 else 0
+
+
+def _line_at(path: Path, offset: int, check: Callable[[], None]) -> int:
     lines = 1
     with path.open("rb") as file:
         while part := file.read(min(_CHUNK, offset - file.tell())):
+            check()
             lines += part.count(b"\n") or part.count(b"\r")
     return lines
 

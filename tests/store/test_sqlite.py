@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -225,7 +225,8 @@ async def test_others_hear_of_a_commit_at_once(
     database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They need not look for it."""
-    monkeypatch.setattr(module, "_LOOK_WITH_BELL_SECONDS", 3_600)
+    for seconds in ("_LOOK_SECONDS", "_LOOK_WITH_BELL_SECONDS"):
+        monkeypatch.setattr(module, seconds, 3_600)
     other = SqliteDatabase(tmp_path / "db.sqlite3")
     seen = await other.wait_for_change(other.version, 0.01)
     await database.write(add("a"))
@@ -241,8 +242,11 @@ async def test_a_commit_that_nothing_tells_of_is_noticed(database: SqliteDatabas
     assert await database.wait_for_change(seen, 10) != seen
 
 
-async def test_commits_are_noticed_where_none_can_be_told_of(database: SqliteDatabase, tmp_path: Path) -> None:
+async def test_commits_are_noticed_where_none_can_be_told_of(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As where the system has no more watches to give."""
+    monkeypatch.setattr(module, "_LOOK_WITH_BELL_SECONDS", 3_600)
     (tmp_path / "db.sqlite3-queue").unlink()
     seen = await database.wait_for_change(database.version, 0.01)
     with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as other:
@@ -259,7 +263,54 @@ async def test_ones_own_commit_is_one_change(database: SqliteDatabase) -> None:
     assert await database.wait_for_change(seen + 1, 0.5) == seen + 1
 
 
-async def test_what_a_savepoint_may_bring_back_is_in_memory(database: SqliteDatabase) -> None:
-    """By itself SQLite would write it to a file from 64 KiB on, which is what one accepted run changes."""
-    stored = await database.write(lambda tx: tx.execute("PRAGMA temp_store").fetchone()[0])
-    assert stored == 2  # MEMORY
+async def test_whoever_finds_the_bell_dead_looks_more_often(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file was replaced: what rings is another one."""
+    seen = await database.wait_for_change(database.version, 0.01)
+    queue = tmp_path / "db.sqlite3-queue"
+    queue.unlink()
+    queue.touch()
+    other = SqliteDatabase(tmp_path / "db.sqlite3")
+    await other.write(add("a"))
+    seen = await database.wait_for_change(seen, 10)
+    monkeypatch.setattr(module, "_LOOK_WITH_BELL_SECONDS", 3_600)
+    for name in "bcd":
+        await other.write(add(name))
+        seen, before = await database.wait_for_change(seen, 10), seen
+        assert seen != before
+    await other.close()
+
+
+async def test_a_commit_before_the_first_wait_is_noticed_at_once(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds in ("_LOOK_SECONDS", "_LOOK_WITH_BELL_SECONDS"):
+        monkeypatch.setattr(module, seconds, 3_600)
+    seen = database.version
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as other:
+        other.execute("INSERT INTO names VALUES ('a', 'x')")
+        other.commit()
+    assert await database.wait_for_change(seen, 10) != seen
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+async def test_what_a_short_write_may_bring_back_is_in_memory(database: SqliteDatabase, *, is_long: bool) -> None:
+    """SQLite by itself writes it to a file from 64 KiB on; that of a long one can be of any size."""
+    texts = [(f"{number:04}", "x" * 500) for number in range(1_000)]
+    await database.write(lambda tx: tx.executemany("INSERT INTO names VALUES (?, ?)", texts))
+
+    def change(tx: Transaction) -> bool:
+        tx.execute("UPDATE names SET why = 'y' || why")
+        return any("etilqs" in file for file in open_files())
+
+    assert await database.write(change, is_long=is_long) is is_long
+
+
+def open_files() -> list[str]:
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        # Some are closed meanwhile.
+        with suppress(OSError):
+            found.append(str(descriptor.readlink()))
+    return found

@@ -145,6 +145,13 @@ async def test_silence_is_told(store: Counting, following: Following) -> None:
     claim = await running(store)
     pieces = following.pieces(claim.lease.pipeline_logging_id, after=2, silence=0.05)
     assert await anext(pieces) == []
+    coming = asyncio.ensure_future(anext(pieces))
+    await asyncio.sleep(0)
+    (followed,) = following._runs.values()
+    assert len(followed._waiting) == 1
+    coming.cancel()
+    await asyncio.wait([coming])
+    assert not followed._waiting, "nothing is left of those who wait no more"
     await pieces.aclose()
 
 

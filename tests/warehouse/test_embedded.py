@@ -363,3 +363,15 @@ async def test_what_a_write_replaces_is_billed_too(
                 await call(limited)
             assert refused.value.reason == "BYTES_BILLED_LIMIT"
     assert (await warehouse.write(again)).bytes_billed == expected
+
+
+async def test_a_large_table_is_always_estimated_alike(tmp_path: Path) -> None:
+    """An estimate may refuse a run; which of its threads DuckDB hears first must not matter."""
+    warehouse = await EmbeddedWarehouse.open(tmp_path / "warehouse.duckdb", project=PROJECT)
+    await warehouse.ensure_dataset(DATASET, location="US")
+    numbers = "UNNEST(GENERATE_ARRAY(1, 600000)) AS n"
+    await warehouse.write(effect(DATASET, f"SELECT REPEAT('x', DIV(n, 5000)) AS text FROM {numbers}"))
+    sql = "SELECT text FROM costs"
+    estimates = {(await warehouse.dry_run(sql, default_dataset=DATASET)).bytes_processed for _ in range(100)}
+    assert len(estimates) == 1
+    await warehouse.close()

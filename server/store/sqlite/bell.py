@@ -32,16 +32,22 @@ class Bell:
     def ring(self) -> None:
         """Be heard. Who cannot hear looks by itself after a while."""
         with suppress(OSError):
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CLOEXEC))
 
     def listen(self, heard: Callable[[], None]) -> bool:
         """Have `heard` called on the event loop; False where the system tells of no file, or of no further one."""
         try:
-            self._watch = _watch(self._path)
+            watch = _watch(self._path)
         except (OSError, AttributeError) as error:
             logger.debug("Commits are looked for: %s", error)
             return False
-        asyncio.get_running_loop().add_reader(self._watch, self._rung, self._watch, heard)
+        try:
+            asyncio.get_running_loop().add_reader(watch, self._rung, watch, heard)
+        except (OSError, NotImplementedError) as error:
+            os.close(watch)
+            logger.debug("Commits are looked for: %s", error)
+            return False
+        self._watch = watch
         return True
 
     def _rung(self, watch: int, heard: Callable[[], None]) -> None:
@@ -54,7 +60,9 @@ class Bell:
             self._later = loop.call_at(self._next_at, self._call, heard)
 
     def _call(self, heard: Callable[[], None]) -> None:
-        self._later = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         self._next_at = asyncio.get_running_loop().time() + _REST_SECONDS
         heard()
 

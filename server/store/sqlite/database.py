@@ -66,6 +66,7 @@ class SqliteDatabase:
         self._writer = Writer(self._connect, self._transaction, self._tell, queue)
         self._changed = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+        self._pause = _LOOK_SECONDS
         self.version = 0
 
     def _connect(self) -> sqlite3.Connection:
@@ -76,8 +77,6 @@ class SqliteDatabase:
         # An accepted run survives a power cut: the log is on the disk before the reply.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # What a savepoint may have to bring back would be written to a temporary file from 64 KiB on.
-        connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
     def _transaction(self, connection: sqlite3.Connection) -> Transaction:
@@ -114,7 +113,10 @@ class SqliteDatabase:
     def _tell(self) -> None:
         """Tell everybody of a commit of this process."""
         self._bell.ring()
-        self._look_for_commits()
+        # Whoever reads or writes next hears of what keeps it from being probed.
+        with suppress(sqlite3.Error):
+            self._data_version = self._probe()
+        self._announce()
 
     def _announce(self) -> None:
         self.version += 1
@@ -132,22 +134,31 @@ class SqliteDatabase:
         return self.version
 
     async def _keep_looking(self) -> None:
-        pause = _LOOK_WITH_BELL_SECONDS if self._bell.listen(self._look_for_commits) else _LOOK_SECONDS
+        if self._bell.listen(self._hear):
+            self._pause = _LOOK_WITH_BELL_SECONDS
         while True:
-            await asyncio.sleep(pause)
-            self._look_for_commits()
+            if self._look_for_commits():
+                # The bell may be a dead one: its file was replaced, or lies where the system tells of none.
+                self._pause = _LOOK_SECONDS
+            await asyncio.sleep(self._pause)
 
-    def _look_for_commits(self) -> None:
-        """Notice them, whoever made them."""
+    def _hear(self) -> None:
+        self._pause = _LOOK_WITH_BELL_SECONDS
+        self._look_for_commits()
+
+    def _look_for_commits(self) -> bool:
+        """Notice those of other processes; False when there is none."""
         try:
             current = self._probe()
         except sqlite3.Error:
             # Whoever reads or writes next hears of it; the next look may succeed.
             logger.debug("The control store could not be probed", exc_info=True)
-            return
-        if current != self._data_version:
-            self._data_version = current
-            self._announce()
+            return False
+        if current == self._data_version:
+            return False
+        self._data_version = current
+        self._announce()
+        return True
 
     def _probe(self) -> int:
         version: int = self._probe_connection.execute("PRAGMA data_version").fetchone()[0]

@@ -158,6 +158,9 @@ class Writer:
         give_up = give_up or now + BUSY_SECONDS
         try:
             connection = self._opened()
+            # What a savepoint may have to bring back: of what is short it is little, and would be written to a file all
+            # the same from 64 KiB on.
+            connection.execute(f"PRAGMA temp_store = {'FILE' if self._waiting[0].is_long else 'MEMORY'}")
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and now < give_up:

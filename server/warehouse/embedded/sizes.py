@@ -34,7 +34,8 @@ def table_bytes(session: Session, table: TableRef, columns: Sequence[TableField]
         return 0
     found = f"FROM {physical(table)} WHERE {where}"
     rows = session.count(f"SELECT count(*) {found}")
-    sample = session.row(f"SELECT {sizes} FROM (SELECT * {found} LIMIT {_SAMPLE})") or ()  # noqa: S608
+    # Always the same ones: what is estimated may refuse a run, and must not refuse one that was let in a moment ago.
+    sample = session.row(f"SELECT {sizes} FROM (SELECT * {found} ORDER BY rowid LIMIT {_SAMPLE})") or ()  # noqa: S608
     return round(rows * sum(size or 0 for size in sample))
 
 
