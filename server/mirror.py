@@ -22,6 +22,7 @@ from server.catalog import Catalog
 from server.domain.run import EffectState
 from server.domain.schema import DatasetRef, TableRef, TableSpec
 from server.domain.tenant import SYSTEM_TENANT, DatasetState, TenantState
+from server.mirror_pace import Pace
 from server.mirror_rows import (
     Row,
     check_row,
@@ -49,9 +50,6 @@ _TIMES_LONGER = 4
 _LEASE_SECONDS = 30.0
 _FINISH_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
-# A tenant's rests after a calm: the first is this part of its interval, and each so many times as long as the last.
-_FIRST_PART = 20
-_GROWTH = 4
 # What is committed meanwhile is found with one look.
 _REST_SECONDS = 0.1
 _FIRST_PAUSE = 0.5
@@ -110,12 +108,9 @@ class Mirror:
         *,
         project: str,
         tables: Mapping[str, TableSpec],
-        tenant_interval: float = 0.0,
+        longest_rest: float = 0.0,
     ) -> None:
-        """`tenant_interval`: the longest rest in seconds of a tenant's tables, which gathers what happens meanwhile.
-
-        It comes to that for a tenant of which there is always something to write; after a calm it is written at once.
-        """
+        """`longest_rest`: of a tenant's tables between two writes, in seconds; see `Pace`. It gathers what happens."""
         self._worker_id = worker_id
         self._store = store
         self._warehouse = warehouse
@@ -125,9 +120,7 @@ class Mirror:
         self.warehouse_fault = ""
         """Why the warehouse does not do what it is asked at present; '' while it does, and before it was asked."""
         self._postponed: dict[str, _Postponed] = {}
-        self._tenant_interval = tenant_interval
-        self._resting: dict[str, tuple[float, float]] = {}
-        """Until when, and how long, the tables of a tenant are left alone, on the event loop's clock."""
+        self._pace = Pace(longest_rest)
         self._places = asyncio.Semaphore(_TENANTS_AT_ONCE)
         self._flushing: dict[str, asyncio.Task[None]] = {}
         """The tenants whose tables are being written, or wait for a place."""
@@ -179,9 +172,7 @@ class Mirror:
         """Begin to write the tables of the tenants that the oldest entries are about."""
         now = asyncio.get_running_loop().time()
         waiting = [tenant for tenant, postponed in self._postponed.items() if last or now < postponed.until]
-        # Whose rest was followed by as long a calm begins anew.
-        self._resting = {tenant: rest for tenant, rest in self._resting.items() if now < rest[0] + rest[1]}
-        resting = () if last else [tenant for tenant, (until, _) in self._resting.items() if now < until]
+        resting = () if last else self._pace.resting(now)
         entries = await self._store.outbox(skip=[*waiting, *resting, *self._flushing], limit=_BATCH)
         by_tenant = defaultdict[str, list[OutboxEntry]](list)
         for entry in entries:
@@ -199,7 +190,7 @@ class Mirror:
                 await self._write_tenant(tenant_id, entries)
             self.warehouse_fault = ""
             self._postponed.pop(tenant_id, None)
-            self._rest(tenant_id)
+            self._pace.wrote(tenant_id, asyncio.get_running_loop().time())
         except _Postpone as error:
             self._postpone(tenant_id, error.reason, error.message)
         except StoreBusy:
@@ -212,12 +203,6 @@ class Mirror:
             self._postpone(tenant_id, type(error).__name__, "see the traceback before")
         finally:
             del self._flushing[tenant_id]
-
-    def _rest(self, tenant_id: str) -> None:
-        """Leave a tenant's tables alone for a while: the longer, the more often they were written without a calm."""
-        _, before = self._resting.get(tenant_id, (0.0, 0.0))
-        seconds = min(_GROWTH * before, self._tenant_interval) or self._tenant_interval / _FIRST_PART
-        self._resting[tenant_id] = (asyncio.get_running_loop().time() + seconds, seconds)
 
     async def _write_tenant(self, tenant_id: str, entries: Sequence[OutboxEntry]) -> None:
         tenant = await self._store.get_tenant(tenant_id)

@@ -153,7 +153,7 @@ def _report(worker: Worker, mirror: Mirror, settings: Settings) -> WorkerReport:
 def _mirror(settings: Settings, worker_id: str, store: ControlStore, warehouse: Warehouse) -> Mirror:
     catalog = Catalog(settings.configs_dir, settings.ps_templates_dir)
     tables = mirrored_tables(catalog)
-    return Mirror(worker_id, store, warehouse, project=settings.project, tables=tables, tenant_interval=_MIRROR_SECONDS)
+    return Mirror(worker_id, store, warehouse, project=settings.project, tables=tables, longest_rest=_MIRROR_SECONDS)
 
 
 async def _serve(

@@ -23,7 +23,7 @@ class Place:
         self.mirror = self.mirror_every(0)
 
     def mirror_every(self, seconds: float) -> Mirror:
-        return Mirror("w1", self.store, self.warehouse, project=PROJECT, tables=tables(), tenant_interval=seconds)
+        return Mirror("w1", self.store, self.warehouse, project=PROJECT, tables=tables(), longest_rest=seconds)
 
     async def rows(self, sql: str, tenant: str = "acme_corp") -> list[dict[str, Any]]:
         return (await self.warehouse.query(sql, default_dataset=DatasetRef(PROJECT, tenant))).as_dicts()
