@@ -45,7 +45,8 @@ def main(
 ) -> None:
     """Run, and show each benchmark's figures when it has ended."""
     if unknown := set(names or ()) - BENCHMARKS.keys():
-        raise typer.BadParameter(f"there is no benchmark {', '.join(sorted(unknown))}", param_hint="NAME")
+        told = f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
+        raise typer.BadParameter(told, param_hint="NAME")
     results = dict[str, Any]()
     for name in names or BENCHMARKS:
         console.print(f"{name} ...")
