@@ -3,8 +3,8 @@
 import statistics
 from pathlib import Path
 
-from benchmarks.figures import Figure, at_least_of_limit, centile
-from benchmarks.limits import ROUNDS, echoes, sqlite_commits, timed
+from benchmarks.figures import ROUNDS, Figure, at_least_of_limit, centile
+from benchmarks.limits import echoes, sqlite_commits, timed
 from benchmarks.place import again, service, submit
 
 _CALLS = 1_000

@@ -1,9 +1,13 @@
 """What a benchmark finds."""
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+ROUNDS = 3
+"""Repetitions of what is measured."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,19 @@ class Figure:
             "reach": str(self.reach) if self.reach else "",
             "is_reached": self.is_reached,
         }
+
+
+async def medians(measure: Callable[[Path], Awaitable[Sequence[Figure]]], folder: Path) -> list[Figure]:
+    """Measure several times, in folders of their own: the median of each figure, and that of its limit."""
+    rounds = [await measure(folder / str(number)) for number in range(ROUNDS)]
+    return [
+        replace(
+            same[0],
+            value=statistics.median(figure.value for figure in same),
+            limit=None if same[0].limit is None else statistics.median(figure.limit or 0 for figure in same),
+        )
+        for same in zip(*rounds, strict=True)
+    ]
 
 
 def centile(values: Sequence[float], percent: int) -> float:

@@ -13,7 +13,8 @@ from typing import Any
 
 import grpc
 
-ROUNDS = 3
+from benchmarks.figures import ROUNDS
+
 _COMMITS = 300
 _MESSAGE = b"x" * 200
 

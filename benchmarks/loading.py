@@ -13,8 +13,7 @@ from pathlib import Path
 import boto3
 import duckdb
 
-from benchmarks.figures import Figure, Reach, at_most, at_most_of_limit
-from benchmarks.limits import ROUNDS
+from benchmarks.figures import ROUNDS, Figure, Reach, at_most, at_most_of_limit
 from benchmarks.place import service
 from convergence.client import ConvergenceClient
 from convergence.v1.run_pb2 import Run, StepRun

@@ -5,8 +5,8 @@ import statistics
 import time
 from pathlib import Path
 
-from benchmarks.figures import Figure, at_least, at_most
-from benchmarks.limits import ROUNDS, sqlite_commits, timed
+from benchmarks.figures import ROUNDS, Figure, at_least, at_most
+from benchmarks.limits import sqlite_commits, timed
 from benchmarks.place import FIVE_STEPS, ONE_STEP, ended, follow, service, submit
 
 _RUNS = 2_000

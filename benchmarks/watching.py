@@ -10,8 +10,8 @@ from typing import Any
 
 import grpc
 
-from benchmarks.figures import Figure, at_most_of_limit, centile
-from benchmarks.limits import ROUNDS, raw_server
+from benchmarks.figures import ROUNDS, Figure, at_most_of_limit, centile
+from benchmarks.limits import raw_server
 from benchmarks.place import ONE_STEP, again, service
 from convergence.v1.pipeline_service_pb2 import GetRunStatusRequest, RunPipelineRequest
 from convergence.v1.pipeline_service_pb2_grpc import PipelineServiceStub

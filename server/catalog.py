@@ -20,7 +20,7 @@ from server.pipeline_files.model_faults import model_faults, shown, suggestion
 from server.pipeline_files.places import Lines, Origin, Places
 from server.pipeline_files.ps_templates import PsTemplate, PsTemplates
 from server.pipeline_files.schema import pipeline_schema, suite_schema
-from server.pipeline_files.suites import Suites
+from server.pipeline_files.suites import SuiteFile, Suites
 from server.pipeline_files.text_files import read_text
 from server.pipeline_files.yaml_source import Data, Document, load_yaml
 from server.pipeline_files.yaml_source import Path as YamlPath
@@ -36,6 +36,7 @@ _WITH_SUITES = {".".join(folder) for folder in _SUITES}
 _OTHER_FILES = (*_SUITES, ("metadata",), PLANS.parts)
 _STEP_FIELDS = {*StepBase.model_fields, "variables"}
 _TEMPLATE_STEP_FIELDS = ("timeout_minutes", "retry")
+_NO_TEMPLATE = PsTemplate(PsTemplateSnapshot(), Origin("", {}))
 
 
 class PipelineNotFound(Exception):
@@ -78,6 +79,17 @@ class Entry:
     faults: tuple[Fault, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A source with everything that it was made of."""
+
+    source: Source
+    templates: Mapping[str, PsTemplate]
+    """By ps_type."""
+    suites: Mapping[tuple[str, str], SuiteFile]
+    """By ps_type and name."""
+
+
 class Catalog:
     """The pipelines under one configs folder, with the ps_templates that their steps start from."""
 
@@ -85,6 +97,8 @@ class Catalog:
         self._root = configs.resolve()
         self._templates = PsTemplates(ps_templates)
         self._suites = Suites(configs, _SUITES)
+        self._made = dict[PipelineName, _Made]()
+        """What each pipeline's file said the last time. It is read all the same: only making it anew is spared."""
 
     def load(self, name: PipelineName) -> Source:
         """Read one pipeline.
@@ -95,10 +109,23 @@ class Catalog:
                 DUPLICATE_STEP_ID, FIELD_GIVEN_TWICE, INVALID_PS_TEMPLATE, FILE_OUTSIDE_FOLDER,
                 AMBIGUOUS_PIPELINE_FILE; and those of `Suites.load`.
         """
-        path = self._find(name)
-        file = self._label(path)
+        path, file = self._find(name)
         text = read_text(path, root=self._root, file=file)
-        return _Draft(name, file, text, self._templates, self._suites).source()
+        made = self._made.get(name)
+        if made is None or not self._is_still(made, file, text):
+            made = self._made[name] = _Draft(name, file, text, self._templates, self._suites).made()
+        return made.source
+
+    def _is_still(self, made: _Made, file: str, text: str) -> bool:
+        """Whether the same would be made of what the files say now."""
+        if (made.source.file, made.source.text) != (file, text):
+            return False
+        try:
+            return all(
+                _template(self._templates, ps_type) == before for ps_type, before in made.templates.items()
+            ) and all(self._suites.load(*suite) == before for suite, before in made.suites.items())
+        except Refused:
+            return False
 
     def trial_of(self, suite: Path) -> Source:
         """A pipeline that does nothing but use the suite, so that the suite can be checked as pipelines are.
@@ -111,7 +138,7 @@ class Catalog:
         """
         ps_type = ".".join(suite.parent.parts)
         text = f"pipeline_id: trial\nsteps: [{{step_id: trial, ps_type: {ps_type}, table: trial, suite: {suite.stem}}}]"
-        return _Draft(PipelineName("trial", "", "trial"), "", text, self._templates, self._suites).source()
+        return _Draft(PipelineName("trial", "", "trial"), "", text, self._templates, self._suites).made().source
 
     def text(self, name: PipelineName) -> str:
         """The pipeline's file as it stands, also when `load` refuses it; '' when even that is not possible.
@@ -120,8 +147,8 @@ class Catalog:
             PipelineNotFound: there is no such file.
         """
         try:
-            path = self._find(name)
-            return read_text(path, root=self._root, file=self._label(path))
+            path, file = self._find(name)
+            return read_text(path, root=self._root, file=file)
         except Refused:
             return ""
 
@@ -142,19 +169,17 @@ class Catalog:
             # Deleted since the folder was listed.
             return Entry(name, None, (Fault("FILE_NOT_READABLE", "the file is gone", file=str(name)),))
 
-    def _label(self, path: Path) -> str:
-        return f"{self._root.name}/{path.relative_to(self._root).as_posix()}"
-
-    def _find(self, name: PipelineName) -> Path:
-        stem = self._root / str(name)
-        found = [path for suffix in SUFFIXES if (path := stem.with_suffix(suffix)).is_file()]
-        if not found or _holds_no_pipelines(found[0].relative_to(self._root)):
+    def _find(self, name: PipelineName) -> tuple[Path, str]:
+        """The pipeline's file, and how people call it. Raises PipelineNotFound, Refused AMBIGUOUS_PIPELINE_FILE."""
+        found = [inside for suffix in SUFFIXES if (self._root / (inside := f"{name}{suffix}")).is_file()]
+        if not found or _holds_no_pipelines(Path(found[0])):
             names = sorted(str(known) for known in self._names())
             raise PipelineNotFound(name, tuple(difflib.get_close_matches(str(name), names, n=3)))
+        file = f"{self._root.name}/{found[0]}"
         if len(found) > 1:
-            message = f"{found[0].name} and {found[1].name} both stand there; remove one"
-            raise Refused([Fault("AMBIGUOUS_PIPELINE_FILE", message, file=self._label(found[0]))])
-        return found[0]
+            both = " and ".join(Path(inside).name for inside in found)
+            raise Refused([Fault("AMBIGUOUS_PIPELINE_FILE", f"{both} both stand there; remove one", file=file)])
+        return self._root / found[0], file
 
     def _names(self) -> Iterator[PipelineName]:
         for path in self._root.rglob("*"):
@@ -221,15 +246,15 @@ class _Draft:
         self._name = name
         self._file = file
         self._text = text
-        self._load_template = templates.load
-        self._suites = suites
-        self._suite_texts: dict[str, str] = {}
+        self._all_templates = templates
+        self._all_suites = suites
+        self._suites = dict[tuple[str, str], SuiteFile]()
         self._suite_origins: dict[int, Origin] = {}
         self._document = _document(text, file)
         self._faults: list[Fault] = []
         self._templates: dict[str, PsTemplate] = {}
 
-    def source(self) -> Source:
+    def made(self) -> _Made:
         """The finished source. Raises Refused with everything that is wrong."""
         data = self._document.data
         if not isinstance(data, dict):
@@ -248,8 +273,10 @@ class _Draft:
         pipeline = self._validate(model, places)
         self._check_schedule(pipeline, places)
         snapshots = {ps_type: template.snapshot for ps_type, template in self._templates.items()}
-        config_hash = _hash(self._text, self._suite_texts, snapshots)
-        return Source(self._name, self._file, self._text, pipeline, config_hash, places, snapshots)
+        suite_texts = {suite.origin.file: suite.text for suite in self._suites.values()}
+        config_hash = _hash(self._text, suite_texts, snapshots)
+        source = Source(self._name, self._file, self._text, pipeline, config_hash, places, snapshots)
+        return _Made(source, self._templates, self._suites)
 
     def _validate(self, model: dict[str, Any], places: Places) -> Pipeline:
         try:
@@ -270,12 +297,11 @@ class _Draft:
     def _template(self, ps_type: str) -> PsTemplate:
         """The step's template; an empty one when it has none, or a faulty one."""
         if ps_type not in self._templates:
-            self._templates[ps_type] = PsTemplate(PsTemplateSnapshot(), Origin("", {}))
-            if is_ps_type(ps_type):
-                try:
-                    self._templates[ps_type] = self._load_template(ps_type)
-                except Refused as refusal:
-                    self._faults += refusal.faults
+            try:
+                self._templates[ps_type] = _template(self._all_templates, ps_type)
+            except Refused as refusal:
+                self._templates[ps_type] = _NO_TEMPLATE
+                self._faults += refusal.faults
         return self._templates[ps_type]
 
     def _step(self, item: Data, index: int, places: Places) -> Any:
@@ -300,16 +326,15 @@ class _Draft:
     def _with_suite(self, ps_type: str, settings: dict[str, Any], index: int, places: Places) -> dict[str, Any]:
         """The settings with the content of the suite that they name."""
         name = settings.get("suite")
-        if not isinstance(name, str) or not self._suites.has(ps_type):
+        if not isinstance(name, str) or not self._all_suites.has(ps_type):
             return settings
         try:
-            suite = self._suites.load(ps_type, name)
+            suite = self._suites[ps_type, name] = self._all_suites.load(ps_type, name)
         except Refused as refusal:
             self._faults += [
                 fault if fault.file else places.put(fault, ("steps", index, "suite")) for fault in refusal.faults
             ]
             return settings
-        self._suite_texts[suite.origin.file] = suite.text
         self._suite_origins[index] = suite.origin
         return {**settings, "suite": suite.content}
 
@@ -362,6 +387,11 @@ class _Draft:
             for name in (name for name in variables if name in PROTECTED_NAMES | LATE_NAMES):
                 message = f"{name} belongs to the run itself; give the variable another name"
                 self._faults.append(places.put(Fault("PROTECTED_VARIABLE", message), (*path, name)))
+
+
+def _template(templates: PsTemplates, ps_type: str) -> PsTemplate:
+    """A step's template, of whatever stands there as its ps_type. Raises Refused."""
+    return templates.load(ps_type) if is_ps_type(ps_type) else _NO_TEMPLATE
 
 
 def _text(item: Data, key: str) -> str:

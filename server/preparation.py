@@ -263,9 +263,10 @@ class _Examination:
     def _tables_named_by_file(self, step: Step, sound: Iterable[Template]) -> frozenset[str]:
         """The tables in the step's SQL as its file alone says it, without anything from the request."""
         tables: set[str] = set()
-        values = with_late_samples(self._variables.values_of_file(step))
-        for template in sound:
-            if template.is_sql and values.keys() >= set(template.names):
+        queries = [template for template in sound if template.is_sql]
+        values = with_late_samples(self._variables.values_of_file(step)) if queries else {}
+        for template in queries:
+            if values.keys() >= set(template.names):
                 # SQL that is refused here is refused with the request's values too, or made right by them.
                 with suppress(Refused):
                     query = _read(template.statement(template.render(values)), self._own)

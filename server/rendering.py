@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from server.domain.faults import Fault, Refused
 from server.domain.markup import render_html, render_mrkdwn
 from server.domain.pipeline import PsTemplateSnapshot, StepBase, StepSnapshot
-from server.domain.sql_template import condition_statement, render_condition, render_sql, sql_names
+from server.domain.sql_template import condition_statement, render_condition, render_sql
 from server.domain.triggers import is_notification
 from server.domain.variables import LATE_NAMES, names_in, render_text
 from server.pipeline_files.model_faults import model_faults
@@ -62,9 +62,9 @@ class Template:
         return self.kind in {"html", "mrkdwn"}
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """The variables that it uses."""
-        return list(sql_names(self.text) if self.is_sql else names_in(self.text))
+        return names_in(self.text)
 
     def render(self, values: Mapping[str, str]) -> str:
         """The string with its variables filled in; `values` must have them all. Raises Refused for SQL and HTML."""

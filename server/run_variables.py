@@ -42,6 +42,7 @@ class RunVariables:
         self._request = request
         self._request_date = request_date
         self._context = dict(context)
+        self._own: Resolved | None = None
         self.faults: list[Fault] = []
 
     def check_request(self) -> None:
@@ -82,12 +83,12 @@ class RunVariables:
 
     def values(self) -> dict[str, str] | None:
         """The values in the pipeline's own strings, or None with what is wrong noted."""
-        resolved = self._resolve({}, None, self._declared)
-        return resolved.values if resolved else None
+        self._own = self._resolve({}, None, self._declared)
+        return self._own.values if self._own else None
 
     def resolved_in(self, index: int, step: Step) -> Resolved | None:
-        """The values in a step and their origins, or None with what is wrong noted."""
-        return self._resolve(step.variables, index, self._declared)
+        """The values in a step and their origins, or None with what is wrong noted; after `values`."""
+        return self._own if not step.variables else self._resolve(step.variables, index, self._declared)
 
     def values_of_file(self, step: Step, *, day: str | None = None) -> dict[str, str]:
         """The values in a step that its file gives, and the day; without those that need anything of the request."""

@@ -20,7 +20,7 @@ from server.domain.faults import Fault, Refused, refuse
 from server.domain.sql_holes import Hole, Part, Template, read
 from server.domain.sql_lexer import HOLE, RESERVED, Kind, is_number, tokens
 from server.domain.sql_proof import changing_names
-from server.domain.variables import excerpt, names_in
+from server.domain.variables import excerpt
 
 # They make a statement of a condition. Its last line may end in a comment.
 _BEFORE_CONDITION, _AFTER_CONDITION = "SELECT (", "\n)"
@@ -40,11 +40,6 @@ _RIGHT_VALUES: dict[Kind, str] = {
     "word": "outside quotes only a number, TRUE, FALSE or a plain name that is no keyword can stand; for text "
     "put the variable in quotes, for a table in backticks",
 }
-
-
-def sql_names(template: str) -> list[str]:
-    """The variables that a SQL template refers to, in order of first use."""
-    return names_in(template)
 
 
 def render_sql(template: str, values: Mapping[str, str]) -> str:

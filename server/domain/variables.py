@@ -7,9 +7,10 @@ Priority, lowest to highest: the run's context, the pipeline's `variables:`, the
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 
 from server.domain.faults import Fault, Refused
 from server.domain.pattern import matches
@@ -39,9 +40,10 @@ def excerpt(value: str, limit: int = 80) -> str:
     return repr(value) if len(value) <= limit else f"{value[:limit]!r}..."
 
 
-def names_in(text: str) -> list[str]:
+@lru_cache(maxsize=256)
+def names_in(text: str) -> tuple[str, ...]:
     """The variables that a text refers to, in order of first use."""
-    return list(dict.fromkeys(match["name"] for match in PLACEHOLDER.finditer(text) if match["name"]))
+    return tuple(dict.fromkeys(match["name"] for match in PLACEHOLDER.finditer(text) if match["name"]))
 
 
 def render_text(text: str, values: Mapping[str, str]) -> str:
@@ -80,7 +82,7 @@ def resolve(
             that use other variables UNDEFINED_VARIABLE, CIRCULAR_VARIABLE, LATE_VARIABLE.
     """
     resolution = _Resolution({**pipeline, **step})
-    resolution.take(context, "context")
+    resolution.begin(context)
     resolution.declare(pipeline, "pipeline")
     if request_date is not None:
         resolution.take({"date": request_date}, "request date")
@@ -132,6 +134,11 @@ class _Resolution:
     defaults: dict[str, str] = field(default_factory=dict)
     """Default texts in force, not expanded yet."""
 
+    def begin(self, context: Mapping[str, str]) -> None:
+        """The lowest layer, in which nothing is wrong."""
+        self.values |= context
+        self.origins |= dict.fromkeys(context, "context")
+
     def take(self, values: Mapping[str, str], origin: str) -> None:
         """Lay values over what is there; they are final."""
         for name, value in values.items():
@@ -177,7 +184,7 @@ class _Resolution:
     def _set(self, name: str, value: str, origin: str) -> None:
         """Keep a value that is right. A wrong one is not kept, so that defaults which use it neither fail nor grow."""
         place = "date" if origin == "request date" else _field(name)
-        faults = [] if origin == "context" else list(value_faults(name, value, self.declared.get(name)))
+        faults = list(value_faults(name, value, self.declared.get(name)))
         self.faults.extend(fault.at(field=place) for fault in faults)
         self.origins[name] = origin
         if not faults:
@@ -195,7 +202,7 @@ class _Resolution:
                 self._set(name, render_text(self.defaults[name], self.values), self.origins[name])
         self._refuse_circles(waiting)
 
-    def _refuse_unusable(self, name: str, uses: list[str]) -> bool:
+    def _refuse_unusable(self, name: str, uses: Sequence[str]) -> bool:
         unusable = [use for use in uses if use not in self.origins and use not in self.required]
         for use in unusable:
             late = use in LATE_NAMES
@@ -205,7 +212,7 @@ class _Resolution:
             self.faults.append(Fault(reason, message, field=_field(name)))
         return bool(unusable)
 
-    def _refuse_circles(self, waiting: Mapping[str, list[str]]) -> None:
+    def _refuse_circles(self, waiting: Mapping[str, Sequence[str]]) -> None:
         """A variable that waits only because another one is faulty is not reported a second time."""
         for name in sorted(waiting):
             way = _reachable(name, waiting)
@@ -215,7 +222,7 @@ class _Resolution:
             self.faults.append(Fault("CIRCULAR_VARIABLE", message, field=_field(name)))
 
 
-def _reachable(start: str, uses: Mapping[str, list[str]]) -> set[str]:
+def _reachable(start: str, uses: Mapping[str, Sequence[str]]) -> set[str]:
     """Everything that a default needs, directly or by way of other defaults."""
     reached: set[str] = set()
     stack = [*uses[start]]

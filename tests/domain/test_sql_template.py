@@ -10,7 +10,7 @@ from server.domain.faults import Refused
 from server.domain.sql_holes import read
 from server.domain.sql_lexer import tokens
 from server.domain.sql_proof import changing_names
-from server.domain.sql_template import render_sql, sql_names
+from server.domain.sql_template import render_sql
 from server.domain.sql_tree import parse, same_shape
 from tests.domain.hostile import VALUES
 
@@ -63,10 +63,6 @@ def reasons(template: str, **values: str) -> list[str]:
 )
 def test_renders(template, values, expected):
     assert render_sql(template, values) == expected
-
-
-def test_names():
-    assert sql_names("SELECT '{b}', {a}, '{b}', {{c}} -- {d}") == ["b", "a", "d"]
 
 
 @pytest.mark.parametrize("quote", ["'", '"', "'''", '"""', "b'", 'B"', "b'''"])

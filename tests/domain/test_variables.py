@@ -58,11 +58,17 @@ def refusal(**layers) -> dict[str, set[str]]:
         pytest.param("{ date } {} {1a} {a-b} {a.b}", [], "{ date } {} {1a} {a-b} {a.b}", id="other braces"),
         pytest.param('{"a": {"b": 1}}', [], '{"a": {"b": 1}}', id="JSON"),
         pytest.param("{dàte}", [], "{dàte}", id="not ASCII"),
+        pytest.param(
+            "SELECT '{date}', {{tenant_id}} -- {date}",
+            ["date"],
+            "SELECT '2025-11-18', {tenant_id} -- 2025-11-18",
+            id="SQL",
+        ),
         pytest.param("", [], "", id="empty"),
     ],
 )
 def test_placeholders(text, names, rendered):
-    assert names_in(text) == names
+    assert list(names_in(text)) == names
     assert render_text(text, CONTEXT) == rendered
 
 

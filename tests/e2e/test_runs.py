@@ -185,6 +185,24 @@ class TestRequestId:
                 await start(client, "acme_corp", "trial/misbehave", variables={"how": "skip"}, request_id="once-2")
         assert caught.value.reason == "REQUEST_ID_REUSED"
 
+    async def test_a_repeated_one_has_its_answer_when_it_would_be_refused_by_now(
+        self, service: Service, acme_key: str
+    ) -> None:
+        passing = service.checkout / "configs/trial/passing.yml"
+        passing.write_text("pipeline_id: passing\nsteps: [{step_id: one, ps_type: trial.misbehave, how: nothing}]\n")
+        async with service.client(acme_key) as client:
+            run = await start(client, "acme_corp", "trial/passing", request_id="once-3")
+            passing.unlink()
+            again = await start(client, "acme_corp", "trial/passing", request_id="once-3")
+            assert again.pipeline_logging_id == run.pipeline_logging_id
+            for request_id, date, reason in (
+                ("once-3", "2025-11-18", "REQUEST_ID_REUSED"),
+                ("once-4", "", "PIPELINE_NOT_FOUND"),
+            ):
+                with pytest.raises(ConvergenceError) as caught:
+                    await start(client, "acme_corp", "trial/passing", date=date, request_id=request_id)
+                assert caught.value.reason == reason
+
 
 class TestList:
     async def test_pages_have_each_run_once(self, service: Service, acme_key: str) -> None:

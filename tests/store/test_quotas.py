@@ -176,6 +176,20 @@ async def test_tenants_take_turns(store: SqlStore, clock: Clock) -> None:
     assert seen == ["alpha", "bravo", "charlie"] * 2
 
 
+async def test_tenants_that_may_start_nothing_hold_up_no_other(store: SqlStore, clock: Clock) -> None:
+    """However many they are, and however much longer they have waited."""
+    limits = plans(max_concurrent_runs=0)
+    for number in range(12):
+        await store.accept_run(new_run(f"full_tenant_{number}"), limits)
+    assert await claim(store, limits) is None
+    clock.advance(1)
+    free = tenant("later_tenant").model_copy(update={"quotas": Quotas(max_concurrent_runs=1)})
+    await store.onboard_tenant(free, api_key("later_tenant"), new_run("later_tenant"), limits)
+    held = await claim(store, limits)
+    assert held is not None
+    assert held.run.tenant_id == "later_tenant"
+
+
 @pytest.mark.parametrize("begun", [0, 1, 3])
 async def test_a_long_queue_does_not_delay_another_tenants_first(store: SqlStore, begun: int) -> None:
     """Ten thousand runs: in one round, in which either tenant may claim once, the other one's begins."""

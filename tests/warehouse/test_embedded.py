@@ -1,5 +1,6 @@
 """What the embedded warehouse promises beyond the port: its file, its bookkeeping, its closed doors."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,16 @@ def busy_file(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 
 async def open_file(path: Path) -> EmbeddedWarehouse:
     return await EmbeddedWarehouse.open(path, project=PROJECT)
+
+
+async def test_functions_are_there_for_all_who_are_first_to_call_one(tmp_path: Path) -> None:
+    """DuckDB learns them only then."""
+    warehouse = await open_file(tmp_path / "w.duckdb")
+    await warehouse.ensure_dataset(DATASET, location="US")
+    calls = {"SOUNDEX('Ashcraft')": "A261", "TO_BASE32(b'ab')": "MFRA====", "NET.HOST('http://a.b/c')": "a.b"}
+    found = await asyncio.gather(*(values(warehouse, DATASET, f"SELECT {call}") for call in [*calls] * 4))
+    assert found == [[(value,)] for value in calls.values()] * 4
+    await warehouse.close()
 
 
 @pytest.mark.parametrize("kill_after", [0, 3, 11])

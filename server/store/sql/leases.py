@@ -13,10 +13,10 @@ from server.store.sql.data_quality import keep_checks
 from server.store.sql.database import Row, Transaction, found, marks
 from server.store.sql.outbox import note_tenant, release
 from server.store.sql.queues import bill, lock, move
-from server.store.sql.rows import moment, snapshot_of
+from server.store.sql.rows import moment, run_of, snapshot_of
 from server.store.sql.runs import (
     add_event,
-    announce,
+    change,
     end_open_steps,
     ended,
     note_run,
@@ -26,6 +26,9 @@ from server.store.sql.runs import (
 )
 from server.store.sql.tenants import find_tenant
 from server.store.sql.waiting import IS_FULL, IS_HELD, IS_PAUSED, claimable, is_claimable
+
+# A worker, and until when it has the run.
+_LEASED = "lease_worker = ?, lease_epoch = lease_epoch + 1, lease_until = ?"
 
 
 def has_work(tx: Transaction, plans: Plans, *, suspects: bool, backfills: bool) -> bool:
@@ -45,34 +48,36 @@ def claim(
     # Past the tenants of which others claim a run at this moment; only where there is nothing else, after them.
     for lock_as in dict.fromkeys((tx.skip_locked, tx.for_update)):
         for tenant_id in claimable(tx, plans, backfills=backfills):
-            if (run := _claim_first(tx, tenant_id, plans, lock_as, backfills=backfills)) is not None:
-                return _lease(tx, run, worker_id, lease_micros, plans)
+            if (run_id := _first_waiting(tx, tenant_id, plans, lock_as, backfills=backfills)) is not None:
+                return _begin(tx, run_id, worker_id, lease_micros, plans)
     return None
 
 
-def _claim_first(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *, backfills: bool) -> Run | None:
-    """Let the tenant's oldest waiting run begin, one of a backfill only when no other waits.
+def _first_waiting(tx: Transaction, tenant_id: str, plans: Plans, lock_as: str, *, backfills: bool) -> str | None:
+    """The tenant's oldest waiting run, one of a backfill only when no other waits, with its queue locked.
 
     None when others were faster, or are at it.
     """
     held = tx.execute(f"SELECT 1 FROM queues WHERE tenant_id = ? AND pending > 0{lock_as}", (tenant_id,)).fetchone()
-    # What others did before this transaction had the queue may have used up what the tenant may.
-    if held is None or not is_claimable(tx, plans, tenant_id):
+    # What others did before this transaction had the queue may have used up what the tenant may; where writers take
+    # turns it had all queues from the beginning.
+    if held is None or (tx.for_update and not is_claimable(tx, plans, tenant_id)):
         return None
     run_id = _oldest_waiting(tx, tenant_id, "backfill_id = ''")
     if run_id is None and backfills:
         run_id = _oldest_waiting(tx, tenant_id, f"backfill_id != '' AND NOT {IS_PAUSED} AND NOT {IS_FULL}")
-    if run_id is None:
-        return None
-    tx.execute(
-        "UPDATE runs SET status = 'RUNNING', started_at = coalesce(started_at, ?) WHERE pipeline_logging_id = ?",
-        (tx.now, run_id),
-    )
+    return run_id
+
+
+def _begin(tx: Transaction, run_id: str, worker_id: str, lease_micros: int, plans: Plans) -> Claim:
+    """Let a waiting run begin."""
+    assignments = f"status = 'RUNNING', started_at = coalesce(started_at, ?), {_LEASED}"
+    run = change(tx, run_id, assignments, (tx.now, worker_id, tx.now + lease_micros))
     tx.execute(
         "UPDATE queues SET pending = pending - 1, active = active + 1, claimed_at = ? WHERE tenant_id = ?",
-        (tx.now, tenant_id),
+        (tx.now, run.tenant_id),
     )
-    return announce(tx, run_id)
+    return _claimed(tx, run, worker_id, plans)
 
 
 def _oldest_waiting(tx: Transaction, tenant_id: str, condition: str) -> str | None:
@@ -113,9 +118,15 @@ def _take_over(tx: Transaction, abandoned: Row, worker_id: str, lease_micros: in
     ).fetchone()
     if held is None or (held["lease_worker"] and not _lose_lease(tx, run_id, held["lease_until"])):
         return None
+    row = found(
+        tx.execute(
+            f"UPDATE runs SET {_LEASED} WHERE pipeline_logging_id = ? RETURNING *",
+            (worker_id, tx.now + lease_micros, run_id),
+        ).fetchone()
+    )
     # Whose it is now is shown in the queue's table.
-    note_run(tx, run_id)
-    return _lease(tx, stored_run(tx, run_id), worker_id, lease_micros, plans)
+    note_run(tx, row)
+    return _claimed(tx, run_of(row, stored_steps(tx, run_id)), worker_id, plans)
 
 
 def _lose_lease(tx: Transaction, pipeline_logging_id: str, until: int) -> bool:
@@ -159,25 +170,20 @@ def _fail_poison(tx: Transaction, pipeline_logging_id: str) -> None:
     _end_run(tx, run.tenant_id, pipeline_logging_id, end)
 
 
-def _lease(tx: Transaction, run: Run, worker_id: str, lease_micros: int, plans: Plans) -> Claim:
+def _claimed(tx: Transaction, run: Run, worker_id: str, plans: Plans) -> Claim:
+    """What the worker that has the run's lease now has to know of it."""
     row = found(
         tx.execute(
-            """
-            UPDATE runs SET lease_worker = ?, lease_epoch = lease_epoch + 1, lease_until = ?
-            WHERE pipeline_logging_id = ?
-            RETURNING lease_epoch, leases_lost,
-                (SELECT body FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id) AS snapshot,
-                (SELECT traceparent FROM snapshots WHERE snapshots.pipeline_logging_id = runs.pipeline_logging_id)
-                    AS traceparent
-            """,
-            (worker_id, tx.now + lease_micros, run.pipeline_logging_id),
+            "SELECT lease_epoch, leases_lost, body, traceparent FROM runs JOIN snapshots USING (pipeline_logging_id)"
+            " WHERE pipeline_logging_id = ?",
+            (run.pipeline_logging_id,),
         ).fetchone()
     )
     tenant = find_tenant(tx, run.tenant_id)
     return Claim(
         Lease(run.pipeline_logging_id, worker_id, row["lease_epoch"]),
         run,
-        snapshot_of(row["snapshot"]),
+        snapshot_of(row["body"]),
         tenant.allowed_sources if tenant else (),
         plans.quotas(tenant.plan, tenant.quotas).maximum_bytes_billed if tenant else None,
         latest_versions(tx, run.tenant_id),
@@ -339,7 +345,8 @@ def finish_step(tx: Transaction, lease: Lease, end: StepEnd) -> StepRun:
     _fence(tx, lease, forget_losses=True)
     for log in end.logs:
         add_event(tx, lease.pipeline_logging_id, log)
-    _bill(tx, lease, end.step)
+    if end.step.bytes_billed:
+        _bill(tx, lease, end.step)
     if end.checks:
         keep_checks(tx, stored_run(tx, lease.pipeline_logging_id), end.step.step_id, end.checks)
     if end.message is not None:
@@ -380,11 +387,10 @@ def finish_run(tx: Transaction, lease: Lease, end: RunEnd) -> Run:
 
 def _end_run(tx: Transaction, tenant_id: str, pipeline_logging_id: str, end: RunEnd) -> Run:
     move(tx, tenant_id, active=-1)
-    tx.execute(
-        """
-        UPDATE runs SET status = ?, finished_at = ?, error_message = ?, failed_step = ?, rows_processed = ?, plan = ?
-        WHERE pipeline_logging_id = ?
-        """,
+    run = change(
+        tx,
+        pipeline_logging_id,
+        "status = ?, finished_at = ?, error_message = ?, failed_step = ?, rows_processed = ?, plan = ?",
         (
             end.status,
             tx.now,
@@ -392,9 +398,7 @@ def _end_run(tx: Transaction, tenant_id: str, pipeline_logging_id: str, end: Run
             end.failed_step,
             end.rows_processed,
             end.plan.model_dump_json() if end.plan else None,
-            pipeline_logging_id,
         ),
     )
-    run = announce(tx, pipeline_logging_id)
     schedules.count_end(tx, run)
     return run

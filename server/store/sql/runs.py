@@ -20,9 +20,11 @@ from server.store.port import (
 from server.store.sql import audit
 from server.store.sql.database import Row, Transaction, found, marks
 from server.store.sql.offboarded import require_not_gone
-from server.store.sql.outbox import note_many
+from server.store.sql.outbox import note, note_many
 from server.store.sql.queues import admit, lock, move
 from server.store.sql.rows import event_body, event_of, moment, run_of, snapshot_of
+
+_NEXT = "last_sequence = last_sequence + 1"
 
 
 def accept(tx: Transaction, new: NewRun, plans: Plans) -> Run:
@@ -193,11 +195,7 @@ def request_cancel(tx: Transaction, pipeline_logging_id: str, by: Actor) -> Run 
     if run.status in {RunStatus.RUNNING, RunStatus.PENDING}:
         audit.record(tx, by, AuditAction.RUN_CANCEL, pipeline_logging_id, tenant_id=run.tenant_id)
     if run.status is RunStatus.RUNNING:
-        tx.execute(
-            "UPDATE runs SET status = 'CANCELLING', cancel_requested_at = ? WHERE pipeline_logging_id = ?",
-            (tx.now, pipeline_logging_id),
-        )
-        return announce(tx, pipeline_logging_id)
+        return change(tx, pipeline_logging_id, "status = 'CANCELLING', cancel_requested_at = ?", (tx.now,))
     return _cancel_waiting(tx, run) if run.status is RunStatus.PENDING else run
 
 
@@ -205,14 +203,8 @@ def _cancel_waiting(tx: Transaction, run: Run) -> Run:
     message = "cancelled before it started"
     end_open_steps(tx, run, StepStatus.CANCELLED, message)
     move(tx, run.tenant_id, pending=-1)
-    tx.execute(
-        """
-        UPDATE runs SET status = 'CANCELLED', cancel_requested_at = ?, finished_at = ?, error_message = ?
-        WHERE pipeline_logging_id = ?
-        """,
-        (tx.now, tx.now, message, run.pipeline_logging_id),
-    )
-    return announce(tx, run.pipeline_logging_id)
+    assignments = "status = 'CANCELLED', cancel_requested_at = ?, finished_at = ?, error_message = ?"
+    return change(tx, run.pipeline_logging_id, assignments, (tx.now, tx.now, message))
 
 
 def locked_run(tx: Transaction, pipeline_logging_id: str) -> Run:
@@ -239,29 +231,30 @@ def store_step(tx: Transaction, pipeline_logging_id: str, step: StepRun) -> Step
         "UPDATE steps SET body = ? WHERE pipeline_logging_id = ? AND step_id = ?",
         (step.model_dump_json(), pipeline_logging_id, step.step_id),
     )
-    add_event(tx, pipeline_logging_id, step)
-    note_run(tx, pipeline_logging_id, step.step_id)
+    note_run(tx, add_event(tx, pipeline_logging_id, step), step.step_id)
     return step
 
 
-def announce(tx: Transaction, pipeline_logging_id: str) -> Run:
-    """Tell watchers and mirror of the run's new state."""
-    run = stored_run(tx, pipeline_logging_id)
+def change(tx: Transaction, pipeline_logging_id: str, assignments: str, values: Sequence[object]) -> Run:
+    """Change a run, and tell watchers and mirror of it; `assignments` are those of an UPDATE, and no one else's."""
+    statement = f"UPDATE runs SET {assignments}, {_NEXT} WHERE pipeline_logging_id = ? RETURNING *"
+    row = found(tx.execute(statement, (*values, pipeline_logging_id)).fetchone())
+    run = run_of(row)
     # Watchers know the steps from the first event and from the steps' own.
-    add_event(tx, pipeline_logging_id, run.model_copy(update={"steps": ()}))
-    note_run(tx, pipeline_logging_id)
-    return run
+    _insert_event(tx, pipeline_logging_id, row["last_sequence"], run)
+    note_run(tx, row)
+    return run.model_copy(update={"steps": tuple(stored_steps(tx, pipeline_logging_id))})
 
 
-def add_event(tx: Transaction, pipeline_logging_id: str, content: Run | StepRun | LogEntry) -> None:
-    """Append an event under the run's next number."""
-    row = found(
-        tx.execute(
-            "UPDATE runs SET last_sequence = last_sequence + 1 WHERE pipeline_logging_id = ? RETURNING last_sequence",
-            (pipeline_logging_id,),
-        ).fetchone()
+def add_event(tx: Transaction, pipeline_logging_id: str, content: Run | StepRun | LogEntry) -> Row:
+    """Append an event under the run's next number; answers what `note_run` has to know of the run."""
+    statement = (
+        f"UPDATE runs SET {_NEXT} WHERE pipeline_logging_id = ?"
+        " RETURNING last_sequence, pipeline_logging_id, tenant_id, kind"
     )
+    row = found(tx.execute(statement, (pipeline_logging_id,)).fetchone())
     _insert_event(tx, pipeline_logging_id, row["last_sequence"], content)
+    return row
 
 
 def _insert_event(tx: Transaction, pipeline_logging_id: str, sequence: int, content: Run | StepRun | LogEntry) -> None:
@@ -292,19 +285,11 @@ def last_sequences(tx: Transaction, pipeline_logging_ids: Sequence[str]) -> dict
     return {row["pipeline_logging_id"]: row["last_sequence"] for row in rows}
 
 
-def note_run(tx: Transaction, pipeline_logging_id: str, step_id: str = "") -> None:
+def note_run(tx: Transaction, run: Row, step_id: str = "") -> None:
     """Leave a note that a run's projection, or that of one of its steps, is out of date; plans have none."""
-    tx.execute(
-        "INSERT INTO outbox (tenant_id, kind, key, noted_at)"
-        " SELECT tenant_id, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT) FROM runs"
-        " WHERE pipeline_logging_id = ? AND kind = 'EXECUTE'",
-        (
-            "step" if step_id else "run",
-            f"{pipeline_logging_id}/{step_id}" if step_id else pipeline_logging_id,
-            tx.now,
-            pipeline_logging_id,
-        ),
-    )
+    if run["kind"] == RunKind.EXECUTE:
+        run_id = run["pipeline_logging_id"]
+        note(tx, run["tenant_id"], "step" if step_id else "run", f"{run_id}/{step_id}" if step_id else run_id)
 
 
 def queue_states(tx: Transaction, pipeline_logging_ids: Sequence[str]) -> list[QueueState]:

@@ -36,16 +36,26 @@ IS_FULL = (
     " (SELECT max_active_runs FROM backfills WHERE backfills.backfill_id = runs.backfill_id)"
 )
 """Of a row of `runs`: whether as many of its backfill have begun as may. More wait after a suspension."""
-# Those with the fewest running runs first, and among them who waits longest for a claim. Backfills come last.
-_IN_TURN = f" ORDER BY CASE WHEN {_HAS_OTHERS} THEN 0 ELSE 1 END, queues.active, queues.claimed_at, queues.tenant_id"
+# Those with the fewest running runs first, and among them who waits longest for a claim: as the index queues_waiting.
+_IN_TURN = " ORDER BY queues.active, queues.claimed_at, queues.tenant_id"
+# Tenants that are looked at before all others are: mostly the first one's run may start.
+_FIRST = 5
 
 
 def claimable(tx: Transaction, plans: Plans, *, backfills: bool) -> Iterator[str]:
     """The tenants of which a run may start, the one whose turn it is first."""
-    wanted = "" if backfills else f" AND {_HAS_OTHERS}"
-    for row in _queues(tx, f"AND COALESCE(tenants.state, 'ACTIVE') != 'SUSPENDED'{wanted}{_IN_TURN}"):
-        if _reason(row, plans) is WaitReason.QUEUED:
-            yield str(row["tenant_id"])
+    # Backfills come last.
+    for only in ("", "NOT ") if backfills else ("",):
+        wanted = f"AND COALESCE(tenants.state, 'ACTIVE') != 'SUSPENDED' AND {only}{_HAS_OTHERS}{_IN_TURN}"
+        first = _queues(tx, f"{wanted} LIMIT {_FIRST}")
+        yield from _free(first, plans)
+        if len(first) == _FIRST:
+            seen = {row["tenant_id"] for row in first}
+            yield from _free((row for row in _queues(tx, wanted) if row["tenant_id"] not in seen), plans)
+
+
+def _free(queues: Iterable[Row], plans: Plans) -> Iterator[str]:
+    return (str(queue["tenant_id"]) for queue in queues if _reason(queue, plans) is WaitReason.QUEUED)
 
 
 def is_claimable(tx: Transaction, plans: Plans, tenant_id: str) -> bool:

@@ -111,6 +111,8 @@ class Writer:
         self._transaction = transaction
         self._changed = changed
         self._connection: sqlite3.Connection | None = None
+        self._undo_in_file: bool | None = None
+        """As that connection has it; None where it was not told yet."""
         self._waiting = deque[_Work]()
         self._idle = asyncio.Event()
         """No turn is under way, and none will come."""
@@ -158,9 +160,7 @@ class Writer:
         give_up = give_up or now + BUSY_SECONDS
         try:
             connection = self._opened()
-            # What a savepoint may have to bring back: of what is short it is little, and would be written to a file all
-            # the same from 64 KiB on.
-            connection.execute(f"PRAGMA temp_store = {'FILE' if self._waiting[0].is_long else 'MEMORY'}")
+            self._keep_undo(connection, in_file=self._waiting[0].is_long)
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and now < give_up:
@@ -179,7 +179,17 @@ class Writer:
         if self._connection is None:
             self._connection = self._connect()
             self._connection.execute("PRAGMA busy_timeout = 0")
+            self._undo_in_file = None
         return self._connection
+
+    def _keep_undo(self, connection: sqlite3.Connection, *, in_file: bool) -> None:
+        """Where to keep what a savepoint may have to bring back.
+
+        Of what is short it is little, and would be written to a file all the same from 64 KiB on.
+        """
+        if self._undo_in_file != in_file:
+            connection.execute(f"PRAGMA temp_store = {'FILE' if in_file else 'MEMORY'}")
+            self._undo_in_file = in_file
 
     def _fail(self, error: Exception, loop: asyncio.AbstractEventLoop) -> None:
         """Tell all who wait that there is no transaction for them."""

@@ -12,7 +12,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 import duckdb
 
-from server.warehouse.embedded.functions import register
+from server.warehouse.embedded.functions import Functions
 from server.warehouse.embedded.session import Session
 from server.warehouse.port import WarehouseError
 
@@ -58,6 +58,7 @@ class Connection:
 
     def __init__(self, duck: duckdb.DuckDBPyConnection) -> None:
         self._duck = duck
+        self._functions = Functions(duck)
         self._queries = ThreadPoolExecutor(_QUERIES, thread_name_prefix="warehouse-query")
         self._upkeep = ThreadPoolExecutor(_UPKEEP, thread_name_prefix="warehouse-upkeep")
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
@@ -120,7 +121,7 @@ class Connection:
         if self._closed:
             raise WarehouseError("WAREHOUSE_FAILED", "the warehouse is closed")
         session = Session(self._duck.cursor())
-        job = pool.submit(_transact, session, work, begin)
+        job = pool.submit(_transact, session, work, begin, self._functions)
         future = asyncio.wrap_future(job)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
@@ -147,20 +148,29 @@ async def _stop(session: Session, future: "asyncio.Future[_T]") -> None:
     future.exception()
 
 
-def _transact(session: Session, work: Callable[[Session], _T], begin: str) -> _T:
+def _transact(session: Session, work: Callable[[Session], _T], begin: str, functions: Functions) -> _T:
     try:
         for pause in _PAUSES:
             try:
-                return _attempt(session, work, begin)
+                return _informed(session, work, begin, functions)
             except duckdb.Error as error:
                 if not _is_conflict(error):
                     raise
             session.pause(pause)
-        return _attempt(session, work, begin)
+        return _informed(session, work, begin, functions)
     except duckdb.Error as error:
         raise explain(error) from error
     finally:
         session.close()
+
+
+def _informed(session: Session, work: Callable[[Session], _T], begin: str, functions: Functions) -> _T:
+    try:
+        return _attempt(session, work, begin)
+    except duckdb.CatalogException as error:
+        if not functions.make_known(error):
+            raise
+    return _attempt(session, work, begin)
 
 
 def _attempt(session: Session, work: Callable[[Session], _T], begin: str) -> _T:
@@ -200,7 +210,6 @@ def open_file(path: Path, *, loads_from: Path | None = None) -> duckdb.DuckDBPyC
     duck.execute("SET enable_external_access = false")
     # In the connect config this setting would be read before the time zones are loaded.
     duck.execute("SET GLOBAL TimeZone = 'UTC'")
-    register(duck)
     return duck
 
 

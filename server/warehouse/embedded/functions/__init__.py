@@ -5,6 +5,7 @@ No query can call them by these names: the translation lets none through that Bi
 
 from collections.abc import Callable
 from functools import wraps
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -30,8 +31,29 @@ _FUNCTIONS: tuple[Function, ...] = (
 )  # fmt: skip
 
 
-def register(duck: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to every cursor of the file."""
+class Functions:
+    """The functions of one file, which DuckDB learns when a statement first names one.
+
+    With the first one it imports NumPy, whose 11 MiB a worker need not have that runs no such statement.
+    """
+
+    def __init__(self, duck: duckdb.DuckDBPyConnection) -> None:
+        self._duck = duck
+        self._lock = Lock()
+        self._are_known = False
+
+    def make_known(self, error: duckdb.CatalogException) -> bool:
+        """Whether a statement may have failed only because DuckDB did not know one; it does then, in each cursor."""
+        if "bq_" not in str(error):
+            return False
+        with self._lock:
+            if not self._are_known:
+                _register(self._duck)
+                self._are_known = True
+        return True
+
+
+def _register(duck: duckdb.DuckDBPyConnection) -> None:
     for function in _FUNCTIONS:
         run, handling = function.run, FunctionNullHandling.DEFAULT
         if function.gives_null:
