@@ -3,9 +3,11 @@
 Source of the rules: BigQuery's "Introduction to partitioned tables".
 """
 
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from server.domain.schema import TimePartitioning
+from server.domain.schema import TableSpec, TimePartitioning
 
 INGESTION_TIME = "_PARTITIONTIME"
 """The column that a table has which is partitioned by time of loading; `*` leaves it out."""
@@ -31,6 +33,18 @@ def shown_range(partitioning: TimePartitioning, day: date) -> str:
     start, end = partition_range(partitioning, day)
     last = end - timedelta(days=1)
     return str(start) if start == last else f"{start} to {last}"
+
+
+def first_day(spec: TableSpec, rows: Sequence[Mapping[str, Any]], fixed: str | None) -> date | None:
+    """The first day (UTC) in the `fixed` column of rows, where the table is partitioned by that column."""
+    partitioning = spec.time_partitioning
+    if fixed is None or partitioning is None or (partitioning.field or "").lower() != fixed.lower():
+        return None
+    return min(_day(datetime.fromisoformat(str(row[fixed]))) for row in rows)
+
+
+def _day(moment: datetime) -> date:
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
 
 
 def boundary(kind: str, day: date) -> str:

@@ -488,7 +488,7 @@ async def test_only_the_days_of_the_rows_are_looked_at(far: Place, proxy: Proxy)
     await far.mirror.finish()
     statements = [job["query"] for jobs in merges(proxy).values() for job in jobs]
     assert len(statements) == 3
-    assert all(f"T.`created_at` >= TIMESTAMP '{run.created_at:%Y-%m-%d}'" in sql for sql in statements)
+    assert all(f"T.`created_at` >= TIMESTAMP '{run.created_at:%Y-%m-%d} 00:00:00+00'" in sql for sql in statements)
 
 
 async def test_a_table_that_cannot_be_written_delays_no_other(place: Place) -> None:

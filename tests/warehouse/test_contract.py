@@ -407,6 +407,35 @@ async def test_upsert_replaces_by_key_and_repeats(warehouse: Warehouse, dataset:
     assert found == [("r", None, None), ("r", "a", "SUCCESS")]
 
 
+@pytest.mark.parametrize(
+    ("kind", "before", "first", "later"),
+    [
+        ("DATE", "2025-11-17", "2025-11-18", "2025-11-20"),
+        ("DATETIME", "2025-11-17T23:59:59", "2025-11-18T00:00:00", "2025-11-20T10:00:00"),
+        ("TIMESTAMP", "2025-11-17T23:59:59+00:00", "2025-11-18T01:00:00+01:00", "2025-11-20T10:00:00Z"),
+    ],
+)
+async def test_upsert_looks_at_no_partition_before_those_of_its_rows(
+    warehouse: Warehouse, dataset: DatasetRef, kind: str, before: str, first: str, later: str
+) -> None:
+    table = dataset.table("steps")
+    columns = (column("run", "STRING"), column("begun", kind, "REQUIRED"), column("status", "STRING"))
+    await warehouse.ensure_table(table, spec(*columns, time_partitioning={"field": "begun"}))
+
+    async def put(status: str, **begun: str) -> None:
+        rows = [{"run": run, "begun": moment, "status": status} for run, moment in begun.items()]
+        await warehouse.upsert(table, ["run"], rows, fixed="begun")
+
+    await put("old", a=before, b=first, c=later)
+    await put("new", b=first, c=later)
+    found = await values(warehouse, dataset, "SELECT run, status FROM steps ORDER BY run")
+    assert found == [("a", "old"), ("b", "new"), ("c", "new")]
+    # Against the rule that a key's day never changes: the only way to see what was looked at.
+    await put("moved", a=later)
+    found = await values(warehouse, dataset, "SELECT run, status FROM steps ORDER BY run, status")
+    assert found == [("a", "moved"), ("a", "old"), ("b", "new"), ("c", "new")]
+
+
 async def test_upsert_tells_all_that_is_wrong(warehouse: Warehouse, dataset: DatasetRef) -> None:
     table = dataset.table("steps")
     await warehouse.ensure_table(table, spec(column("run", "STRING", "REQUIRED"), column("rows", "INT64")))

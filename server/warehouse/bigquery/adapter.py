@@ -24,8 +24,9 @@ from server.warehouse.bigquery.schemas import fields_of
 from server.warehouse.bigquery.staging import Staging, rows_of
 from server.warehouse.bigquery.statements import bare_nulls, write_statement
 from server.warehouse.bigquery.tables import Tables
-from server.warehouse.bigquery.upserts import first_partition, rows_parameter, upsert_statement
+from server.warehouse.bigquery.upserts import rows_parameter, upsert_statement
 from server.warehouse.limits import require_within
+from server.warehouse.partitions import first_day
 from server.warehouse.port import (
     DryRun,
     JobOutcome,
@@ -247,7 +248,7 @@ class BigQueryWarehouse:
         text = rows_parameter(table, spec, keys, rows)
         if rows:
             location = await self._tables.location(table.in_dataset)
-            sql = upsert_statement(table, spec, keys, since=first_partition(spec, rows, fixed))
+            sql = upsert_statement(table, spec, keys, since=first_day(spec, rows, fixed))
             parameters = (bigquery.ScalarQueryParameter("rows", "STRING", text),)
 
             async def prepare() -> Statement:

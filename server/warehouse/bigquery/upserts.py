@@ -3,11 +3,12 @@
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from server.domain.schema import TableField, TableRef, TableSpec
 from server.warehouse.bigquery.statements import merge, name
+from server.warehouse.partitions import boundary
 from server.warehouse.port import WarehouseError
 from server.warehouse.row_values import RowReader
 from server.warehouse.schema_contract import mismatch
@@ -29,25 +30,16 @@ _CAST = {
 }
 
 
-def first_partition(spec: TableSpec, rows: Sequence[Mapping[str, Any]], fixed: str | None) -> str | None:
-    """The smallest value of the `fixed` column, as text, where the table is partitioned by that column."""
-    partitioning = spec.time_partitioning
-    if fixed is None or partitioning is None or (partitioning.field or "").lower() != fixed.lower():
-        return None
-    return min(str(row[fixed]) for row in rows)
-
-
-def upsert_statement(table: TableRef, spec: TableSpec, keys: Sequence[str], *, since: str | None = None) -> str:
+def upsert_statement(table: TableRef, spec: TableSpec, keys: Sequence[str], *, since: date | None = None) -> str:
     """A MERGE of the parameter `rows`, a JSON text, by `keys`. Absent columns become NULL.
 
-    With `since` only partitions from that moment on are looked at; BigQuery bills a MERGE for what it looks at.
+    With `since` only partitions from that day on are looked at; BigQuery bills a MERGE for what it looks at.
     """
     columns = ", ".join(f"{_value(field, 'r')} AS {name(field.name)}" for field in spec.fields)
     values = {field.name: f"S.{name(field.name)}" for field in spec.fields}
     within = ""
     if since is not None and spec.time_partitioning and (field := spec.column(spec.time_partitioning.field or "")):
-        moment = datetime.fromisoformat(since).date().isoformat()
-        within = f" AND T.{name(field.name)} >= {field.type} '{moment}'"
+        within = f" AND T.{name(field.name)} >= {boundary(field.type, since)}"
     return merge(table, spec, f"(SELECT {columns} FROM {_ROWS})", values, keys=keys, within=within)
 
 

@@ -159,7 +159,7 @@ class EmbeddedWarehouse:
     ) -> None:
         """Insert rows, replacing those with the same key; a transaction that has ended when this does, so that nothing
         of it is ever to be settled."""
-        await self._connection.write(lambda session: upsert(session, table, keys, rows), str(table))
+        await self._connection.write(lambda session: upsert(session, table, keys, rows, fixed), str(table))
 
     async def query(
         self,

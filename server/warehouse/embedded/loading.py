@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,8 @@ from server.domain.schema import TableRef, TableSpec
 from server.warehouse.embedded.catalog import Catalog
 from server.warehouse.embedded.rows import DuckRows
 from server.warehouse.embedded.session import Session, physical
+from server.warehouse.embedded.writing import first_moment
+from server.warehouse.partitions import first_day
 from server.warehouse.port import WarehouseError
 from server.warehouse.schema_contract import additions, mismatch, require_creatable
 from server.warehouse.types import quoted
@@ -102,8 +105,10 @@ def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(json.dumps(row, default=float) for row in rows)
 
 
-def upsert(session: Session, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Replace the rows that have the same key; of rows with one key the last counts."""
+def upsert(
+    session: Session, table: TableRef, keys: Sequence[str], rows: Sequence[Mapping[str, Any]], fixed: str | None = None
+) -> None:
+    """Replace the rows that have the same key; of rows with one key the last counts. `fixed`: see the port."""
     spec = Catalog(session).table(table)
     if spec is None:
         raise WarehouseError("TABLE_NOT_FOUND", f"table {table} was not found")
@@ -116,7 +121,8 @@ def upsert(session: Session, table: TableRef, keys: Sequence[str], rows: Sequenc
     by_key = {json.dumps([row[name] for name in names], default=str): row for row in read}
     if not by_key:
         return
-    _delete(session, table, names, reader, list(by_key.values()))
+    since = _since(spec, first_day(spec, rows, fixed))
+    _delete(session, table, names, reader, list(by_key.values()), since=since)
     _insert(session, table, reader, list(by_key.values()))
 
 
@@ -128,8 +134,20 @@ def _key_columns(table: TableRef, spec: TableSpec, keys: Sequence[str]) -> list[
     return [field.name for _, field in fields if field]
 
 
+def _since(spec: TableSpec, day: date | None) -> str:
+    """A further condition: DuckDB then reads no block whose rows are all of days before, as BigQuery no partition."""
+    field = spec.column(spec.time_partitioning.field or "") if spec.time_partitioning else None
+    return f" AND t.{quoted(field.name)} >= {first_moment(field.type, day)}" if field and day else ""
+
+
 def _delete(
-    session: Session, table: TableRef, names: Sequence[str], reader: DuckRows, rows: Sequence[Mapping[str, Any]]
+    session: Session,
+    table: TableRef,
+    names: Sequence[str],
+    reader: DuckRows,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    since: str,
 ) -> None:
     same = " AND ".join(f"t.{quoted(name)} IS NOT DISTINCT FROM k.{quoted(name)}" for name in names)
     columns = ", ".join(f"{reader.values[name]} AS {quoted(name)}" for name in names)
@@ -137,6 +155,6 @@ def _delete(
     given = [{name: row[name] for name in names} for row in rows]
     session.run(
         f"DELETE FROM {physical(table)} t USING (SELECT {columns} FROM (SELECT from_json(line, ?) AS r "  # noqa: S608
-        f"FROM (SELECT unnest(string_split(?, chr(10))) AS line))) k WHERE {same}",
+        f"FROM (SELECT unnest(string_split(?, chr(10))) AS line))) k WHERE {same}{since}",
         [json.dumps(structure), _lines(given)],
     )

@@ -1,6 +1,7 @@
 """Writes of a query's rows: once per job id, and everything in one transaction."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from server.domain.schema import TableSpec
 from server.warehouse.embedded.catalog import Catalog, is_by_ingestion
@@ -192,8 +193,13 @@ def _bounds(effect: WriteEffect, spec: TableSpec) -> tuple[str, str]:
         raise ValueError("overwrite_partition needs a partition")
     column = spec.column(partitioning.field) if partitioning.field else None
     kind = column.type if column else "TIMESTAMP"
-    first, after = (boundary(kind, day).partition(" ")[2] for day in partition_range(partitioning, effect.partition))
-    return f"{_DUCKDB[kind]} {first}", f"{_DUCKDB[kind]} {after}"
+    start, end = (first_moment(kind, day) for day in partition_range(partitioning, effect.partition))
+    return start, end
+
+
+def first_moment(kind: str, day: date) -> str:
+    """The first moment of a day as a literal of the partitioning column's type, in DuckDB's SQL."""
+    return f"{_DUCKDB[kind]} {boundary(kind, day).partition(' ')[2]}"
 
 
 def missing_values(session: Session, effect: WriteEffect) -> WarehouseError | None:
