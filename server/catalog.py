@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -36,6 +37,7 @@ _WITH_SUITES = {".".join(folder) for folder in _SUITES}
 _OTHER_FILES = (*_SUITES, ("metadata",), PLANS.parts)
 _STEP_FIELDS = {*StepBase.model_fields, "variables"}
 _TEMPLATE_STEP_FIELDS = ("timeout_minutes", "retry")
+_MOST_MADE = 512
 _NO_TEMPLATE = PsTemplate(PsTemplateSnapshot(), Origin("", {}))
 
 
@@ -98,7 +100,8 @@ class Catalog:
         self._templates = PsTemplates(ps_templates)
         self._suites = Suites(configs, _SUITES)
         self._made = dict[PipelineName, _Made]()
-        """What each pipeline's file said the last time. It is read all the same: only making it anew is spared."""
+        """What pipelines' files said the last time. They are read all the same: only making it anew is spared."""
+        self._keeping = Lock()
 
     def load(self, name: PipelineName) -> Source:
         """Read one pipeline.
@@ -113,8 +116,15 @@ class Catalog:
         text = read_text(path, root=self._root, file=file)
         made = self._made.get(name)
         if made is None or not self._is_still(made, file, text):
-            made = self._made[name] = _Draft(name, file, text, self._templates, self._suites).made()
+            made = _Draft(name, file, text, self._templates, self._suites).made()
+            self._keep(made)
         return made.source
+
+    def _keep(self, made: _Made) -> None:
+        with self._keeping:
+            self._made[made.source.name] = made
+            if len(self._made) > _MOST_MADE:
+                del self._made[next(iter(self._made))]
 
     def _is_still(self, made: _Made, file: str, text: str) -> bool:
         """Whether the same would be made of what the files say now."""
@@ -122,8 +132,10 @@ class Catalog:
             return False
         try:
             return all(
-                _template(self._templates, ps_type) == before for ps_type, before in made.templates.items()
-            ) and all(self._suites.load(*suite) == before for suite, before in made.suites.items())
+                # The same object, which there is of each content: in Python 1 and true are equal.
+                _template(self._templates, ps_type) is before
+                for ps_type, before in made.templates.items()
+            ) and all(self._suites.load(*suite).text == before.text for suite, before in made.suites.items())
         except Refused:
             return False
 
@@ -329,12 +341,15 @@ class _Draft:
         if not isinstance(name, str) or not self._all_suites.has(ps_type):
             return settings
         try:
-            suite = self._suites[ps_type, name] = self._all_suites.load(ps_type, name)
+            # Once, though other steps may name it too: it may be edited meanwhile.
+            if (ps_type, name) not in self._suites:
+                self._suites[ps_type, name] = self._all_suites.load(ps_type, name)
         except Refused as refusal:
             self._faults += [
                 fault if fault.file else places.put(fault, ("steps", index, "suite")) for fault in refusal.faults
             ]
             return settings
+        suite = self._suites[ps_type, name]
         self._suite_origins[index] = suite.origin
         return {**settings, "suite": suite.content}
 

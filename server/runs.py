@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from time import monotonic, thread_time
 
 from server import tracing
+from server.brevity import Brevity
 from server.catalog import PipelineNotFound
 from server.domain.audit import Actor
 from server.domain.data_quality import DataQualityResult
@@ -27,7 +28,6 @@ from server.errors import (
     RunFinished,
     RunNotFound,
     RunNotRetryable,
-    ServiceError,
     TenantNotActive,
     TenantNotFound,
 )
@@ -54,9 +54,6 @@ from server.store.port import (
 _HEARTBEAT_SECONDS = 15.0
 _METHODS = {RunKind.EXECUTE: "RunPipeline", RunKind.PLAN: "PlanPipeline"}
 _EVENT_BATCH = 500
-_SHORT_SECONDS = 0.003
-# How much longer a preparation may wait than it works.
-_WAITING = 10
 # Characters of a request's variables.
 _SMALL = 1_000
 # Its pipelines build infrastructure: operators run them, and also for tenants that are not active.
@@ -96,8 +93,7 @@ class Runs:
         self._following = following
         self._preparation = preparation
         self._heartbeat_seconds = heartbeat_seconds
-        self._seconds = dict[PipelineName, float]()
-        """How long the latest preparation of each pipeline took, but for most of what it waited."""
+        self._brevity = Brevity()
 
     async def start(
         self, caller: Caller, request: RunRequest, *, request_id: str = "", kind: RunKind = RunKind.EXECUTE
@@ -112,13 +108,14 @@ class Runs:
         key = request_key(caller.tenant_id, _METHODS[kind], request_id, _content(request))
         try:
             try:
-                new = await self.checked(caller, request, key)
-            except ServiceError:
-                # A repeated request has its answer also when it would be refused by now.
+                return await self.accept(replace(await self.checked(caller, request, key), kind=kind))
+            except RequestConflict:
+                raise
+            except Exception:
+                # A repeated request has its answer also when it would be refused by now, whatever for.
                 if key is not None and (earlier := await self._store.find_request(key)):
                     return earlier
                 raise
-            return await self.accept(replace(new, kind=kind))
         except RequestConflict:
             raise RequestIdReused from None
 
@@ -269,18 +266,18 @@ class Runs:
         the request itself is small, for nobody but the installation says what is in the file.
         """
         is_small = sum(map(len, request.variables.values())) <= _SMALL
-        is_short = is_small and self._seconds.get(request.name, _SHORT_SECONDS) < _SHORT_SECONDS
+        on_loop = is_small and self._brevity.is_brief(request.name)
 
-        def prepare() -> tuple[PreparedRun, float]:
+        def prepare() -> PreparedRun:
             began, worked = monotonic(), thread_time()
-            prepared = self._preparation.prepare(request, tenant=tenant, now=now, pipeline_logging_id=run_id)
-            # What it waits for others on a busy machine is not its own: counted in full, a preparation that was sent to
-            # a thread once would wait there for the event loop, and be sent there for ever. A slow disk shows all the
-            # same.
-            return prepared, max(thread_time() - worked, (monotonic() - began) / _WAITING)
+            try:
+                return self._preparation.prepare(request, tenant=tenant, now=now, pipeline_logging_id=run_id)
+            finally:
+                self._brevity.note(
+                    request.name, monotonic() - began if on_loop else thread_time() - worked, on_loop=on_loop
+                )
 
-        prepared, self._seconds[request.name] = prepare() if is_short else await asyncio.to_thread(prepare)
-        return prepared
+        return prepare() if on_loop else await asyncio.to_thread(prepare)
 
     async def _tenant_facts(self, tenant_id: str, name: PipelineName) -> TenantFacts:
         if tenant_id == SYSTEM_TENANT:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.catalog import PipelineNotFound
+from server.catalog import Catalog, PipelineNotFound
 from server.domain.faults import Refused
 from server.domain.pipeline import PipelineName
 
@@ -45,6 +45,31 @@ def test_the_hash_is_that_of_the_file_and_its_templates(configs, ps_templates, c
     ps_type = catalog.load(NAME).pipeline.steps[0].ps_type
     ps_templates.write(f"{ps_type.replace('.', '/')}/config.yml", "timeout_minutes: 7")
     assert catalog.load(NAME).config_hash != first
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("config.yml", "limit: 1", "limit: true"),
+        ("config.yml", "limit: 1", "limit: 1.0"),
+        ("config.yml", "source: {a: 1, b: 2}", "source: {b: 2, a: 1}"),
+        ("schema.json", '{"tables": ["x", "y"]}', '{"tables": ["y", "x"]}'),
+    ],
+)
+def test_also_what_python_holds_for_equal_is_an_edited_template(configs, ps_templates, catalog, file, before, after):
+    for table in "xy":
+        ps_templates.write(f"gcp/load/schemas/{table}.json", '{"fields": []}')
+    configs.write("gcp/cost/daily.yml", GOOD)
+
+    def content(of):
+        source = of.load(NAME)
+        template = source.ps_templates["gcp.load"].model_dump_json()
+        return source.config_hash, repr(source.pipeline.steps[0].settings), template
+
+    ps_templates.write(f"gcp/load/{file}", before)
+    first = content(catalog)
+    ps_templates.write(f"gcp/load/{file}", after)
+    assert content(catalog) == content(Catalog(configs.path, ps_templates.path)) != first
 
 
 def test_an_edited_file_is_read_anew(configs, catalog):

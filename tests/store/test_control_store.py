@@ -44,10 +44,18 @@ class TestAccept:
             ("step", f"{run.pipeline_logging_id}/load"),
         ]
         assert await store.outbox(skip=("acme_corp",), limit=10) == []
+        await store.accept_run(new_run("other_tenant"), PLANS)
+        for skip, told in (
+            (("acme_corp",), {"other_tenant"}),
+            (("other_tenant", "third_tenant"), {"acme_corp"}),
+            (("acme_corp", "other_tenant"), set()),
+        ):
+            assert {entry.tenant_id for entry in await store.outbox(skip=skip, limit=10)} == told
         flush = await store.begin_flush("acme_corp", "w1", lease_seconds=30)
         assert flush is not None
         await store.acknowledge(flush, [entry.number for entry in entries[:2]], settled=1)
-        assert [entry.number for entry in await store.outbox(skip=(), limit=10)] == [entries[2].number]
+        left = await store.outbox(skip=("other_tenant",), limit=10)
+        assert [entry.number for entry in left] == [entries[2].number]
 
     async def test_the_same_request_gives_the_same_run(self, store: SqlStore) -> None:
         first = await store.accept_run(new_run(request=request_key()), PLANS)

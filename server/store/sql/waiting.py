@@ -37,21 +37,24 @@ IS_FULL = (
 )
 """Of a row of `runs`: whether as many of its backfill have begun as may. More wait after a suspension."""
 # Those with the fewest running runs first, and among them who waits longest for a claim: as the index queues_waiting.
-_IN_TURN = " ORDER BY queues.active, queues.claimed_at, queues.tenant_id"
-# Tenants that are looked at before all others are: mostly the first one's run may start.
+_IN_TURN = "queues.active, queues.claimed_at, queues.tenant_id"
+# Tenants that are looked at before all are: mostly the first one's run may start.
 _FIRST = 5
 
 
 def claimable(tx: Transaction, plans: Plans, *, backfills: bool) -> Iterator[str]:
-    """The tenants of which a run may start, the one whose turn it is first."""
-    # Backfills come last.
-    for only in ("", "NOT ") if backfills else ("",):
-        wanted = f"AND COALESCE(tenants.state, 'ACTIVE') != 'SUSPENDED' AND {only}{_HAS_OTHERS}{_IN_TURN}"
-        first = _queues(tx, f"{wanted} LIMIT {_FIRST}")
-        yield from _free(first, plans)
-        if len(first) == _FIRST:
-            seen = {row["tenant_id"] for row in first}
-            yield from _free((row for row in _queues(tx, wanted) if row["tenant_id"] not in seen), plans)
+    """The tenants of which a run may start, the one whose turn it is first. Backfills come last."""
+    wanted = "AND COALESCE(tenants.state, 'ACTIVE') != 'SUSPENDED'"
+    first = _queues(tx, f"{wanted} AND {_HAS_OTHERS} ORDER BY {_IN_TURN} LIMIT {_FIRST}")
+    yield from _free(first, plans)
+    if backfills:
+        rest = f"{wanted} ORDER BY CASE WHEN {_HAS_OTHERS} THEN 0 ELSE 1 END, {_IN_TURN}"
+    elif len(first) == _FIRST:
+        rest = f"{wanted} AND {_HAS_OTHERS} ORDER BY {_IN_TURN}"
+    else:
+        return
+    seen = {row["tenant_id"] for row in first}
+    yield from _free((row for row in _queues(tx, rest) if row["tenant_id"] not in seen), plans)
 
 
 def _free(queues: Iterable[Row], plans: Plans) -> Iterator[str]:

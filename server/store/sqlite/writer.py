@@ -111,8 +111,8 @@ class Writer:
         self._transaction = transaction
         self._changed = changed
         self._connection: sqlite3.Connection | None = None
-        self._undo_in_file: bool | None = None
-        """As that connection has it; None where it was not told yet."""
+        self._undo_kept: tuple[sqlite3.Connection, bool] | None = None
+        """Which connection was told last where to, and whether that is a file."""
         self._waiting = deque[_Work]()
         self._idle = asyncio.Event()
         """No turn is under way, and none will come."""
@@ -179,7 +179,6 @@ class Writer:
         if self._connection is None:
             self._connection = self._connect()
             self._connection.execute("PRAGMA busy_timeout = 0")
-            self._undo_in_file = None
         return self._connection
 
     def _keep_undo(self, connection: sqlite3.Connection, *, in_file: bool) -> None:
@@ -187,9 +186,9 @@ class Writer:
 
         Of what is short it is little, and would be written to a file all the same from 64 KiB on.
         """
-        if self._undo_in_file != in_file:
+        if self._undo_kept != (connection, in_file):
             connection.execute(f"PRAGMA temp_store = {'FILE' if in_file else 'MEMORY'}")
-            self._undo_in_file = in_file
+            self._undo_kept = (connection, in_file)
 
     def _fail(self, error: Exception, loop: asyncio.AbstractEventLoop) -> None:
         """Tell all who wait that there is no transaction for them."""

@@ -40,25 +40,26 @@ class Functions:
     def __init__(self, duck: duckdb.DuckDBPyConnection) -> None:
         self._duck = duck
         self._lock = Lock()
-        self._are_known = False
+        self._known = set[str]()
 
     def make_known(self, error: duckdb.CatalogException) -> bool:
         """Whether a statement may have failed only because DuckDB did not know one; it does then, in each cursor."""
         if "bq_" not in str(error):
             return False
         with self._lock:
-            if not self._are_known:
-                _register(self._duck)
-                self._are_known = True
+            for function in _FUNCTIONS:
+                # One at a time: should one fail, the next statement goes on with it.
+                if function.name not in self._known:
+                    _register(self._duck, function)
+                    self._known.add(function.name)
         return True
 
 
-def _register(duck: duckdb.DuckDBPyConnection) -> None:
-    for function in _FUNCTIONS:
-        run, handling = function.run, FunctionNullHandling.DEFAULT
-        if function.gives_null:
-            run, handling = run if function.takes_null else _without_nulls(run), FunctionNullHandling.SPECIAL
-        duck.create_function(function.name, run, [*function.parameters], function.result, null_handling=handling)
+def _register(duck: duckdb.DuckDBPyConnection, function: Function) -> None:
+    run, handling = function.run, FunctionNullHandling.DEFAULT
+    if function.gives_null:
+        run, handling = run if function.takes_null else _without_nulls(run), FunctionNullHandling.SPECIAL
+    duck.create_function(function.name, run, [*function.parameters], function.result, null_handling=handling)
 
 
 def _without_nulls(run: Callable[..., Any]) -> Callable[..., Any]:
