@@ -41,7 +41,7 @@ run: setup ## run the server with its worker, and the console; stores in var/
 demo: setup ## onboard a tenant, load a day of costs, show the rows; in a temporary folder
 	@$(BIN)/python examples/demo.py
 
-bench: setup $(BIGQUERY)/.installed ## measure everything beside what this machine can do; twenty minutes
+bench: setup $(BIGQUERY)/.installed ## measure everything beside what this machine can do; forty minutes
 	@$(BIN)/python -m benchmarks --json benchmarks/results.json
 
 $(BIGQUERY)/.installed: tests/bigquery/install.py tests/bigquery/requirements.txt | $(INSTALLED)

@@ -72,8 +72,7 @@ class Registry:
 
     def config_model(self, ps_type: str) -> type[BaseModel] | None:
         """The pydantic model that checks the processor's settings, if it declares one. Raises as `engine`."""
-        model = getattr(self.engine(ps_type), "Config", None)
-        return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+        return config_of(self.engine(ps_type))
 
     def known(self) -> list[str]:
         """The ps_types of the processors there are, whether or not they work."""
@@ -118,6 +117,12 @@ class Registry:
         known = self.known()
         near = difflib.get_close_matches(ps_type, known, n=3) or known[:20]
         return refuse("PS_TYPE_NOT_FOUND", f"there is no processor {ps_type}; there is {', '.join(near)}")
+
+
+def config_of(engine: Engine) -> type[BaseModel] | None:
+    """The pydantic model that checks the engine's settings, if it declares one."""
+    model = getattr(engine, "Config", None)
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def _modified(module: ModuleType) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from time import monotonic, thread_time
+from functools import partial
 
 from server import tracing
 from server.brevity import Brevity
@@ -54,8 +54,6 @@ from server.store.port import (
 _HEARTBEAT_SECONDS = 15.0
 _METHODS = {RunKind.EXECUTE: "RunPipeline", RunKind.PLAN: "PlanPipeline"}
 _EVENT_BATCH = 500
-# Characters of a request's variables.
-_SMALL = 1_000
 # Its pipelines build infrastructure: operators run them, and also for tenants that are not active.
 _SETUP_PROVIDER = "setup"
 OFFBOARDING = PipelineName("setup", "tenants", "offboarding")
@@ -260,24 +258,9 @@ class Runs:
         return prepared
 
     async def _prepared(self, request: RunRequest, tenant: TenantFacts, now: datetime, run_id: str) -> PreparedRun:
-        """Preparation reads files, imports processors and parses SQL: not for the event loop.
-
-        Where it was short the last time it is done there all the same, since a way to a thread and back is longer; if
-        the request itself is small, for nobody but the installation says what is in the file.
-        """
-        is_small = sum(map(len, request.variables.values())) <= _SMALL
-        on_loop = is_small and self._brevity.is_brief(request.name)
-
-        def prepare() -> PreparedRun:
-            began, worked = monotonic(), thread_time()
-            try:
-                return self._preparation.prepare(request, tenant=tenant, now=now, pipeline_logging_id=run_id)
-            finally:
-                self._brevity.note(
-                    request.name, monotonic() - began if on_loop else thread_time() - worked, on_loop=on_loop
-                )
-
-        return prepare() if on_loop else await asyncio.to_thread(prepare)
+        """Preparation reads files, imports processors and parses SQL, which may be too long for the event loop."""
+        prepare = partial(self._preparation.prepare, request, tenant=tenant, now=now, pipeline_logging_id=run_id)
+        return await self._brevity.do(request.name, prepare, asyncio.to_thread, given=request.variables.values())
 
     async def _tenant_facts(self, tenant_id: str, name: PipelineName) -> TenantFacts:
         if tenant_id == SYSTEM_TENANT:

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import Any, Protocol
 
 from processors.base import ProcessorError
+from server.brevity import Brevity
 from server.checks import InvalidChecks, read_checks
 from server.domain.data_quality import Check
 from server.domain.delivery import Mail, SlackMessage
@@ -20,7 +22,7 @@ from server.effects import EffectJournal, Usage, settle, told
 from server.handover import Handover
 from server.logs import run_fields
 from server.plain import plain_mapping, plain_text, row_count
-from server.registry import Engine, Registry
+from server.registry import Engine, Registry, config_of
 from server.rendering import settings_of_file, step_config, validation_context
 from server.scratch import Room, Scratch
 from server.step_credentials import CredentialReader, StepCredentials
@@ -109,12 +111,13 @@ class StepRunner:
         self._project = project
         self._maximum_bytes_billed = maximum_bytes_billed
         self._console_url = console_url
+        self._brevity = Brevity()
 
     def attempt(self, call: StepCall, logs: Logs) -> "Attempt":
         """An attempt that is ready to run."""
         journal = EffectJournal(self._store, call.claim.lease, call.step)
         means = self._means(call.claim, StepEffects(self._access(call.claim, call.snapshot), journal))
-        return Attempt(call, self._context(call, means, logs), means, self._load, journal)
+        return Attempt(call, self._context(call, means, logs), means, self._loaded, journal)
 
     async def plan(self, call: StepCall, logs: Logs, to_come: dict[TableRef, str]) -> Mapping[str, Any]:
         """What the processor says that the step would do; nothing when it has no method for that.
@@ -125,7 +128,7 @@ class StepRunner:
         access = replace(self._access(call.claim, call.snapshot), planning=True, to_come=dict(to_come))
         means = self._means(call.claim, StepEffects(access, None))
         try:
-            engine, config = await in_own_thread(self._load, call)
+            engine, config = await self._loaded(call)
             plan = getattr(engine, "plan", None)
             told = await plan(config, self._context(call, means, logs)) if plan else {}
         finally:
@@ -162,8 +165,13 @@ class StepRunner:
     def _own(self, run: Run) -> DatasetRef:
         return DatasetRef(self._project, run.tenant_id)
 
+    async def _loaded(self, call: StepCall) -> tuple[Engine, dict[str, Any]]:
+        """The engine and its rendered settings. Imports and parses, which may be too long for the event loop."""
+        step = (call.claim.run.name, call.snapshot.step_id)
+        given = [*call.snapshot.variables.values(), *call.late.values()]
+        return await self._brevity.do(step, partial(self._load, call), in_own_thread, given=given)
+
     def _load(self, call: StepCall) -> tuple[Engine, dict[str, Any]]:
-        """The engine and its rendered settings. Imports and parses: not for the event loop."""
         ps_type = call.snapshot.ps_type
         own = {name: call.snapshot.variables[name] for name in call.snapshot.names_of_file}
         known = validation_context(
@@ -173,8 +181,8 @@ class StepRunner:
             allowed_sources=call.claim.allowed_sources,
             of_file=settings_of_file(call.snapshot.settings, own),
         )
-        config = step_config(call.snapshot, call.late, self._registry.config_model(ps_type), known)
-        return self._registry.engine(ps_type), config
+        engine = self._registry.engine(ps_type)
+        return engine, step_config(call.snapshot, call.late, config_of(engine), known)
 
     def _means(self, claim: Claim, effects: StepEffects) -> "Means":
         credentials = StepCredentials(self._credentials, claim.run.tenant_id, claim.credentials)
@@ -260,7 +268,7 @@ class Attempt:
         call: StepCall,
         context: dict[str, Any],
         means: Means,
-        load: Callable[[StepCall], tuple[Engine, dict[str, Any]]],
+        load: Callable[[StepCall], Awaitable[tuple[Engine, dict[str, Any]]]],
         journal: EffectJournal,
     ) -> None:
         self.journal = journal
@@ -273,7 +281,7 @@ class Attempt:
         """Call the processor and read its answer."""
         ps_type = self._call.snapshot.ps_type
         try:
-            engine, config = await in_own_thread(self._load, self._call)
+            engine, config = await self._load(self._call)
             result = _read_answer(ps_type, await engine.execute(config, self._context))
             handed_over: Handover = self._context["notifications"]
             return replace(result, message=handed_over.message) if result.status is StepStatus.SUCCESS else result
